@@ -1,0 +1,82 @@
+//! The command line: arguments as typed, then settings as resolved, then one file a command.
+//!
+//! Invariant: the only module that prints or touches files; everything above it works on values.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) mod compile;
+pub(crate) mod connect;
+pub(crate) mod diff;
+pub(crate) mod explain;
+pub(crate) mod fmt;
+pub(crate) mod plan;
+pub(crate) mod schema;
+pub(crate) mod validate;
+
+/// The compiler for zero-downtime schema changes.
+#[derive(Debug, Parser)]
+#[command(name = "crossfade", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Validate(validate::Args),
+    Fmt(fmt::Args),
+    Diff(diff::Args),
+    Plan(plan::Args),
+    Compile(compile::Args),
+    Connect(connect::Args),
+    Explain(explain::Args),
+    Schema(schema::Args),
+}
+
+/// How a command ended; the numbers are part of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// 0: done, nothing to report.
+    Done,
+    /// 1: failed; nothing half-applied that is not journaled.
+    Failed,
+    /// 2: wrong usage.
+    Usage,
+    /// 3: there are differences, or something is stale.
+    Differs,
+}
+
+impl Exit {
+    fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Differs => 3,
+        }
+    }
+}
+
+/// Runs the program on the process's own arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let exit = match cli.command {
+        Command::Validate(args) => validate::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Compile(args) => compile::run(&args),
+        Command::Connect(args) => connect::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Schema(args) => schema::run(&args),
+    };
+    match exit {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(error) => {
+            anstream::eprintln!("error: {error:#}");
+            ExitCode::from(Exit::Failed.code())
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! crossfade: the compiler for zero-downtime schema changes.
+//!
+//! Two declarative snapshots of a schema go in; scripts come out that take a live database from one to the other while
+//! the old and the new version of an application run side by side. The modules stand in the order in which data passes
+//! through them; a module uses only what stands above it.
+
+pub mod cli;
+pub mod diagnostic;
+pub mod diff;
+pub mod snapshot;
+pub mod sql;

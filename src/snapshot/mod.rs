@@ -1,0 +1,5 @@
+//! The YAML format of snapshots: reading it, resolving it for a dialect, and writing it in canonical form.
+//!
+//! Invariant: the only module that names `serde_yaml`. What leaves it as a [`model::Schema`] is consistent.
+
+pub mod model;
