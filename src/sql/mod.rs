@@ -3,6 +3,10 @@
 //!
 //! Invariant: the only module that names `sqlparser`. It knows no snapshot; schemas reach it through [`Scope`].
 
+pub mod definition;
+pub mod expression;
+pub mod quote;
+
 /// A database product that scripts are made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

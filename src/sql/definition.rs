@@ -1,0 +1,1 @@
+//! The short form of a column: an SQL column definition, taken apart.

@@ -1,0 +1,1 @@
+//! Names and literals as a dialect writes them.
