@@ -1,0 +1,1 @@
+//! A diff for people and for programs.
