@@ -1,62 +1,40 @@
 //! Families of types: within one, the server's casts are the lens.
 
 use crate::snapshot::model::{Type, TypeKind};
-
-/// What types of one family have in common.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Family {
-    Integer,
-    Number,
-    Boolean,
-    Text,
-    Bytes,
-    /// Days, and days with a time that is the reading of a clock.
-    Clock,
-    /// Points in time.
-    Instant,
-    Time { zone: bool },
-    Interval,
-    Uuid,
-    Json,
-    Enum(String),
-    Native(String),
-}
-
-/// The family of a type. Arrays are in that of their elements, by dimensions.
-fn family(ty: &Type) -> (Family, u8) {
-    let family = match &ty.kind {
-        TypeKind::SmallInt | TypeKind::Integer | TypeKind::BigInt => Family::Integer,
-        TypeKind::Numeric { .. } | TypeKind::Real | TypeKind::Double => Family::Number,
-        TypeKind::Boolean => Family::Boolean,
-        TypeKind::Char(_) | TypeKind::Varchar(_) | TypeKind::Text => Family::Text,
-        TypeKind::Bytea => Family::Bytes,
-        TypeKind::Date | TypeKind::Timestamp { zone: false, .. } => Family::Clock,
-        TypeKind::Timestamp { zone: true, .. } => Family::Instant,
-        TypeKind::Time { zone, .. } => Family::Time { zone: *zone },
-        TypeKind::Interval => Family::Interval,
-        TypeKind::Uuid => Family::Uuid,
-        TypeKind::Json | TypeKind::Jsonb => Family::Json,
-        TypeKind::Enum(name) => Family::Enum(name.clone()),
-        TypeKind::Native(spelling) => native(spelling),
-    };
-    (family, ty.array_dimensions)
-}
-
-/// A dialect's own spelling: by its first word, as `int unsigned` and `varbinary(14)` show.
-fn native(spelling: &str) -> Family {
-    let spelling = spelling.to_ascii_lowercase();
-    let word = spelling.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
-    match word {
-        "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" => Family::Integer,
-        "decimal" | "numeric" | "float" | "double" | "real" => Family::Number,
-        "tinytext" | "mediumtext" | "longtext" | "text" | "char" | "varchar" | "citext" | "nchar" | "nvarchar" => Family::Text,
-        "binary" | "varbinary" | "blob" | "tinyblob" | "mediumblob" | "longblob" => Family::Bytes,
-        "datetime" => Family::Clock,
-        _ => Family::Native(word.to_owned()),
-    }
-}
+use crate::snapshot::types;
 
 /// Whether the server's own casts lead from one type to the other and back.
 pub(super) fn same_family(a: &Type, b: &Type) -> bool {
-    family(a) == family(b)
+    if a.array_dimensions != b.array_dimensions {
+        return false;
+    }
+    if a.array_dimensions > 0 {
+        let element = |ty: &Type| Type { kind: ty.kind.clone(), array_dimensions: 0 };
+        return same_family(&element(a), &element(b));
+    }
+    match (types::family(a), types::family(b)) {
+        (Some(a), Some(b)) => a == b,
+        (Some(_), None) | (None, Some(_)) => false,
+        (None, None) => alone(&a.kind) == alone(&b.kind),
+    }
+}
+
+/// What types that belong to no larger family have in common: the spelling up to its length, and what two spellings share.
+fn alone(kind: &TypeKind) -> String {
+    match kind {
+        TypeKind::Json | TypeKind::Jsonb => "json".to_owned(),
+        TypeKind::Bytea => "binary".to_owned(),
+        TypeKind::Enum(name) => format!("enum {name}"),
+        TypeKind::Native(spelling) => {
+            let spelling = spelling.to_ascii_lowercase();
+            match spelling.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default() {
+                "binary" | "varbinary" | "blob" | "tinyblob" | "mediumblob" | "longblob" | "bytea" => "binary".to_owned(),
+                // The labels belong to the type.
+                "enum" | "set" => spelling,
+                "json" | "jsonb" => "json".to_owned(),
+                word => format!("own {word}"),
+            }
+        }
+        other => format!("{other:?}"),
+    }
 }

@@ -334,7 +334,7 @@ fn changed_table(change: &TableChange<'_>, out: &mut Vec<Difference>) {
     for pair in &change.columns {
         out.extend(column(table, pair, change));
     }
-    for (at, lens) in change.lenses.iter().enumerate() {
+    for (at, lens) in change.lenses.iter().enumerate().filter(|(_, lens)| !is_told(lens)) {
         let details = vec![steps(lens)];
         let name = (at + 1).to_string();
         out.push(Difference { details, lens: Some(at + 1), ..difference("lens", Some(table), &name, Change::Changed, Class::Lens) });
@@ -421,6 +421,11 @@ fn one_line(text: &str) -> String {
     if line.chars().count() <= LONGEST { line } else { line.chars().take(LONGEST - 1).chain(['…']).collect() }
 }
 
+/// Whether the line of its column says all of a lens.
+fn is_told(lens: &Lens<'_>) -> bool {
+    lens.old.len() <= 1 && lens.new.len() <= 1 && lens.inputs.is_empty() && !lens.is_fill()
+}
+
 /// `full_name ⇄ first_name, last_name`.
 fn steps(lens: &Lens<'_>) -> String {
     let names = |columns: &[LensColumn<'_>]| columns.iter().map(|column| column.column.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -464,12 +469,14 @@ fn column(table: &str, pair: &ColumnPair<'_>, change: &TableChange<'_>) -> Optio
         (Some(old), Some(new)) if pair.facets.any() || lens.is_some() => {
             let details = facets(old, new, pair);
             let tightened = pair.facets.not_null && new.not_null;
-            let late = tightened || pair.facets.default || pair.facets.identity;
+            // A default that appears where NULL is refused lets through what failed before.
+            let loosened_default = old.not_null && old.default.is_none() && new.default.is_some();
+            let late = tightened || (pair.facets.default && !loosened_default) || pair.facets.identity;
             let class = classed(if pair.facets.generated || pair.facets.collation {
                 Class::Replaced
             } else if late {
                 Class::ContractOnly
-            } else if pair.facets.not_null {
+            } else if pair.facets.not_null || pair.facets.default {
                 Class::ExpandOnly
             } else {
                 Class::InPlace
