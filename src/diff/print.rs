@@ -334,7 +334,7 @@ fn changed_table(change: &TableChange<'_>, out: &mut Vec<Difference>) {
     for pair in &change.columns {
         out.extend(column(table, pair, change));
     }
-    for (at, lens) in change.lenses.iter().enumerate().filter(|(_, lens)| !is_told(lens)) {
+    for (at, lens) in change.lenses.iter().enumerate().filter(|(_, lens)| !is_told(lens, change)) {
         let details = vec![steps(lens)];
         let name = (at + 1).to_string();
         out.push(Difference { details, lens: Some(at + 1), ..difference("lens", Some(table), &name, Change::Changed, Class::Lens) });
@@ -421,9 +421,19 @@ fn one_line(text: &str) -> String {
     if line.chars().count() <= LONGEST { line } else { line.chars().take(LONGEST - 1).chain(['…']).collect() }
 }
 
-/// Whether the line of its column says all of a lens.
-fn is_told(lens: &Lens<'_>) -> bool {
-    lens.old.len() <= 1 && lens.new.len() <= 1 && lens.inputs.is_empty() && !lens.is_fill()
+/// Whether the line of its column says all of a lens: it is one column, and reads no other.
+fn is_told(lens: &Lens<'_>, change: &TableChange<'_>) -> bool {
+    if !lens.inputs.is_empty() || lens.is_fill() {
+        return false;
+    }
+    match (lens.old.as_slice(), lens.new.as_slice()) {
+        ([old], [new]) => change.columns.iter().any(|pair| {
+            let is = |found: Option<&Column>, of: &LensColumn<'_>| found.is_some_and(|found| found.name == of.column.name);
+            is(pair.old, old) && is(pair.new, new)
+        }),
+        ([_], []) | ([], [_]) => true,
+        _ => false,
+    }
 }
 
 /// `full_name ⇄ first_name, last_name`.
