@@ -81,6 +81,8 @@ struct Case<'t> {
     title: &'t str,
     dialect: Option<Dialect>,
     assume_drop: AssumeDrop,
+    /// The old side is the empty schema.
+    from_empty: bool,
     old_columns: Vec<&'t str>,
     new_columns: Vec<&'t str>,
     hints: Vec<&'t str>,
@@ -115,6 +117,7 @@ impl<'t> Case<'t> {
                     case.old.push(rest);
                     case.new.push(rest);
                 }
+                "!" if rest == "from-empty" => case.from_empty = true,
                 "!" if rest == "assume-drop" => case.assume_drop = AssumeDrop::Unrelated,
                 "!" => case.dialect = Some(Dialect::from_name(rest).expect("a dialect")),
                 "=" => case.expected.push(rest),
@@ -156,7 +159,8 @@ fn cases() {
     for case in Case::read_all(&text) {
         let dialect = case.dialect.unwrap_or(Dialect::Postgres);
         let (old, new) = case.snapshots();
-        let found = shown(&schema(&old, dialect), &schema(&new, dialect), dialect, &Options { assume_drop: case.assume_drop });
+        let old_schema = if case.from_empty { Schema::empty() } else { schema(&old, dialect) };
+        let found = shown(&old_schema, &schema(&new, dialect), dialect, &Options { assume_drop: case.assume_drop });
         let expected: String = case.expected.iter().map(|line| format!("{line}\n")).collect();
         if found != expected {
             failed.push(format!("# {}\n--- expected\n{expected}--- found\n{found}", case.title));
