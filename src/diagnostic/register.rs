@@ -50,7 +50,7 @@ macro_rules! pages {
 }
 
 /// All pages, sorted by code.
-const PAGES: &[Page] = pages!["unknown-code"];
+const PAGES: &[Page] = pages!["bad-yaml", "unknown-code"];
 
 /// All pages, sorted by code.
 pub fn codes() -> impl Iterator<Item = &'static Page> {

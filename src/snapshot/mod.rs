@@ -2,4 +2,5 @@
 //!
 //! Invariant: the only module that names `serde_yaml`. What leaves it as a [`model::Schema`] is consistent.
 
+pub mod fmt;
 pub mod model;
