@@ -31,8 +31,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         let name = if stdin { "<stdin>".to_owned() } else { path.display().to_string() };
         let text = if stdin { read_stdin() } else { fs::read_to_string(&path) }.with_context(|| format!("can't read {name}"))?;
         let file = sources.add(name.as_str(), text.as_str());
-        if let Some(fault) = fmt::fault(&text, file) {
-            faults.push(fault);
+        let found = fmt::faults(&text, file);
+        if !found.is_empty() {
+            faults.extend(found);
             continue;
         }
         let formatted = fmt::format(&text);

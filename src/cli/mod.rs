@@ -14,6 +14,7 @@ pub(crate) mod fmt;
 pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod schema;
+pub(crate) mod source;
 pub(crate) mod validate;
 
 /// The compiler for zero-downtime schema changes.

@@ -17,21 +17,23 @@ use std::ops::Range;
 
 use serde_yaml::granit_parser::{Event, Options, Parser, ScalarStyle, StructureStyle};
 
-use crate::diagnostic::{Diagnostic, FileId, Span};
+use super::tree;
+use crate::diagnostic::{Diagnostic, FileId};
 
-/// Whether a text is YAML at all. Only its form counts here; what it says is for [`super::read`] to judge.
-pub fn fault(text: &str, file: FileId) -> Option<Diagnostic> {
-    let error = Parser::new_from_str_with_options(text, options()).find_map(Result::err)?;
-    let at = u32::try_from(error.marker().byte_offset().unwrap_or(text.len())).unwrap_or(u32::MAX);
-    Some(Diagnostic::error("bad-yaml", format!("this is not YAML: {}", error.info())).at(Span { file, start: at, end: at }, "here"))
+/// Why a text is no YAML document at all. Only its form counts here; what it says is for [`super::read`] to judge.
+pub fn faults(text: &str, file: FileId) -> Vec<Diagnostic> {
+    match tree::read(text, file) {
+        (None, faults) => faults,
+        (Some(_), _) => Vec::new(),
+    }
 }
 
 fn options() -> Options {
     let mut options = Options::default();
     options.emit_unresolved_aliases = true;
     options.max_buffered_comment_events = usize::MAX;
-    options.flow_nesting_limit = 40;
-    options.block_nesting_limit = 40;
+    options.flow_nesting_limit = tree::MAX_DEPTH + 8;
+    options.block_nesting_limit = tree::MAX_DEPTH + 8;
     options
 }
 
@@ -269,7 +271,7 @@ impl Place {
     fn keys(self) -> &'static [&'static str] {
         match self {
             Place::Root => &["version", "release", "enums", "sequences", "extensions", "tables", "views", "transition"],
-            Place::Enum => &["values", "labels", "comment", "dialects"],
+            Place::Enum => &["values", "comment", "dialects"],
             Place::Sequence => &["start", "increment", "min_value", "max_value", "cache", "cycle", "comment", "dialects"],
             Place::Table => &["comment", "dialects", "columns", "primary_key", "unique", "foreign_keys", "checks", "exclusions", "indexes"],
             Place::Column => &[
@@ -286,32 +288,21 @@ impl Place {
                 "comment",
                 "dialects",
             ],
-            Place::PrimaryKey => &["name", "columns", "include", "deferrable", "initially_deferred", "comment", "dialects"],
-            Place::Uniques => {
-                &["name", "columns", "deferrable", "initially_deferred", "nulls_not_distinct", "include", "comment", "dialects"]
+            Place::PrimaryKey => &["name", "columns", "dialects"],
+            Place::Uniques => &["name", "columns", "deferrable", "initially_deferred", "nulls_not_distinct", "include", "dialects"],
+            Place::ForeignKeys => {
+                &["name", "columns", "references", "on_delete", "on_update", "deferrable", "initially_deferred", "match", "dialects"]
             }
-            Place::ForeignKeys => &[
-                "name",
-                "columns",
-                "references",
-                "on_delete",
-                "on_update",
-                "deferrable",
-                "initially_deferred",
-                "match",
-                "comment",
-                "dialects",
-            ],
-            Place::Checks => &["name", "expression", "comment", "dialects"],
-            Place::Exclusions => &["name", "method", "elements", "where", "deferrable", "initially_deferred", "comment", "dialects"],
+            Place::Checks => &["name", "expression", "dialects"],
+            Place::Exclusions => &["name", "method", "elements", "where", "deferrable", "initially_deferred", "dialects"],
             Place::Indexes => {
                 &["name", "columns", "unique", "nulls_not_distinct", "method", "where", "include", "with", "comment", "dialects"]
             }
             Place::IndexKeys => &["column", "expression", "length", "order", "nulls", "collation", "opclass"],
-            Place::View => &["query", "comment", "materialized", "columns", "dialects"],
+            Place::View => &["query", "comment", "materialized", "dialects"],
             Place::Transition => &["from", "access", "tables", "enums", "allow"],
             Place::TableHint => &["renamed_from", "from", "key", "columns"],
-            Place::ColumnHint => &["renamed_from", "up", "down", "backfill", "values", "else", "lossy", "follow", "enforce", "on_conflict"],
+            Place::ColumnHint => &["renamed_from", "up", "down", "backfill", "values", "lossy", "follow", "enforce", "on_conflict"],
             Place::EnumHint => &["renamed_from", "values"],
             Place::Enums
             | Place::Sequences
