@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use crossfade::diagnostic::register::{codes, explain, find, nearest};
 
 /// Where a code is made. Codes are literals in these calls, so that this list is complete.
-const CALLS: [&str; 4] = ["Diagnostic::error(", "Diagnostic::warning(", "Diagnostic::note(", "Hazard::new("];
+const CALLS: [&str; 6] = ["Diagnostic::error(", "Diagnostic::warning(", "Diagnostic::note(", "Hazard::new(", ".warn(", " unknown("];
+
+/// Functions that pass a code on; the calls of these functions are among [`CALLS`].
+const FORWARDERS: [&str; 3] = ["diagnostic/mod.rs", "plan/planner.rs", "snapshot/raw.rs"];
 
 fn rust_files(dir: &Path, into: &mut Vec<PathBuf>) {
     let mut entries: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -40,13 +43,13 @@ fn codes_in_source() -> (BTreeMap<String, String>, Vec<String>) {
         let text = program_text(&fs::read_to_string(&file).unwrap());
         for call in CALLS {
             for (at, _) in text.match_indices(call) {
-                let argument = text[at + call.len()..].trim_start();
+                // `warn` takes a pair of code and level.
+                let argument = text[at + call.len()..].trim_start().trim_start_matches('(').trim_start();
                 match argument.strip_prefix('"').and_then(|rest| rest.split_once('"')) {
                     Some((code, _)) => {
                         codes.entry(code.to_owned()).or_insert_with(|| name.clone());
                     }
-                    // The constructors themselves pass their parameter on.
-                    None if name == "diagnostic/mod.rs" => {}
+                    None if FORWARDERS.contains(&name.as_str()) || !call.contains("::") => {}
                     None => computed.push(format!("{name}: {call}{}", argument.lines().next().unwrap_or_default())),
                 }
             }

@@ -4,6 +4,7 @@
 
 mod decode;
 pub mod fmt;
+pub mod json_schema;
 pub mod model;
 pub mod names;
 mod raw;
