@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crossfade::diagnostic::Sources;
 use crossfade::diagnostic::register::{codes, explain, find, nearest};
+use crossfade::sql::Dialect;
 
 /// Where a code is made. Codes are literals in these calls, so that this list is complete.
 const CALLS: [&str; 6] = ["Diagnostic::error(", "Diagnostic::warning(", "Diagnostic::note(", "Hazard::new(", ".warn(", " unknown("];
@@ -121,4 +123,29 @@ fn a_misspelt_code_is_guessed() {
     let error = find("unknwon-code").unwrap_err();
     assert_eq!((error.code, error.help.as_slice()), ("unknown-code", ["did you mean `unknown-code`?".to_owned()].as_slice()));
     assert_eq!(find("zzz").unwrap_err().help, ["`crossfade explain` lists all codes"]);
+}
+
+/// An example that is a whole snapshot (it starts with `version:`) has the fault that its page is about.
+#[test]
+fn examples_do_what_their_page_says() {
+    let mut wrong = Vec::new();
+    for page in codes() {
+        let example = page.section("Example").unwrap_or_default();
+        let Some(yaml) = example.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()) else { continue };
+        if !yaml.starts_with("version:") {
+            continue;
+        }
+        let mut sources = Sources::default();
+        let file = sources.add("example.yaml", yaml);
+        let (snapshot, mut found) = crossfade::snapshot::read(&mut sources, &[file]);
+        for dialect in Dialect::ALL {
+            found.extend(snapshot.resolve(dialect).1);
+        }
+        let mut found: Vec<&str> = found.iter().map(|d| d.code).collect();
+        found.dedup();
+        if found.iter().any(|code| *code != page.code) || found.is_empty() {
+            wrong.push(format!("{}: {found:?}", page.code));
+        }
+    }
+    assert!(wrong.is_empty(), "these examples give other codes:\n{}", wrong.join("\n"));
 }
