@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
-use super::decode::{Choice, Decoder, Text, is_null, nearest, suggest};
+use super::decode::{Choice, Decoder, Text, is_null, nearest};
 use super::model::{Access, Enforce, Identity, Nulls, OnConflict, Otherwise, RenamedFrom, Value};
 use super::tree::{self, Kind, Node, Scalar};
 use crate::diagnostic::{Diagnostic, FileId, Sources, Span};
@@ -1267,9 +1267,4 @@ fn value_map(d: &mut Decoder, node: &Node, what: &str) -> Option<super::model::V
         return None;
     }
     Some(super::model::ValueMap { pairs, otherwise, span: node.span })
-}
-
-/// Kept here so that settings and snapshots name their unknown words alike.
-pub(super) fn unknown<'c>(code: &'static str, message: String, text: &Text, candidates: impl IntoIterator<Item = &'c str> + Clone, noun: &str) -> Diagnostic {
-    suggest(Diagnostic::error(code, message).at(text.span, "unknown"), &text.value, candidates, noun)
 }
