@@ -11,6 +11,7 @@ pub(crate) mod connect;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod fmt;
+pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod schema;
 pub(crate) mod source;
