@@ -1,5 +1,6 @@
 //! `crossfade validate`.
 
+use super::output::{self, Format};
 use super::{Exit, source};
 use crate::diagnostic::{self, Diagnostic, Sources};
 use crate::snapshot::settings::Settings;
@@ -17,14 +18,6 @@ pub(crate) struct Args {
     /// How the faults are written.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// For machines.
-    Json,
 }
 
 fn dialect(name: &str) -> Result<Dialect, String> {
@@ -52,15 +45,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         all.extend(diagnostics);
     }
     let failed = diagnostic::has_errors(&all);
-    report(args.format, &sources, &all);
+    output::print_diagnostics(&sources, &all, args.format)?;
     if args.format == Format::Text {
-        for spec in clean {
-            if args.sources.len() == 1 {
-                anstream::println!("ok");
-            } else {
-                anstream::println!("{spec}: ok");
-            }
-        }
+        let one = args.sources.len() == 1;
+        let lines: String = clean.iter().map(|spec| if one { "ok\n".to_owned() } else { format!("{spec}: ok\n") }).collect();
+        output::print(&lines)?;
     }
     Ok(if failed { Exit::Failed } else { Exit::Done })
 }

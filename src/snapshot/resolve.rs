@@ -18,7 +18,7 @@ use super::tree::is_number;
 use super::types::{self, TypeFault, product};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::sql::definition::Action;
-use crate::sql::expression::{References, row_references};
+use crate::sql::expression::{References, query_references, row_references};
 use crate::sql::{Dialect, Scope};
 
 impl Schema {
@@ -1005,6 +1005,47 @@ impl Resolver {
             };
             self.schema.views.insert(name.clone(), view);
         }
+        self.view_tables();
+    }
+
+    /// What views read must be there, and no view may read itself, however far around.
+    fn view_tables(&mut self) {
+        let by_fold: HashMap<String, String> =
+            self.schema.tables.keys().chain(self.schema.views.keys()).map(|name| (folded(name), name.clone())).collect();
+        let mut edges: IndexMap<String, Vec<(String, Span)>> = IndexMap::new();
+        let mut faults = Vec::new();
+        for view in self.schema.views.values() {
+            let references = match query_references(&view.query.text, self.dialect) {
+                Ok(references) => references,
+                Err(error) => {
+                    let offset = error.offset.min(view.query.text.len());
+                    let message = format!("the query of view `{}` is no query of {}: {}", view.name, product(self.dialect), error.message);
+                    faults.push(Diagnostic::error("bad-sql", message).at(part(&view.query, offset..offset), "here"));
+                    continue;
+                }
+            };
+            let mut reads = Vec::new();
+            for table in references.tables.iter().filter(|t| t.schema.is_none()) {
+                let place = part(&view.query, table.span.clone());
+                let exact = self.schema.tables.contains_key(&table.name) || self.schema.views.contains_key(&table.name);
+                let known = if exact { Some(&table.name) } else { by_fold.get(&folded(&table.name)).filter(|_| !self.postgres()) };
+                match known {
+                    Some(known) if self.schema.views.contains_key(known) => reads.push((known.clone(), place)),
+                    Some(_) => {}
+                    None if is_system_table(&table.name) => {}
+                    None => {
+                        let message = format!("view `{}` reads a table `{}` that is not defined", view.name, table.name);
+                        let fault = Diagnostic::error("unknown-table", message).at(place, "no such table or view");
+                        let names: Vec<&str> =
+                            self.schema.tables.keys().chain(self.schema.views.keys()).map(String::as_str).filter(|n| *n != view.name).collect();
+                        faults.push(suggest(fault, &table.name, names, "there are"));
+                    }
+                }
+            }
+            edges.insert(view.name.clone(), reads);
+        }
+        faults.extend(cycles(&edges));
+        self.diagnostics.extend(faults);
     }
 
     fn transition(&mut self, raw: &RawTransition) -> Transition {
@@ -1159,6 +1200,62 @@ impl Targets {
 /// The place of a part of an expression; of the whole where the file holds it in another spelling.
 fn part(expr: &Expr, range: std::ops::Range<usize>) -> Span {
     super::tree::part_of(expr.span, (expr.span.end - expr.span.start) as usize == expr.text.len(), range)
+}
+
+/// Tables that a server has without being told, and functions that stand where a table does.
+fn is_system_table(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["pg_", "sqlite_", "pragma_", "json_"].iter().any(|prefix| name.starts_with(prefix))
+        || matches!(name.as_str(), "dual" | "generate_series" | "unnest" | "jsonb_each" | "seq")
+}
+
+/// The cycles among views, each reported once, at the reference that closes it.
+fn cycles(edges: &IndexMap<String, Vec<(String, Span)>>) -> Vec<Diagnostic> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum State {
+        New,
+        Open,
+        Done,
+    }
+    let mut states = vec![State::New; edges.len()];
+    let mut faults = Vec::new();
+    for start in 0..edges.len() {
+        // Each entry is a view and how many of its references were followed; a stack of our own, as a chain may be long.
+        let mut path: Vec<(usize, usize)> = Vec::new();
+        if states[start] == State::New {
+            states[start] = State::Open;
+            path.push((start, 0));
+        }
+        while let Some((view, followed)) = path.last().copied() {
+            let Some((target, span)) = edges.get_index(view).and_then(|(_, reads)| reads.get(followed)) else {
+                states[view] = State::Done;
+                path.pop();
+                continue;
+            };
+            if let Some(last) = path.last_mut() {
+                last.1 += 1;
+            }
+            let Some(next) = edges.get_index_of(target) else { continue };
+            match states[next] {
+                State::Done => {}
+                State::New => {
+                    states[next] = State::Open;
+                    path.push((next, 0));
+                }
+                State::Open => {
+                    let from = path.iter().position(|(v, _)| *v == next).unwrap_or(0);
+                    let name = |v: usize| edges.get_index(v).map_or("", |(name, _)| name.as_str());
+                    let mut around: Vec<&str> = path[from..].iter().map(|(v, _)| name(*v)).collect();
+                    around.push(name(next));
+                    faults.push(
+                        Diagnostic::error("cyclic-views", format!("the view `{target}` reads itself: {}", around.join(" → ")))
+                            .at(*span, "this closes the circle"),
+                    );
+                }
+            }
+        }
+    }
+    faults
 }
 
 /// Whether an expression is a number, a plain text or a word that is the same everywhere: nothing in it can be wrong.
