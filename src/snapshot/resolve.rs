@@ -80,10 +80,10 @@ impl Resolver {
     }
 
     fn cannot(&mut self, what: &str, why: &str, span: Span) {
-        let dialects: Vec<&str> = Dialect::ALL.into_iter().filter(|d| *d != self.dialect).map(Dialect::name).collect();
+        let example = if self.postgres() { "mysql, mariadb" } else { "postgres" };
         let fault = Diagnostic::error("unsupported-by-dialect", format!("{what} can't be made on {}: {why}", product(self.dialect)))
             .at(span, format!("not on {}", product(self.dialect)))
-            .help(format!("if only some dialects have it, say which: `dialects: [{}]`", dialects.join(", ")));
+            .help(format!("an object that only some dialects have says which: `dialects: [{example}]`"));
         self.report(fault);
     }
 
@@ -1076,7 +1076,7 @@ impl Resolver {
                 out.from = Some(TableSource { table: table.value.clone(), predicate, span: table.span });
             }
             if !known && (hints.renamed_from.is_some() || hints.from.is_some()) {
-                let fault = Diagnostic::error("unknown-table", format!("the hints name a new table `{name}` that is not defined"))
+                let fault = Diagnostic::error("unknown-table", format!("the transition names a new table `{name}` that is not defined"))
                     .at(hints.name.span, "no such table");
                 let names: Vec<&str> = self.schema.tables.keys().map(String::as_str).collect();
                 let fault = suggest(fault, name, names, "the tables are");
@@ -1108,7 +1108,7 @@ impl Resolver {
                     }
                 }
             } else if hints.renamed_from.is_some() || !hints.values.is_empty() {
-                let fault = Diagnostic::error("unknown-type", format!("the hints name an enum `{name}` that is not defined"))
+                let fault = Diagnostic::error("unknown-type", format!("the transition names an enum `{name}` that is not defined"))
                     .at(hints.name.span, "no such enum");
                 let names: Vec<&str> = self.schema.enums.keys().map(String::as_str).collect();
                 faults.push(suggest(fault, name, names, "the enums are"));
@@ -1127,7 +1127,7 @@ impl Resolver {
         if let Some(found) = self.schema.tables.get(table) {
             let new_only = up.is_some() || raw.renamed_from.is_some() || backfill.is_some() || raw.values.is_some();
             if new_only && !found.columns.contains_key(column) {
-                let fault = Diagnostic::error("unknown-column", format!("the hints name a new column `{column}` that table `{table}` does not have"))
+                let fault = Diagnostic::error("unknown-column", format!("the transition names a new column `{column}` that table `{table}` does not have"))
                     .at(raw.name.span, format!("no column of `{table}`"));
                 let names: Vec<&str> = found.columns.keys().map(String::as_str).collect();
                 let fault = suggest(fault, column, names, "its columns are");
