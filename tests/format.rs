@@ -296,12 +296,7 @@ transition:
     let (number, text) = (|t: &str| Value::Number(t.to_owned()), |t: &str| Value::Text(t.to_owned()));
     assert_eq!(
         pairs,
-        [
-            (number("0"), text("draft")),
-            (number("1"), text("live")),
-            (Value::Boolean(true), text("yes")),
-            (text("x"), Value::Null)
-        ]
+        [(number("0"), text("draft")), (number("1"), text("live")), (Value::Boolean(true), text("yes")), (text("x"), Value::Null)]
     );
     assert_eq!(values.otherwise, Some(Otherwise::Error));
     assert_eq!(column("loss").values.as_ref().unwrap().otherwise, Some(Otherwise::Value(text("c"))));
@@ -343,14 +338,54 @@ fn equivalent_spellings_are_one_type() {
 #[test]
 fn a_type_reads_back_as_it_is_written() {
     let none = Default::default();
-    for text in ["smallint", "integer", "bigint", "numeric", "numeric(5)", "numeric(5,2)", "real", "double precision", "boolean", "char(3)",
-        "varchar(320)", "varchar", "text", "bytea", "date", "time", "time(3)", "timetz", "timestamp", "timestamp(3)", "timestamptz",
-        "timestamptz(0)", "interval", "uuid", "json", "jsonb", "text[]", "integer[][]", "interval day to second", "inet"]
-    {
+    for text in [
+        "smallint",
+        "integer",
+        "bigint",
+        "numeric",
+        "numeric(5)",
+        "numeric(5,2)",
+        "real",
+        "double precision",
+        "boolean",
+        "char(3)",
+        "varchar(320)",
+        "varchar",
+        "text",
+        "bytea",
+        "date",
+        "time",
+        "time(3)",
+        "timetz",
+        "timestamp",
+        "timestamp(3)",
+        "timestamptz",
+        "timestamptz(0)",
+        "interval",
+        "uuid",
+        "json",
+        "jsonb",
+        "text[]",
+        "integer[][]",
+        "interval day to second",
+        "inet",
+    ] {
         assert_eq!(types::sql_name(&types::parse_type(text, Dialect::Postgres, &none), Dialect::Postgres), text);
     }
     for dialect in [Dialect::Mysql, Dialect::Mariadb, Dialect::Sqlite] {
-        for text in ["integer", "bigint", "numeric(5,2)", "double precision", "boolean", "char(3)", "varchar(320)", "text", "bytea", "timestamp", "timestamptz(3)"] {
+        for text in [
+            "integer",
+            "bigint",
+            "numeric(5,2)",
+            "double precision",
+            "boolean",
+            "char(3)",
+            "varchar(320)",
+            "text",
+            "bytea",
+            "timestamp",
+            "timestamptz(3)",
+        ] {
             let written = types::sql_name(&types::parse_type(text, dialect, &none), dialect);
             assert_eq!(types::sql_name(&types::parse_own(&written, dialect, &none), dialect), written, "{text} {dialect:?}");
         }
@@ -410,7 +445,10 @@ fn what_a_dialect_has_no_word_for_is_an_error() {
     assert_eq!(codes("version: v\nsequences: {s: }\n", Dialect::Sqlite), ["unsupported-by-dialect"]);
     assert_eq!(codes("version: v\ntables: {t: {columns: {a: \"text[]\"}}}\n", Dialect::Mysql), ["bad-type"]);
     assert_eq!(codes("version: v\ntables: {t: {columns: {a: {type: {postgres: text}}}}}\n", Dialect::Mysql), ["missing-dialect"]);
-    assert_eq!(codes("version: v\ntables: {t: {columns: {a: bigint generated always as identity}}}\n", Dialect::Sqlite), ["unsupported-by-dialect"]);
+    assert_eq!(
+        codes("version: v\ntables: {t: {columns: {a: bigint generated always as identity}}}\n", Dialect::Sqlite),
+        ["unsupported-by-dialect"]
+    );
 }
 
 fn corpus() -> Option<PathBuf> {
@@ -427,7 +465,10 @@ fn corpus() -> Option<PathBuf> {
 fn real_snapshots_are_valid_on_all_dialects() {
     let Some(corpus) = corpus() else {
         // Loud, so that nobody takes a skipped test for a passed one.
-        println!("SKIPPED: no corpus of real snapshots (set CROSSFADE_CORPUS to its folder)");
+        #[allow(clippy::print_stdout, reason = "a skipped test says so")]
+        {
+            println!("SKIPPED: no corpus of real snapshots (set CROSSFADE_CORPUS to its folder)");
+        }
         return;
     };
     let mut count = 0;
@@ -456,7 +497,8 @@ fn faults_are_told_with_their_place() {
     for path in paths {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let text = std::fs::read_to_string(&path).unwrap();
-        let dialect = text.lines().next().and_then(|l| l.strip_prefix("# dialect: ")).and_then(Dialect::from_name).unwrap_or(Dialect::Postgres);
+        let dialect =
+            text.lines().next().and_then(|l| l.strip_prefix("# dialect: ")).and_then(Dialect::from_name).unwrap_or(Dialect::Postgres);
         let mut sources = Sources::default();
         let file = sources.add(format!("{name}.yaml"), text);
         let (snapshot, mut faults) = snapshot::read(&mut sources, &[file]);
@@ -485,7 +527,10 @@ enum Slip {
 }
 
 fn slip() -> impl Strategy<Value = Slip> {
-    let pieces = ["'", "\"", "{", "}", "[", "]", ": ", "- ", "&a ", "*a", "é", "\t", "\n", "null", "!!str ", "%", "|", "(", ")", ",", "--", "/*", "$$", "\u{feff}", "\0"];
+    let pieces = [
+        "'", "\"", "{", "}", "[", "]", ": ", "- ", "&a ", "*a", "é", "\t", "\n", "null", "!!str ", "%", "|", "(", ")", ",", "--", "/*",
+        "$$", "\u{feff}", "\0",
+    ];
     prop_oneof![
         (any::<usize>(), any::<u8>()).prop_map(|(at, byte)| Slip::Byte(at, byte)),
         any::<usize>().prop_map(Slip::DropLine),
