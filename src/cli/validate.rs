@@ -1,5 +1,7 @@
 //! `crossfade validate`.
 
+use std::collections::HashSet;
+
 use super::output::{self, Format};
 use super::{Exit, source};
 use crate::diagnostic::{self, Diagnostic, Sources};
@@ -31,10 +33,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let dialects = if args.dialects.is_empty() { configured(&mut sources, &mut all)? } else { args.dialects.clone() };
     for spec in &args.sources {
         let (snapshot, mut diagnostics) = source::load(spec, &mut sources)?;
+        let mut told = HashSet::new();
         for dialect in &dialects {
             for diagnostic in snapshot.resolve(*dialect).1 {
                 // What is wrong on every dialect is said once.
-                if !diagnostics.contains(&diagnostic) {
+                if told.insert((diagnostic.code, diagnostic.message.clone(), diagnostic.labels.first().map(|label| label.span))) {
                     diagnostics.push(diagnostic);
                 }
             }

@@ -456,7 +456,13 @@ impl Resolver {
         let fault =
             Diagnostic::error("unknown-column", format!("{what} names a column `{}` that table `{table}` does not have", name.value))
                 .at(name.span, format!("no column of `{table}`"));
-        let fault = suggest(fault, &name.value, found.columns.keys().map(String::as_str).collect::<Vec<_>>(), "its columns are");
+        let fault = suggest_among(
+            self.diagnostics.len(),
+            fault,
+            &name.value,
+            found.columns.keys().map(String::as_str).collect::<Vec<_>>(),
+            "its columns are",
+        );
         self.report(fault);
         None
     }
@@ -482,7 +488,7 @@ impl Resolver {
                         let fault = Diagnostic::error("unknown-column", message)
                             .at(part(expr, column.span.clone()), format!("no column of `{table}`"));
                         let names: Vec<&str> = found.columns.keys().map(String::as_str).collect();
-                        faults.push(suggest(fault, &column.name, names, "its columns are"));
+                        faults.push(suggest_among(self.diagnostics.len(), fault, &column.name, names, "its columns are"));
                     }
                 }
                 self.diagnostics.extend(faults);
@@ -695,7 +701,7 @@ impl Resolver {
                 format!("{what} refers to a table `{target}` that is not defined")
             };
             let fault = Diagnostic::error("unknown-table", message).at(raw.table.span, "no such table");
-            let fault = suggest(fault, target, names, "the tables are");
+            let fault = suggest_among(self.diagnostics.len(), fault, target, names, "the tables are");
             self.report(fault);
         }
         if raw.timing.deferrable && self.mysql_like() {
@@ -1062,7 +1068,7 @@ impl Resolver {
                             .map(String::as_str)
                             .filter(|n| *n != view.name)
                             .collect();
-                        faults.push(suggest(fault, &table.name, names, "there are"));
+                        faults.push(suggest_among(faults.len(), fault, &table.name, names, "there are"));
                     }
                 }
             }
@@ -1104,7 +1110,7 @@ impl Resolver {
                 let fault = Diagnostic::error("unknown-table", format!("the transition names a new table `{name}` that is not defined"))
                     .at(hints.name.span, "no such table");
                 let names: Vec<&str> = self.schema.tables.keys().map(String::as_str).collect();
-                let fault = suggest(fault, name, names, "the tables are");
+                let fault = suggest_among(self.diagnostics.len(), fault, name, names, "the tables are");
                 self.report(fault);
             }
             for (column, expression) in &hints.key {
@@ -1130,14 +1136,20 @@ impl Resolver {
                     if from.name.is_some() && !found.labels.contains(label) {
                         let fault = Diagnostic::error("unknown-value", format!("enum `{name}` has no value `{label}`"))
                             .at(from.span, format!("the hint is for `{label}`"));
-                        faults.push(suggest(fault, label, found.labels.iter().map(String::as_str).collect::<Vec<_>>(), "its values are"));
+                        faults.push(suggest_among(
+                            self.diagnostics.len(),
+                            fault,
+                            label,
+                            found.labels.iter().map(String::as_str).collect::<Vec<_>>(),
+                            "its values are",
+                        ));
                     }
                 }
             } else if hints.renamed_from.is_some() || !hints.values.is_empty() {
                 let fault = Diagnostic::error("unknown-type", format!("the transition names an enum `{name}` that is not defined"))
                     .at(hints.name.span, "no such enum");
                 let names: Vec<&str> = self.schema.enums.keys().map(String::as_str).collect();
-                faults.push(suggest(fault, name, names, "the enums are"));
+                faults.push(suggest_among(self.diagnostics.len(), fault, name, names, "the enums are"));
             }
             self.diagnostics.extend(faults);
             let out = EnumHints { renamed_from: hints.renamed_from.clone(), values: hints.values.clone(), span: hints.name.span };
@@ -1173,7 +1185,7 @@ impl Resolver {
                 )
                 .at(raw.name.span, format!("no column of `{table}`"));
                 let names: Vec<&str> = found.columns.keys().map(String::as_str).collect();
-                let fault = suggest(fault, column, names, "its columns are");
+                let fault = suggest_among(self.diagnostics.len(), fault, column, names, "its columns are");
                 self.report(fault);
             }
         }
@@ -1249,6 +1261,17 @@ impl Targets {
 /// The place of a part of an expression; of the whole where the file holds it in another spelling.
 fn part(expr: &Expr, range: std::ops::Range<usize>) -> Span {
     super::tree::part_of(expr.span, (expr.span.end - expr.span.start) as usize == expr.text.len(), range)
+}
+
+/// As [`suggest`], while there are few faults: with thousands of them, and thousands of names, the search would cost minutes.
+fn suggest_among<'c>(
+    told: usize,
+    fault: Diagnostic,
+    word: &str,
+    names: impl IntoIterator<Item = &'c str> + Clone,
+    noun: &str,
+) -> Diagnostic {
+    if told < 200 { suggest(fault, word, names, noun) } else { fault }
 }
 
 /// Tables that a server has without being told, and functions that stand where a table does.
