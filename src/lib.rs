@@ -9,3 +9,5 @@ pub mod diagnostic;
 pub mod diff;
 pub mod snapshot;
 pub mod sql;
+#[cfg(feature = "postgres")]
+pub mod engine;
