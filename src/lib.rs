@@ -7,7 +7,7 @@
 pub mod cli;
 pub mod diagnostic;
 pub mod diff;
-pub mod snapshot;
-pub mod sql;
 #[cfg(feature = "postgres")]
 pub mod engine;
+pub mod snapshot;
+pub mod sql;

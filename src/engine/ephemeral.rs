@@ -1,4 +1,4 @@
-//! Throw-away PostgreSQL servers: found, started on a socket in a temporary folder, stopped and removed.
+//! Throw-away PostgreSQL servers: found, started on a socket in a folder of their own, stopped and removed.
 //!
 //! A server lives as long as the value that stands for it. Should this process be killed, a small watcher process (a shell
 //! that waits for the end of a pipe) stops the server and removes the folder in its place.
@@ -129,7 +129,7 @@ struct Running {
 }
 
 impl Server {
-    /// Makes a fresh cluster in a temporary folder and starts it: a Unix socket only, every local role trusted, nothing
+    /// Makes a fresh cluster in a folder of its own and starts it: a Unix socket only, every local role trusted, nothing
     /// synced to disk.
     ///
     /// # Errors
@@ -306,12 +306,25 @@ fn user_id(name: Option<&str>) -> Option<u32> {
     String::from_utf8_lossy(&output.stdout).trim().parse().ok()
 }
 
-/// A folder of our own below the system's temporary folder. Its name is short: a socket's path has at most 107 bytes.
+/// Where servers live: in memory if the system offers that, else in the system's temporary folder. (Copying a database is
+/// twenty times faster in memory, where nothing waits for a journal.)
+fn parent_folder() -> PathBuf {
+    const MEMORY: &str = "/dev/shm";
+    const ENOUGH_KILOBYTES: u64 = 4 * 1024 * 1024;
+    let free = Command::new("df").args(["-Pk", MEMORY]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok().and_then(|output| {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().nth(1)?.split_whitespace().nth(3)?.parse::<u64>().ok()
+    });
+    if free.is_some_and(|kilobytes| kilobytes >= ENOUGH_KILOBYTES) { PathBuf::from(MEMORY) } else { std::env::temp_dir() }
+}
+
+/// A folder of our own. Its name is short: a socket's path has at most 107 bytes.
 fn fresh_folder(owner: Option<u32>) -> Result<PathBuf, Error> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    let parent = parent_folder();
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("crossfade-{}-{number}", std::process::id()));
+        let folder = parent.join(format!("crossfade-{}-{number}", std::process::id()));
         match fs::create_dir(&folder) {
             Ok(()) => {
                 let ready = fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).and_then(|()| chown(&folder, owner, None));
