@@ -69,8 +69,18 @@ pub struct CaseFile {
     /// Columns (`table.column`) of which `update t set c = c` is not tried, because a law does not hold there on purpose.
     #[serde(default)]
     pub unstable: Vec<String>,
+    /// Columns (`table.column`) whose values the upgrade changes under the old version on purpose.
+    #[serde(default)]
+    pub touched: Vec<String>,
+    /// Whether abort can give the old snapshot back when the new version wrote what the old rules forbid.
+    #[serde(default = "yes")]
+    pub abort_after_writes: bool,
     #[serde(default)]
     pub probes: Vec<Probe>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn both_accesses() -> Vec<Access> {

@@ -90,6 +90,11 @@ impl<'lab> Bench<'lab> {
         shape.dump(&mut self.client(database, side)?).map_err(|report| format!("{side:?} version: {report}"))
     }
 
+    /// What the old version sees, but for the columns that are meant to change under it.
+    fn untouched(&self, database: &Database<'_>) -> Result<String, String> {
+        self.old_shape.without(&self.case.file.touched).dump(&mut self.client(database, Side::Old)?)
+    }
+
     fn run(&self, database: &Database<'_>, phase: Phase) -> Result<(), String> {
         database.run(self.scripts.of(phase), phase.name())
     }
@@ -106,7 +111,7 @@ impl<'lab> Bench<'lab> {
     /// Nobody writes: each phase in turn, then once more.
     fn quiet(&self) -> Result<(), String> {
         let mut reports = Vec::new();
-        let before = self.dump(&self.old, Side::Old)?;
+        let before = self.untouched(&self.old)?;
         let database = self.old.copy()?;
         let mut new_before_contract = String::new();
         for phase in [Phase::Expand, Phase::Migrate, Phase::Contract] {
@@ -115,7 +120,7 @@ impl<'lab> Bench<'lab> {
             }
             self.run(&database, phase)?;
             if phase != Phase::Contract {
-                let now = self.dump(&database, Side::Old)?;
+                let now = self.untouched(&database)?;
                 reports.extend(same(&format!("what the old version sees after {}", phase.name()), &before, &now).err());
             }
             let once = everything(&database)?;
@@ -188,7 +193,7 @@ impl<'lab> Bench<'lab> {
         half.wait_alone()?;
         let migrated = self.after(&expanded, &[Phase::Migrate])?;
         let end = everything(&migrated)?;
-        let before = self.dump(&self.old, Side::Old)?;
+        let before = self.untouched(&self.old)?;
         let mut reports = Vec::new();
         for (state, database) in [("expand", &expanded), ("half of migrate", &half), ("migrate", &migrated)] {
             let copy = database.copy()?;
@@ -199,7 +204,7 @@ impl<'lab> Bench<'lab> {
             let found = catalog(&copy)?;
             reports.extend(found.must_equal(&self.old_catalog, &format!("the catalog after {state} and abort")).err());
             reports.extend(nothing_left(&found).err());
-            reports.extend(same(&format!("the old version's rows after {state} and abort"), &before, &self.dump(&copy, Side::Old)?).err());
+            reports.extend(same(&format!("the old version's rows after {state} and abort"), &before, &self.untouched(&copy)?).err());
             let once = everything(&copy)?;
             if let Err(report) = self.run(&copy, Phase::Abort) {
                 reports.push(format!("abort after {state}, a second time: {report}"));
@@ -313,7 +318,9 @@ impl<'lab> Bench<'lab> {
             }
             live.probes(after, &format!("after {}", phase.name()))?;
             if phase == Phase::Migrate {
-                live.abort_from_here()?;
+                if self.case.file.abort_after_writes {
+                    live.abort_from_here()?;
+                }
                 live.idle_from_here()?;
             }
         }

@@ -52,6 +52,15 @@ impl Shape {
         Ok(shape)
     }
 
+    /// The same without some columns (`relation.column`).
+    pub fn without(&self, columns: &[String]) -> Self {
+        let mut shape = self.clone();
+        for (name, relation) in &mut shape.relations {
+            relation.columns.retain(|column| !columns.contains(&format!("{name}.{}", column.name)));
+        }
+        shape
+    }
+
     /// Every row of every relation, as a client of this version sees them, in an order of their own.
     pub fn dump(&self, client: &mut Session) -> Result<String, String> {
         let mut text = String::new();
