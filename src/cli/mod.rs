@@ -11,8 +11,10 @@ pub(crate) mod connect;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod fmt;
+pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod schema;
+pub(crate) mod source;
 pub(crate) mod validate;
 
 /// The compiler for zero-downtime schema changes.

@@ -1,6 +1,18 @@
 //! What crossfade says about its input: errors, warnings, notes and questions, each with a place, a code and a way out.
 //!
-//! Invariant: a [`Diagnostic`] is data. Nothing here knows what a schema is, and nothing here prints.
+//! Invariant: a [`Diagnostic`] is data. Nothing here knows what a schema is, and nothing here prints: a renderer gives text.
+
+mod human;
+mod json;
+mod place;
+pub mod register;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;
+
+pub use human::{Colour, render_human};
+pub use json::render_json;
+pub use place::line_column;
 
 /// A file among [`Sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,4 +2,14 @@
 //!
 //! Invariant: the only module that names `serde_yaml`. What leaves it as a [`model::Schema`] is consistent.
 
+mod decode;
 pub mod model;
+pub mod names;
+mod raw;
+mod resolve;
+pub mod settings;
+mod tree;
+pub mod types;
+
+pub use raw::{Snapshot, read};
+pub use tree::{MAX_ALIASED_NODES, MAX_DEPTH, MAX_FILE_BYTES};

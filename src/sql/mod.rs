@@ -5,7 +5,10 @@
 
 pub mod definition;
 pub mod expression;
+mod normal;
+mod parse;
 pub mod quote;
+mod volatile;
 
 /// A database product that scripts are made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]

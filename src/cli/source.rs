@@ -1,0 +1,126 @@
+//! Where a schema comes from: a file, a directory, a revision of git, or nothing.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::snapshot::{self, MAX_FILE_BYTES, Snapshot};
+
+/// How many files of a directory are read.
+const MAX_FILES: usize = 100_000;
+
+/// Reads the snapshot that `spec` names: a file, a directory, `git:REV:PATH` or `empty`. Faults of the snapshot itself are
+/// among the diagnostics.
+///
+/// # Errors
+/// When it can't be found or read at all.
+pub(crate) fn load(spec: &str, sources: &mut Sources) -> anyhow::Result<(Snapshot, Vec<Diagnostic>)> {
+    if spec == "empty" {
+        return Ok((Snapshot::empty(), Vec::new()));
+    }
+    if let Some(scheme) = ["postgres://", "postgresql://", "mysql://", "mariadb://", "sqlite:"].iter().find(|s| spec.starts_with(**s)) {
+        // The rest may hold a password.
+        bail!("not yet: a database ({scheme}…) as the source of a schema");
+    }
+    let texts = match spec.strip_prefix("git:") {
+        Some(rest) => from_git(rest)?,
+        None => from_disk(Path::new(spec))?,
+    };
+    let files: Vec<_> = texts.into_iter().map(|(name, text)| sources.add(name, text)).collect();
+    Ok(snapshot::read(sources, &files))
+}
+
+fn is_yaml(name: &str) -> bool {
+    name.ends_with(".yaml") || name.ends_with(".yml")
+}
+
+fn from_disk(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let shown = path.display();
+    let about = std::fs::metadata(path).with_context(|| format!("can't read `{shown}`"))?;
+    if !about.is_dir() {
+        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("sql")) {
+            bail!("not yet: an SQL file (`{shown}`) as the source of a schema");
+        }
+        return Ok(vec![(shown.to_string(), read_text(path)?)]);
+    }
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path).with_context(|| format!("can't read `{shown}`"))? {
+        let entry = entry.with_context(|| format!("can't read `{shown}`"))?;
+        if entry.file_name().to_str().is_some_and(is_yaml) && entry.path().is_file() {
+            names.push(entry.path());
+        }
+        if names.len() > MAX_FILES {
+            bail!("`{shown}` holds more than {MAX_FILES} snapshot files");
+        }
+    }
+    names.sort();
+    if names.is_empty() {
+        bail!("`{shown}` holds no .yaml file");
+    }
+    names.iter().map(|name| Ok((name.display().to_string(), read_text(name)?))).collect()
+}
+
+/// Reads a file, but never more than the bound.
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    let shown = path.display();
+    let file = std::fs::File::open(path).with_context(|| format!("can't read `{shown}`"))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).with_context(|| format!("can't read `{shown}`"))?;
+    text(bytes, &shown.to_string())
+}
+
+fn text(bytes: Vec<u8>, name: &str) -> anyhow::Result<String> {
+    if bytes.len() > MAX_FILE_BYTES {
+        bail!("`{name}` is larger than {} MiB", MAX_FILE_BYTES >> 20);
+    }
+    String::from_utf8(bytes).map_err(|error| anyhow::anyhow!("`{name}` is not UTF-8: byte {} is not text", error.utf8_error().valid_up_to()))
+}
+
+fn from_git(rest: &str) -> anyhow::Result<Vec<(String, String)>> {
+    let Some((revision, path)) = rest.split_once(':').filter(|(r, p)| !r.is_empty() && !p.is_empty()) else {
+        bail!("`git:{rest}` is not of the form git:REV:PATH");
+    };
+    if revision.starts_with('-') {
+        bail!("`{revision}` is no revision");
+    }
+    let path = path.trim_end_matches('/');
+    // `REV:./PATH` is relative to the current directory, as a path on disk is.
+    let object = if path.starts_with('/') { bail!("the path in `git:{rest}` must be relative") } else { format!("{revision}:./{path}") };
+    let kind = git(&["cat-file", "-t", &object], rest)?;
+    let show = |object: &str, name: String| -> anyhow::Result<(String, String)> {
+        let size = String::from_utf8_lossy(&git(&["cat-file", "-s", object], rest)?).trim().parse::<usize>().unwrap_or(usize::MAX);
+        if size > MAX_FILE_BYTES {
+            bail!("`{name}` is larger than {} MiB", MAX_FILE_BYTES >> 20);
+        }
+        let text = text(git(&["cat-file", "blob", object], rest)?, &name)?;
+        Ok((name, text))
+    };
+    match String::from_utf8_lossy(&kind).trim() {
+        "blob" => Ok(vec![show(&object, format!("git:{revision}:{path}"))?]),
+        "tree" => {
+            let listed = git(&["ls-tree", "-z", "--name-only", &object], rest)?;
+            let listed = String::from_utf8_lossy(&listed);
+            let mut names: Vec<&str> = listed.split('\0').filter(|name| is_yaml(name)).collect();
+            names.sort_unstable();
+            if names.is_empty() {
+                bail!("`git:{rest}` holds no .yaml file");
+            }
+            if names.len() > MAX_FILES {
+                bail!("`git:{rest}` holds more than {MAX_FILES} snapshot files");
+            }
+            names.iter().map(|name| show(&format!("{object}/{name}"), format!("git:{revision}:{path}/{name}"))).collect()
+        }
+        other => bail!("`git:{rest}` is a {other}, not a file or a directory"),
+    }
+}
+
+fn git(arguments: &[&str], spec: &str) -> anyhow::Result<Vec<u8>> {
+    let output = Command::new("git").args(arguments).output().context("can't run git")?;
+    if !output.status.success() {
+        bail!("can't read `git:{spec}`: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(output.stdout)
+}

@@ -1,0 +1,136 @@
+//! The steps as one graph, and the one order in which they run.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+
+use super::model::{Action, Phase, Step};
+
+/// What decides between steps that could both run next.
+type Key = (Phase, usize, usize, String);
+
+/// Puts steps in order: by phase and change, then topologically, ties by kind and name. The steps of a unit stay together.
+///
+/// # Errors
+/// The ids on a cycle. It would be a fault of the planner, never of its input.
+pub(super) fn order(steps: Vec<Step>) -> Result<Vec<Step>, Vec<String>> {
+    // A unit is one node: what any of its steps needs must have run before its first.
+    let mut graph: DiGraph<Vec<usize>, ()> = DiGraph::new();
+    let mut unit_node: BTreeMap<&str, NodeIndex> = BTreeMap::new();
+    let mut node_of: BTreeMap<&str, NodeIndex> = BTreeMap::new();
+    for (at, step) in steps.iter().enumerate() {
+        let node = match &step.unit {
+            Some(unit) => *unit_node.entry(unit).or_insert_with(|| graph.add_node(Vec::new())),
+            None => graph.add_node(Vec::new()),
+        };
+        graph[node].push(at);
+        node_of.insert(&step.id, node);
+    }
+    for step in &steps {
+        for needed in &step.requires {
+            if let (Some(from), Some(to)) = (node_of.get(needed.as_str()), node_of.get(step.id.as_str()))
+                && from != to
+            {
+                graph.update_edge(*from, *to, ());
+            }
+        }
+    }
+    let keys: Vec<Key> = graph
+        .node_indices()
+        .map(|node| graph[node].iter().map(|at| key(&steps[*at])).min().unwrap_or((Phase::Expand, 0, 0, String::new())))
+        .collect();
+    let mut waiting: Vec<usize> =
+        graph.node_indices().map(|node| graph.neighbors_directed(node, petgraph::Direction::Incoming).count()).collect();
+    let mut ready: BinaryHeap<Reverse<(&Key, NodeIndex)>> =
+        graph.node_indices().filter(|node| waiting[node.index()] == 0).map(|node| Reverse((&keys[node.index()], node))).collect();
+    let mut sorted = Vec::with_capacity(steps.len());
+    while let Some(Reverse((_, node))) = ready.pop() {
+        sorted.extend(within(&graph[node], &steps));
+        for next in graph.neighbors(node) {
+            waiting[next.index()] -= 1;
+            if waiting[next.index()] == 0 {
+                ready.push(Reverse((&keys[next.index()], next)));
+            }
+        }
+    }
+    if sorted.len() < steps.len() {
+        let cycle = tarjan_scc(&graph).into_iter().find(|component| component.len() > 1).unwrap_or_default();
+        return Err(cycle.iter().flat_map(|node| graph[*node].iter().map(|at| steps[*at].id.clone())).collect());
+    }
+    let mut slots: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
+    Ok(sorted.into_iter().filter_map(|at| slots[at].take()).collect())
+}
+
+/// The steps of one unit, each after those of the unit that it needs.
+fn within(members: &[usize], steps: &[Step]) -> Vec<usize> {
+    let mut left: Vec<usize> = members.to_vec();
+    left.sort_by_key(|at| key(&steps[*at]));
+    let mut done: Vec<usize> = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let next = left
+            .iter()
+            .position(|at| !left.iter().any(|other| other != at && steps[*at].requires.contains(&steps[*other].id)))
+            .unwrap_or(0);
+        done.push(left.remove(next));
+    }
+    done
+}
+
+fn key(step: &Step) -> Key {
+    // All gates of contract come before its first change: what was dropped can't be taken back.
+    let section = match (&step.action, step.phase) {
+        (Action::CheckRows { .. }, Phase::Contract) => 0,
+        _ => step.change,
+    };
+    (step.phase, section, rank(&step.action), step.id.clone())
+}
+
+/// The order of kinds among steps that don't need each other.
+fn rank(action: &Action) -> usize {
+    match action {
+        Action::CreateExtension(_) => 0,
+        Action::CreateEnum(_) => 1,
+        Action::AddEnumValue { .. } => 2,
+        Action::CreateSequence(_) => 3,
+        Action::CreateTable(_) => 4,
+        Action::DropNotNull { .. } => 5,
+        Action::AlterType { .. } => 6,
+        Action::AddColumns { .. } => 7,
+        Action::InstallSync(_) => 8,
+        Action::SetDefault { .. } => 9,
+        Action::CreateNamespace { .. } => 10,
+        Action::CreateShapeView(_) => 11,
+        Action::CreateView(_) => 12,
+        Action::ReplaceView { .. } => 13,
+        Action::CopyGrants { .. } => 14,
+        Action::Backfill(_) => 15,
+        Action::Analyze { .. } => 16,
+        Action::CheckRows { .. } => 17,
+        Action::CreateIndex(_) => 18,
+        Action::AttachUnique { .. } => 19,
+        Action::AddCheck { .. } => 20,
+        Action::AddNotNullCheck { .. } => 21,
+        Action::AddForeignKey(_) => 22,
+        Action::ValidateConstraint { .. } => 23,
+        Action::SetNotNull { .. } => 24,
+        Action::DropNamespace { .. } => 25,
+        Action::DropIndex { .. } => 26,
+        Action::DropConstraint { .. } => 27,
+        Action::DropViews { .. } => 28,
+        Action::SettleShapeView(_) => 29,
+        Action::RemoveSync(_) => 30,
+        Action::SwapColumns { .. } => 31,
+        Action::RenameTable { .. } => 32,
+        Action::RenameConstraint { .. } => 33,
+        Action::RenameIndex(_) => 34,
+        Action::TidyNames { .. } => 35,
+        Action::SettleDefaults { .. } => 36,
+        Action::DropTable { .. } => 37,
+        Action::DropSequence(_) => 38,
+        Action::DropEnum(_) => 39,
+        Action::DropExtension(_) => 40,
+        Action::Comment { .. } => 41,
+    }
+}

@@ -1,0 +1,251 @@
+//! Which physical column carries what while both versions run.
+//!
+//! An old column keeps its physical name to the end of the overlap. A column that both versions have is one physical column,
+//! and so is a renamed one where the new version looks through a view. Everything else that is new gets a column of its own,
+//! under its own name or, where an old column still has that name, under a helper name that only the view knows.
+
+use crate::diagnostic::Diagnostic;
+use crate::diff::model::{Lens, Mapping, TableChange};
+use crate::snapshot::model::{Access, Column, ColumnHints, Enforce, IndexTarget, Schema};
+use crate::sql::Dialect;
+use crate::sql::expression::row_references;
+
+use super::{Settings, Target, naming};
+
+/// Which versions a physical column serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Both, as one column.
+    Both,
+    /// The old one only.
+    Old,
+    /// The new one only, and no lens fills it.
+    New,
+    /// The new one only; a lens fills it.
+    NewFromLens,
+}
+
+/// A column of the table as it physically is during the overlap.
+#[derive(Debug, Clone)]
+pub(super) struct Physical<'a> {
+    pub(super) name: String,
+    pub(super) old: Option<&'a Column>,
+    pub(super) new: Option<&'a Column>,
+    pub(super) hints: Option<&'a ColumnHints>,
+    pub(super) role: Role,
+}
+
+/// How a lens is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Treatment {
+    /// One column under two names.
+    Alias,
+    /// One column whose type is widened.
+    InPlace,
+    /// One column whose NULLs are filled.
+    Fill,
+    /// Two sides and a trigger.
+    TwoSides,
+}
+
+/// How the new version reaches a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// By its physical name.
+    Direct,
+    /// Through a view.
+    View,
+}
+
+/// A changed table as it physically is during the overlap.
+#[derive(Debug)]
+pub(super) struct Layout<'a> {
+    pub(super) change: &'a TableChange<'a>,
+    pub(super) reach: Reach,
+    /// New columns in their order, then the old ones that go.
+    pub(super) columns: Vec<Physical<'a>>,
+    /// The lenses with how each is kept.
+    pub(super) lenses: Vec<(&'a Lens<'a>, Treatment)>,
+}
+
+impl<'a> Layout<'a> {
+    /// Lays out a changed table. Faults: what needs versioned access.
+    pub(super) fn new(
+        change: &'a TableChange<'a>,
+        settings: &Settings,
+        target: &dyn Target,
+        dialect: Dialect,
+        schemas: (&Schema, &Schema),
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Layout<'a> {
+        let renamed = change.old.name != change.new.name;
+        let reach = match settings.access {
+            Access::Versioned => Reach::View,
+            Access::Shared if renamed => Reach::View,
+            Access::Shared => Reach::Direct,
+        };
+        let lenses: Vec<(&Lens<'_>, Treatment)> =
+            change.lenses.iter().map(|lens| (lens, treatment(lens, change, reach, settings, target, dialect, schemas))).collect();
+        let mut columns = Vec::with_capacity(change.columns.len());
+        for pair in &change.columns {
+            let lens = |column: &Column, new_side: bool| {
+                lenses.iter().find(|(lens, _)| {
+                    let side = if new_side { &lens.new } else { &lens.old };
+                    side.iter().any(|member| member.column.name == column.name)
+                })
+            };
+            match (pair.old, pair.new) {
+                (Some(old), Some(new)) => {
+                    let two_sides = lens(new, true).is_some_and(|(_, treatment)| *treatment == Treatment::TwoSides);
+                    if two_sides {
+                        let name = new_name(new, change, reach, dialect, diagnostics);
+                        columns.push(Physical { name, old: None, new: Some(new), hints: pair.hints, role: Role::NewFromLens });
+                        columns.push(Physical { name: old.name.clone(), old: Some(old), new: None, hints: None, role: Role::Old });
+                    } else {
+                        columns.push(Physical {
+                            name: old.name.clone(),
+                            old: Some(old),
+                            new: Some(new),
+                            hints: pair.hints,
+                            role: Role::Both,
+                        });
+                    }
+                }
+                (None, Some(new)) => {
+                    let role = if lens(new, true).is_some() { Role::NewFromLens } else { Role::New };
+                    let name = new_name(new, change, reach, dialect, diagnostics);
+                    columns.push(Physical { name, old: None, new: Some(new), hints: pair.hints, role });
+                }
+                (Some(old), None) => {
+                    columns.push(Physical { name: old.name.clone(), old: Some(old), new: None, hints: pair.hints, role: Role::Old });
+                }
+                (None, None) => {}
+            }
+        }
+        Layout { change, reach, columns, lenses }
+    }
+
+    /// The table's name until contract.
+    pub(super) fn table(&self) -> &'a str {
+        &self.change.old.name
+    }
+
+    /// The physical column of a name of the new shape.
+    pub(super) fn of_new(&self, name: &str) -> Option<&Physical<'a>> {
+        self.columns.iter().find(|c| c.new.is_some_and(|new| new.name == name))
+    }
+
+    /// The physical column of a name of the old shape.
+    pub(super) fn of_old(&self, name: &str) -> Option<&Physical<'a>> {
+        self.columns.iter().find(|c| c.old.is_some_and(|old| old.name == name))
+    }
+
+    /// Whether the table has columns on which a trigger is needed.
+    pub(super) fn has_two_sides(&self) -> bool {
+        self.lenses.iter().any(|(_, treatment)| *treatment == Treatment::TwoSides)
+    }
+
+    /// Whether contract changes columns or the name, so that views over the table are made anew.
+    pub(super) fn is_swapped(&self) -> bool {
+        self.change.old.name != self.change.new.name
+            || self.columns.iter().any(|c| c.role == Role::Old || c.new.is_some_and(|new| new.name != c.name))
+    }
+
+    /// From when a rule on these columns (names of the new shape) binds, if the author says so.
+    pub(super) fn enforce<'n>(&self, columns: impl IntoIterator<Item = &'n str>) -> Option<Enforce> {
+        columns.into_iter().find_map(|name| self.of_new(name).and_then(|c| c.hints).and_then(|hints| hints.enforce))
+    }
+}
+
+/// Physical name of a column that only the new version has.
+fn new_name(
+    new: &Column,
+    change: &TableChange<'_>,
+    reach: Reach,
+    dialect: Dialect,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> String {
+    if !change.old.columns.contains_key(&new.name) {
+        return new.name.clone();
+    }
+    if reach == Reach::Direct {
+        diagnostics.push(
+            Diagnostic::error(
+                "needs-versioned",
+                format!(
+                    "{table}.{column}: old and new version need different things under one name, which shared access can't give",
+                    table = change.new.name,
+                    column = new.name
+                ),
+            )
+            .at(new.span, "this is another column than the old version's")
+            .help(format!("give it another name: `{}_new` with `renamed_from: {}` in the transition", new.name, new.name))
+            .help("or give the new version a namespace of its own: `access: versioned` in the transition, or `--access versioned`"),
+        );
+    }
+    naming::helper_column(&new.name, dialect)
+}
+
+fn treatment(
+    lens: &Lens<'_>,
+    change: &TableChange<'_>,
+    reach: Reach,
+    settings: &Settings,
+    target: &dyn Target,
+    dialect: Dialect,
+    (old_schema, _): (&Schema, &Schema),
+) -> Treatment {
+    if lens.is_fill() {
+        return Treatment::Fill;
+    }
+    let ([old], [new]) = (lens.old.as_slice(), lens.new.as_slice()) else { return Treatment::TwoSides };
+    let alike = old.column.generated == new.column.generated
+        && old.column.identity == new.column.identity
+        && old.column.collation == new.column.collation;
+    let backfilled = new.hints.is_some_and(|hints| hints.backfill.is_some());
+    let renamed = old.column.name != new.column.name;
+    match (old.mapping, new.mapping) {
+        (Some(Mapping::Copy(_)), Some(Mapping::Copy(_))) if alike && !backfilled && old.column.ty == new.column.ty => {
+            if reach == Reach::View || !renamed { Treatment::Alias } else { Treatment::TwoSides }
+        }
+        (Some(Mapping::Cast(_) | Mapping::Copy(_)), Some(Mapping::Cast(_) | Mapping::Copy(_)))
+            if alike
+                && !backfilled
+                && !renamed
+                && settings.access == Access::Shared
+                && target.widens_in_place(&old.column.ty, &new.column.ty)
+                && !is_read_elsewhere(&old.column.name, change, old_schema, dialect) =>
+        {
+            Treatment::InPlace
+        }
+        _ => Treatment::TwoSides,
+    }
+}
+
+/// Whether a view of the old snapshot reads the table, or an expression of an index reads the column: then a change of its
+/// type is more than metadata.
+fn is_read_elsewhere(column: &str, change: &TableChange<'_>, old: &Schema, dialect: Dialect) -> bool {
+    let in_view = old.views.values().any(|view| {
+        crate::sql::expression::query_references(&view.query.text, dialect)
+            .is_ok_and(|references| references.tables.iter().any(|table| table.name == change.old.name))
+    });
+    let in_expression = change.old.indexes.iter().any(|index| {
+        let expressions = index
+            .keys
+            .iter()
+            .filter_map(|key| match &key.target {
+                IndexTarget::Expression(expr) => Some(expr),
+                IndexTarget::Column(_) => None,
+            })
+            .chain(&index.predicate);
+        expressions.into_iter().any(|expr| {
+            row_references(&expr.text, dialect, &change.old.name, old)
+                .is_ok_and(|references| references.columns.iter().any(|reference| reference.name == column))
+        })
+    });
+    let in_generated = change.old.columns.values().filter_map(|c| c.generated.as_ref()).any(|generated| {
+        row_references(&generated.expression.text, dialect, &change.old.name, old)
+            .is_ok_and(|references| references.columns.iter().any(|reference| reference.name == column))
+    });
+    in_view || in_expression || in_generated
+}

@@ -1,0 +1,74 @@
+//! From a diff to steps: which physical column carries what while two versions run, in which phase each thing is done, in
+//! what order, and what a reviewer must know about it.
+//!
+//! Invariant: nothing here knows how a dialect says a thing; what a dialect can do and what it locks is asked of a [`Target`].
+//! The only module that names `petgraph`.
+
+use crate::diagnostic::{Diagnostic, Level};
+use crate::diff::model::Diff;
+use crate::snapshot::model::{Access, Type};
+
+mod changes;
+mod expr;
+pub mod graph;
+mod layout;
+pub mod model;
+mod naming;
+mod objects;
+mod planner;
+mod table;
+mod views;
+
+use model::{Action, Footprint, Plan};
+
+/// What the command line and the settings say about a plan.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How the versions reach their shapes.
+    pub access: Access,
+    /// The schema (PostgreSQL) that the tables live in.
+    pub schema: String,
+    /// Codes of hazards that are acknowledged, besides those of the transition.
+    pub allow: Vec<String>,
+}
+
+/// What a plan asks of a dialect.
+pub trait Target {
+    /// Locks and cost of an action.
+    fn footprint(&self, action: &Action) -> Footprint;
+    /// Whether a column's type can change from `old` to `new` as metadata, the rows untouched and unread.
+    fn widens_in_place(&self, old: &Type, new: &Type) -> bool;
+}
+
+/// Plans the way from one schema to the other.
+///
+/// Every fault is reported at once; with an error among the diagnostics the plan is not to be rendered.
+pub fn plan(diff: &Diff<'_>, settings: &Settings, target: &dyn Target) -> (Plan, Vec<Diagnostic>) {
+    let planner = planner::Planner::new(diff, settings, target);
+    let (plan, mut diagnostics) = planner.run();
+    diagnostics.extend(unacknowledged(diff, settings, &plan));
+    (plan, diagnostics)
+}
+
+/// The error-level hazards that nobody has acknowledged, as errors.
+fn unacknowledged(diff: &Diff<'_>, settings: &Settings, plan: &Plan) -> Vec<Diagnostic> {
+    let in_transition = diff.new.transition.as_ref().filter(|_| !diff.old.version.is_empty());
+    let allowed = |code: &str| {
+        settings.allow.iter().any(|c| c == code) || in_transition.is_some_and(|t| t.allow.iter().any(|(allowed, _)| allowed == code))
+    };
+    plan.hazards
+        .iter()
+        .filter(|hazard| hazard.level == Level::Error && !allowed(hazard.code))
+        .map(|hazard| Diagnostic {
+            code: hazard.code,
+            level: Level::Error,
+            message: format!("{}: {}", hazard.object, hazard.message),
+            labels: Vec::new(),
+            help: vec![format!(
+                "if that is what you want, say so: `--allow {code}`, or `allow: [{code}]` in the transition",
+                code = hazard.code
+            )],
+        }
+        .at(hazard.span, ""))
+        .collect()
+}

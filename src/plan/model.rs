@@ -1,0 +1,866 @@
+//! A plan: steps as data, before any SQL is rendered.
+//!
+//! Invariant: a [`Step`] says what is done to which physical object; how a dialect says it is not known here.
+
+use std::ops::Range;
+
+use crate::diagnostic::{Level, Span};
+use crate::snapshot::model::{
+    Access, EnumType, Exclusion, ForeignKey, Identity, Nulls, OnConflict, PrimaryKey, Sequence, Type, Unique, Value,
+};
+use crate::sql::Dialect;
+
+/// The three phases of a transition. (Abort is no phase: it is the undoing of the first two.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Adds what the new version needs; touches nothing that the old one uses.
+    Expand,
+    /// Fills the new shape and builds what the new version relies on.
+    Migrate,
+    /// Takes away what only the old version used. No way back.
+    Contract,
+}
+
+impl Phase {
+    /// All phases in order.
+    pub const ALL: [Phase; 3] = [Phase::Expand, Phase::Migrate, Phase::Contract];
+
+    /// The name in scripts, revisions and commands.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Expand => "expand",
+            Phase::Migrate => "migrate",
+            Phase::Contract => "contract",
+        }
+    }
+}
+
+/// A whole plan for one dialect.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The dialect.
+    pub dialect: Dialect,
+    /// How the versions reach their shapes.
+    pub access: Access,
+    /// The schema (PostgreSQL) that the tables live in.
+    pub schema: String,
+    /// Version of the old snapshot; `None` for a first installation.
+    pub old_version: Option<String>,
+    /// Version of the new snapshot.
+    pub new_version: String,
+    /// Name of the revisions.
+    pub release: String,
+    /// The changes; number 1 is the first.
+    pub changes: Vec<Change>,
+    /// The steps in the order in which they run.
+    pub steps: Vec<Step>,
+    /// What a reviewer must know.
+    pub hazards: Vec<Hazard>,
+}
+
+impl Plan {
+    /// The revision of a change in a phase: `pike_expand01`.
+    pub fn revision(&self, phase: Phase, change: usize) -> String {
+        format!("{}_{}{change:02}", self.release, phase.name())
+    }
+
+    /// The last revision of a phase.
+    pub fn last_revision(&self, phase: Phase) -> String {
+        self.revision(phase, self.changes.len())
+    }
+
+    /// The namespace of a version: `public_pike`.
+    pub fn namespace(&self, version: &str) -> String {
+        namespace(&self.schema, version)
+    }
+}
+
+/// The namespace of a version's views (PostgreSQL: a schema).
+pub fn namespace(schema: &str, version: &str) -> String {
+    format!("{schema}_{version}")
+}
+
+/// One group of differences that belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// From 1.
+    pub number: usize,
+    /// What it is about, in the words of its objects: `table users`.
+    pub title: String,
+}
+
+/// How much work a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cost {
+    /// Metadata only.
+    Instant,
+    /// Reads a whole table.
+    Scan,
+    /// Writes a whole table anew.
+    Rewrite,
+    /// Writes rows in batches.
+    Copy,
+}
+
+impl Cost {
+    /// The word in plans and scripts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cost::Instant => "instant",
+            Cost::Scan => "scan",
+            Cost::Rewrite => "rewrite",
+            Cost::Copy => "copy",
+        }
+    }
+}
+
+/// A table lock of PostgreSQL, weakest first (manual: Explicit Locking, table-level locks).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub enum LockMode {
+    /// `ACCESS SHARE`: what a SELECT takes.
+    #[serde(rename = "ACCESS SHARE")]
+    AccessShare,
+    /// `ROW EXCLUSIVE`: what a write takes.
+    #[serde(rename = "ROW EXCLUSIVE")]
+    RowExclusive,
+    /// `SHARE UPDATE EXCLUSIVE`: blocks neither reads nor writes.
+    #[serde(rename = "SHARE UPDATE EXCLUSIVE")]
+    ShareUpdateExclusive,
+    /// `SHARE`: blocks writes.
+    #[serde(rename = "SHARE")]
+    Share,
+    /// `SHARE ROW EXCLUSIVE`: blocks writes.
+    #[serde(rename = "SHARE ROW EXCLUSIVE")]
+    ShareRowExclusive,
+    /// `ACCESS EXCLUSIVE`: blocks all.
+    #[serde(rename = "ACCESS EXCLUSIVE")]
+    AccessExclusive,
+}
+
+impl LockMode {
+    /// The manual's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            LockMode::AccessShare => "ACCESS SHARE",
+            LockMode::RowExclusive => "ROW EXCLUSIVE",
+            LockMode::ShareUpdateExclusive => "SHARE UPDATE EXCLUSIVE",
+            LockMode::Share => "SHARE",
+            LockMode::ShareRowExclusive => "SHARE ROW EXCLUSIVE",
+            LockMode::AccessExclusive => "ACCESS EXCLUSIVE",
+        }
+    }
+}
+
+/// A lock that a step takes on one table.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Lock {
+    /// Physical name.
+    pub table: String,
+    /// Mode.
+    pub mode: LockMode,
+}
+
+/// What a step costs those who use the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Footprint {
+    /// Locks on tables that clients use. (What nobody knows yet is not listed.)
+    pub locks: Vec<Lock>,
+    /// How much work.
+    pub cost: Cost,
+    /// Whether the statement can run in a transaction.
+    pub transactional: bool,
+}
+
+/// One thing done to the database in one phase.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Unique and stable: `expand01.add_columns.users`.
+    pub id: String,
+    /// Number of its change.
+    pub change: usize,
+    /// Its phase.
+    pub phase: Phase,
+    /// Steps of one unit run in one transaction, in order and with nothing between them.
+    pub unit: Option<String>,
+    /// What is done.
+    pub action: Action,
+    /// The object, for people: `users.first_name`.
+    pub object: String,
+    /// Why it is there: one sentence, the comment of the script.
+    pub why: String,
+    /// Ids of steps that must have run before.
+    pub requires: Vec<String>,
+    /// What it locks and costs.
+    pub footprint: Footprint,
+}
+
+/// An expression over the row of a physical table: the author's text with the places where names go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowExpr {
+    /// As written.
+    pub text: String,
+    /// What stands where, by ascending start.
+    pub splices: Vec<(Range<usize>, Splice)>,
+    /// Whether there is a subquery.
+    pub has_subquery: bool,
+}
+
+/// What takes the place of a part of an expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Splice {
+    /// A column of the row, by its physical name.
+    Column(String),
+    /// A relation: schema and name.
+    Relation(String, String),
+    /// A type of the schema: schema and name.
+    Type(String, String),
+}
+
+/// How a value follows from a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Formula {
+    /// It is that column.
+    Column(String),
+    /// It is that column, cast to the target's type.
+    Cast(String),
+    /// By a list of values of that column.
+    Values {
+        /// The column.
+        column: String,
+        /// Its type.
+        ty: Type,
+        /// Value, result.
+        pairs: Vec<(Value, Value)>,
+        /// What other values become.
+        otherwise: FormulaOtherwise,
+    },
+    /// As the author wrote it.
+    Written(RowExpr),
+}
+
+/// What values become that a mapping does not list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FormulaOtherwise {
+    /// There are none: the list is total.
+    Nothing,
+    /// This value.
+    Value(Value),
+    /// The write fails.
+    Error,
+}
+
+/// A column as a statement makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnSpec {
+    /// Physical name.
+    pub name: String,
+    /// Type.
+    pub ty: Type,
+    /// NOT NULL.
+    pub not_null: bool,
+    /// Default.
+    pub default: Option<RowExpr>,
+    /// Generated: expression and whether stored.
+    pub generated: Option<(RowExpr, bool)>,
+    /// Identity.
+    pub identity: Option<Identity>,
+    /// Collation.
+    pub collation: Option<String>,
+    /// Comment.
+    pub comment: Option<String>,
+}
+
+/// An index as a statement makes it, over physical columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexSpec {
+    /// Name.
+    pub name: String,
+    /// The table's physical name.
+    pub table: String,
+    /// Keys.
+    pub keys: Vec<IndexKeySpec>,
+    /// Unique.
+    pub unique: bool,
+    /// NULLs count as equal.
+    pub nulls_not_distinct: bool,
+    /// Method.
+    pub method: String,
+    /// Predicate.
+    pub predicate: Option<RowExpr>,
+    /// Covering columns.
+    pub include: Vec<String>,
+    /// Storage parameters.
+    pub with: Vec<(String, String)>,
+    /// Comment.
+    pub comment: Option<String>,
+}
+
+/// One key of an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexKeySpec {
+    /// A physical column, or an expression.
+    pub target: KeyTarget,
+    /// Descending.
+    pub descending: bool,
+    /// Where NULLs sort.
+    pub nulls: Option<Nulls>,
+    /// Collation.
+    pub collation: Option<String>,
+    /// Operator class.
+    pub opclass: Option<String>,
+}
+
+/// What an index key is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyTarget {
+    /// A column.
+    Column(String),
+    /// An expression.
+    Expression(RowExpr),
+}
+
+/// A table as a statement makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableSpec {
+    /// Name.
+    pub name: String,
+    /// Columns in order.
+    pub columns: Vec<ColumnSpec>,
+    /// Primary key.
+    pub primary_key: Option<PrimaryKey>,
+    /// Unique constraints.
+    pub uniques: Vec<Unique>,
+    /// Checks: name and condition.
+    pub checks: Vec<(String, RowExpr)>,
+    /// Exclusion constraints, with their elements and predicate.
+    pub exclusions: Vec<Exclusion>,
+    /// Indexes.
+    pub indexes: Vec<IndexSpec>,
+    /// Comment.
+    pub comment: Option<String>,
+}
+
+/// A column of a view over a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewColumn {
+    /// Physical column.
+    pub physical: String,
+    /// Name in the view.
+    pub name: String,
+    /// Default of the view's column, where it is not the table's.
+    pub default: ViewDefault,
+}
+
+/// Default of a view's column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ViewDefault {
+    /// The table's default holds.
+    OfTable,
+    /// This one.
+    Expression(RowExpr),
+    /// None, though the table has one. The type is needed to say so.
+    None(Type),
+}
+
+/// A view that shows one version its shape of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShapeView {
+    /// The view's schema.
+    pub schema: String,
+    /// The view's name.
+    pub name: String,
+    /// The table's physical name.
+    pub table: String,
+    /// Columns in order.
+    pub columns: Vec<ViewColumn>,
+    /// The inner view (in schema `crossfade`) whose marker default says who writes; `None` where nobody asks.
+    pub marker_view: Option<String>,
+    /// Comment.
+    pub comment: Option<String>,
+}
+
+/// A column that a lens writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncColumn {
+    /// Physical name.
+    pub name: String,
+    /// Type.
+    pub ty: Type,
+    /// Its value from the other shape; `None`: the other shape says nothing of it.
+    pub formula: Option<Formula>,
+    /// Its declared value for rows that were there before, where that is not the formula.
+    pub backfill: Option<Formula>,
+    /// Whether the column has a default that is not NULL (what an INSERT that omits it writes).
+    pub has_default: bool,
+}
+
+/// A lens over physical columns of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncLens {
+    /// The old side.
+    pub old: Vec<SyncColumn>,
+    /// The new side.
+    pub new: Vec<SyncColumn>,
+    /// Physical columns outside the lens that formulas of the new side read.
+    pub up_inputs: Vec<(String, Type)>,
+    /// Physical columns outside the lens that formulas of the old side read.
+    pub down_inputs: Vec<(String, Type)>,
+    /// Who wins when both sides were given (shared access).
+    pub on_conflict: OnConflict,
+    /// Whether a derived value follows its inputs.
+    pub follow: Follow,
+}
+
+/// Whether a derived value follows its inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follow {
+    /// As long as it is what the formula gives.
+    Inputs,
+    /// It is filled once.
+    Never,
+}
+
+/// A column that becomes NOT NULL: its NULLs are filled as they are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FillColumn {
+    /// The column.
+    pub column: String,
+    /// Its type.
+    pub ty: Type,
+    /// What takes the place of NULL.
+    pub formula: Formula,
+}
+
+/// What keeps the two shapes of one table in step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sync {
+    /// The table's physical name.
+    pub table: String,
+    /// Name of the trigger function (in schema `crossfade`).
+    pub function: String,
+    /// Name of the INSERT trigger.
+    pub insert_trigger: String,
+    /// Name of the UPDATE trigger.
+    pub update_trigger: String,
+    /// How an INSERT tells which version wrote.
+    pub writer: Writer,
+    /// The lenses.
+    pub lenses: Vec<SyncLens>,
+    /// The columns whose NULLs are filled.
+    pub fills: Vec<FillColumn>,
+}
+
+/// How an INSERT tells which version wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// The marker column: 2 through the new version's view, 1 otherwise.
+    Marker,
+    /// The new version wrote when it gave a column of the new side.
+    NewSideGiven,
+}
+
+/// Filling the new shape of rows that were there before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backfill {
+    /// Name of the checkpoint.
+    pub name: String,
+    /// The table's physical name.
+    pub table: String,
+    /// Key columns (physical) in order, with their types.
+    pub key: Vec<(String, Type)>,
+    /// Column, type, value.
+    pub sets: Vec<(String, Type, Formula)>,
+    /// Rows a batch.
+    pub batch: u32,
+}
+
+/// Rows that keep a phase from going on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// The two sides of a lens disagree.
+    Disagree(SyncLens),
+    /// NULL in a column that becomes NOT NULL.
+    Null(String),
+    /// The condition of a check is false.
+    Check(String, RowExpr),
+    /// A reference leads nowhere.
+    Orphan(ForeignKeySpec),
+    /// Several rows with one key.
+    Duplicate {
+        /// Name of the unique rule.
+        name: String,
+        /// Its columns.
+        columns: Vec<String>,
+        /// NULLs count as equal.
+        nulls_not_distinct: bool,
+    },
+}
+
+/// Whether rows that were found stop the script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFinding {
+    /// A warning with the count and a sample.
+    Report,
+    /// The script stops.
+    Refuse,
+}
+
+/// A foreign key over physical names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKeySpec {
+    /// Physical name of the referencing table.
+    pub table: String,
+    /// The key, with physical columns, table and referenced columns.
+    pub key: ForeignKey,
+}
+
+/// Renaming of something that hangs on a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rename {
+    /// Name now.
+    pub from: String,
+    /// Name afterwards.
+    pub to: String,
+}
+
+/// What is done in a step. The order of the kinds is the order in which independent steps run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Makes sure that no rows of that kind are there (before anything is changed), or reports them.
+    CheckRows {
+        /// Physical table.
+        table: String,
+        /// Which rows.
+        finding: Finding,
+        /// What then.
+        on_finding: OnFinding,
+    },
+    /// `create extension`.
+    CreateExtension(String),
+    /// `create type … as enum`.
+    CreateEnum(EnumType),
+    /// Adds a label in its place.
+    AddEnumValue {
+        /// The enum.
+        name: String,
+        /// The label.
+        label: String,
+        /// The label that it comes after, or (none) the label that it comes before.
+        after: Option<String>,
+        /// The label that it comes before, when it comes first.
+        before: Option<String>,
+    },
+    /// `create sequence`.
+    CreateSequence(Sequence),
+    /// `create table`, with its indexes.
+    CreateTable(Box<TableSpec>),
+    /// Drops NOT NULL.
+    DropNotNull {
+        /// Physical table.
+        table: String,
+        /// Physical column.
+        column: String,
+    },
+    /// Widens a type without touching the rows.
+    AlterType {
+        /// Physical table.
+        table: String,
+        /// Physical column.
+        column: String,
+        /// The new type.
+        ty: Type,
+        /// The old type (for the way back).
+        old: Type,
+        /// Checks that read the column: they would be scanned under the lock, so they are taken off and put back NOT VALID.
+        checks: Vec<(String, RowExpr)>,
+    },
+    /// Adds columns.
+    AddColumns {
+        /// Physical table.
+        table: String,
+        /// The columns.
+        columns: Vec<ColumnSpec>,
+        /// Whether the marker column is added too.
+        marker: Marker,
+    },
+    /// Function and triggers that keep two shapes in step.
+    InstallSync(Box<Sync>),
+    /// Sets a default, or (none) drops it.
+    SetDefault {
+        /// Physical table.
+        table: String,
+        /// Physical column.
+        column: String,
+        /// Default before (for the way back).
+        old: Option<RowExpr>,
+        /// Default afterwards.
+        new: Option<RowExpr>,
+    },
+    /// Makes the namespace of the new version.
+    CreateNamespace {
+        /// The schema.
+        schema: String,
+    },
+    /// A view that shows the new version its shape of a table.
+    CreateShapeView(ShapeView),
+    /// Makes views of the new version's own.
+    CreateView(ViewSpec),
+    /// Puts a view in the place of one whose columns it extends.
+    ReplaceView {
+        /// The new one.
+        new: ViewSpec,
+        /// The old one (for the way back).
+        old: ViewSpec,
+    },
+    /// Gives views the grants of the tables that they show.
+    CopyGrants {
+        /// The namespace whose use is granted as well, if the views stand in one of their own.
+        schema: Option<String>,
+        /// Table and view: schema and name each. A marker view is listed as a view too.
+        pairs: Vec<(String, (String, String))>,
+    },
+    /// Fills rows that were there before.
+    Backfill(Box<Backfill>),
+    /// Statistics of new columns.
+    Analyze {
+        /// Physical table.
+        table: String,
+        /// Physical columns.
+        columns: Vec<String>,
+    },
+    /// Builds an index without blocking writers.
+    CreateIndex(IndexSpec),
+    /// Makes a unique constraint of a unique index.
+    AttachUnique {
+        /// Physical table.
+        table: String,
+        /// The constraint and its index.
+        unique: Unique,
+    },
+    /// Adds a check that binds new writes at once; the rows that are there are not read.
+    AddCheck {
+        /// Physical table.
+        table: String,
+        /// Name.
+        name: String,
+        /// Condition.
+        condition: RowExpr,
+    },
+    /// Adds `column is not null` as such a check, the proof that SET NOT NULL needs.
+    AddNotNullCheck {
+        /// Physical table.
+        table: String,
+        /// Name of the check.
+        name: String,
+        /// Physical column.
+        column: String,
+    },
+    /// Adds a foreign key that binds new writes at once.
+    AddForeignKey(ForeignKeySpec),
+    /// Proves a constraint for the rows that are there.
+    ValidateConstraint {
+        /// Physical table.
+        table: String,
+        /// Name.
+        name: String,
+        /// The table that it refers to, if it is a foreign key.
+        references: Option<String>,
+    },
+    /// SET NOT NULL, proved by a valid check, which goes in the same breath.
+    SetNotNull {
+        /// Physical table.
+        table: String,
+        /// Physical column.
+        column: String,
+        /// The check.
+        check: String,
+    },
+    /// Drops an index without blocking writers.
+    DropIndex {
+        /// What it is, for the way back.
+        index: IndexSpec,
+    },
+    /// Drops a constraint.
+    DropConstraint {
+        /// Physical table.
+        table: String,
+        /// What it is, for the way back.
+        constraint: ConstraintSpec,
+    },
+    /// Drops the namespace of the old version with its views.
+    DropNamespace {
+        /// The schema.
+        schema: String,
+        /// All its views.
+        views: Vec<String>,
+        /// The marker views behind them.
+        marker_views: Vec<String>,
+    },
+    /// Drops views, all in one statement.
+    DropViews {
+        /// Schema and name.
+        views: Vec<(String, String)>,
+        /// Whether they are materialized.
+        materialized: Materialized,
+    },
+    /// Puts a view of the namespace straight onto its table.
+    SettleShapeView(ShapeView),
+    /// Drops triggers and function.
+    RemoveSync(Box<Sync>),
+    /// Drops and renames columns: the old shape goes, the new one takes its names.
+    SwapColumns {
+        /// Physical table.
+        table: String,
+        /// Columns to drop.
+        drops: Vec<String>,
+        /// Columns to rename, in an order that never collides.
+        renames: Vec<Rename>,
+    },
+    /// Renames a table.
+    RenameTable {
+        /// Name now.
+        from: String,
+        /// Name afterwards.
+        to: String,
+    },
+    /// Renames a constraint.
+    RenameConstraint {
+        /// The table's name at that time.
+        table: String,
+        /// Names.
+        rename: Rename,
+    },
+    /// Renames an index.
+    RenameIndex(Rename),
+    /// Gives names by convention (identity sequences, NOT NULL constraints of PostgreSQL 18) to what a rename left behind.
+    TidyNames {
+        /// The table's final name.
+        table: String,
+    },
+    /// Sets defaults that the views had until now.
+    SettleDefaults {
+        /// The table's final name.
+        table: String,
+        /// Final column and default.
+        defaults: Vec<(String, Option<RowExpr>)>,
+        /// The view whose column defaults go: schema, name, columns.
+        view: Option<(String, String, Vec<String>)>,
+    },
+    /// Drops a table; its foreign keys have gone before.
+    DropTable {
+        /// Name.
+        table: String,
+    },
+    /// Drops a sequence.
+    DropSequence(String),
+    /// Drops an enum.
+    DropEnum(String),
+    /// Drops an extension.
+    DropExtension(String),
+    /// Sets comments.
+    Comment {
+        /// What on.
+        target: CommentTarget,
+        /// Comment before (for the way back).
+        old: Option<String>,
+        /// Comment afterwards.
+        new: Option<String>,
+    },
+}
+
+/// Whether the marker column is part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marker {
+    /// Yes.
+    With,
+    /// No.
+    Without,
+}
+
+/// Whether a view's rows are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Materialized {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+}
+
+/// A constraint, for the way back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConstraintSpec {
+    /// A check.
+    Check(String, RowExpr),
+    /// A unique constraint.
+    Unique(Unique),
+    /// A foreign key.
+    ForeignKey(ForeignKeySpec),
+}
+
+impl ConstraintSpec {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            ConstraintSpec::Check(name, _) => name,
+            ConstraintSpec::Unique(unique) => &unique.name.text,
+            ConstraintSpec::ForeignKey(spec) => &spec.key.name.text,
+        }
+    }
+}
+
+/// What a comment is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommentTarget {
+    /// A table.
+    Table(String),
+    /// A column: table, column.
+    Column(String, String),
+    /// A view.
+    View(String),
+    /// An enum.
+    Enum(String),
+    /// An index.
+    Index(String),
+    /// A sequence.
+    Sequence(String),
+}
+
+/// A view of a snapshot as a statement makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewSpec {
+    /// Schema.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+    /// Query, with its relations spliced.
+    pub query: RowExpr,
+    /// Whether its rows are stored.
+    pub materialized: Materialized,
+    /// Comment.
+    pub comment: Option<String>,
+}
+
+/// What a reviewer must know about a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hazard {
+    /// Stable code.
+    pub code: &'static str,
+    /// Error-level hazards stop compile until they are acknowledged.
+    pub level: Level,
+    /// The object: `users.full_name`.
+    pub object: String,
+    /// What happens to whom.
+    pub message: String,
+    /// Where the object is written.
+    pub span: Span,
+}
+
+impl Hazard {
+    /// A hazard.
+    pub fn new(code: &'static str, level: Level, object: impl Into<String>, message: impl Into<String>, span: Span) -> Self {
+        Hazard { code, level, object: object.into(), message: message.into(), span }
+    }
+}
+

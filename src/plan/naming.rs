@@ -1,0 +1,45 @@
+//! Names of helper objects.
+//!
+//! Every name that crossfade gives begins with `crossfade_` (snapshots may not use that prefix) or stands in the schema
+//! `crossfade`, and is cut to the dialect's limit with a hash at its end.
+
+use crate::snapshot::names::bounded;
+use crate::sql::Dialect;
+
+/// The column whose default tells which version's view an INSERT came through.
+pub(crate) const MARKER: &str = "crossfade_writer";
+
+/// The physical column of a new column whose name an old one still has.
+pub(super) fn helper_column(name: &str, dialect: Dialect) -> String {
+    bounded(&format!("crossfade_new_{name}"), dialect)
+}
+
+/// The trigger function of a table, in schema `crossfade`.
+pub(super) fn sync_function(table: &str, dialect: Dialect) -> String {
+    bounded(&format!("sync_{table}"), dialect)
+}
+
+/// A trigger. PostgreSQL fires triggers of one event by name: `zz_` puts ours after the user's own, so that it sees what they changed.
+pub(super) fn sync_trigger(table: &str, event: &str, dialect: Dialect) -> String {
+    bounded(&format!("zz_crossfade_sync_{table}_{event}"), dialect)
+}
+
+/// The view with the marker default behind a namespace's view, in schema `crossfade`.
+pub(super) fn marker_view(namespace: &str, name: &str, dialect: Dialect) -> String {
+    bounded(&format!("{namespace}__{name}"), dialect)
+}
+
+/// The check that proves a column NOT NULL.
+pub(super) fn not_null_check(table: &str, column: &str, dialect: Dialect) -> String {
+    bounded(&format!("crossfade_not_null_{table}_{column}"), dialect)
+}
+
+/// The name under which an index or constraint is built while the old one of that name still stands.
+pub(super) fn interim(name: &str, dialect: Dialect) -> String {
+    bounded(&format!("crossfade_new_{name}"), dialect)
+}
+
+/// An interim name that a chain or a swap of renames goes through.
+pub(super) fn parked(name: &str, dialect: Dialect) -> String {
+    bounded(&format!("crossfade_old_{name}"), dialect)
+}

@@ -1,0 +1,305 @@
+//! Extensions, enums, sequences, and tables that only one version has.
+
+use crate::diagnostic::Level;
+use crate::diff::model::TableDiff;
+use crate::snapshot::model::{Table, TableHints};
+
+use super::changes::Node;
+use super::model::{Action, CommentTarget, ConstraintSpec, ForeignKeySpec, Phase, TableSpec};
+use super::planner::{Draft, Planner};
+
+impl<'a> Planner<'a> {
+    pub(super) fn extensions(&mut self) {
+        for pair in &self.diff.extensions {
+            let Some(extension) = pair.new.or(pair.old) else { continue };
+            let name = extension.name.clone();
+            let change = self.change_of(&Node::Extension(name.clone()));
+            let (phase, action, slug, why) = match pair.new {
+                Some(_) => (
+                    Phase::Expand,
+                    Action::CreateExtension(name.clone()),
+                    format!("create_extension.{name}"),
+                    format!("The new version relies on extension {name}."),
+                ),
+                None => (
+                    Phase::Contract,
+                    Action::DropExtension(name.clone()),
+                    format!("drop_extension.{name}"),
+                    format!("Only the old version relied on extension {name}."),
+                ),
+            };
+            self.step(Draft { phase, change, slug, object: name, why, action, unit: None, requires: Vec::new() });
+        }
+    }
+
+    pub(super) fn enums(&mut self) {
+        for diff in &self.diff.enums {
+            match (diff.pair.old, diff.pair.new) {
+                (None, Some(new)) => {
+                    self.step(Draft {
+                        phase: Phase::Expand,
+                        change: self.change_of(&Node::Enum(new.name.clone())),
+                        slug: format!("create_enum.{}", new.name),
+                        object: new.name.clone(),
+                        why: format!("A type that only the new version knows: {}.", new.name),
+                        action: Action::CreateEnum(new.clone()),
+                        unit: None,
+                        requires: Vec::new(),
+                    });
+                }
+                (Some(old), None) => {
+                    self.step(Draft {
+                        phase: Phase::Contract,
+                        change: self.change_of(&Node::Enum(old.name.clone())),
+                        slug: format!("drop_enum.{}", old.name),
+                        object: old.name.clone(),
+                        why: format!("No column has type {} any more.", old.name),
+                        action: Action::DropEnum(old.name.clone()),
+                        unit: None,
+                        requires: Vec::new(),
+                    });
+                }
+                (Some(old), Some(new)) => {
+                    if !diff.dropped.is_empty() || !diff.renamed.is_empty() {
+                        let label = diff.dropped.first().or(diff.renamed.first().map(|(old, _)| old)).copied().unwrap_or_default();
+                        self.not_yet(&format!("enum {}", new.name), &format!("its label {label} is taken away or renamed"), new.span);
+                        continue;
+                    }
+                    if diff.reordered {
+                        self.not_yet(&format!("enum {}", new.name), "its labels change their order", new.span);
+                        continue;
+                    }
+                    if old.name != new.name {
+                        self.not_yet(&format!("enum {}", new.name), "its type is renamed", new.span);
+                        continue;
+                    }
+                    let change = self.change_of(&Node::Enum(new.name.clone()));
+                    let mut requires = Vec::new();
+                    for (label, after) in &diff.added {
+                        let before = match after {
+                            Some(_) => None,
+                            None => old.labels.first().cloned(),
+                        };
+                        let id = self.step(Draft {
+                            phase: Phase::Expand,
+                            change,
+                            slug: format!("add_enum_value.{}.{label}", new.name),
+                            object: format!("{}.{label}", new.name),
+                            why: format!("A label that only the new version writes: {label}. It stands alone, since no transaction may use a label that it adds."),
+                            action: Action::AddEnumValue {
+                                name: new.name.clone(),
+                                label: (*label).to_owned(),
+                                after: after.map(str::to_owned),
+                                before,
+                            },
+                            unit: None,
+                            requires: std::mem::take(&mut requires),
+                        });
+                        requires.push(id);
+                        self.warn(
+                            ("old-reads-unknown-label", Level::Warning),
+                            &format!("enum {}", new.name),
+                            format!("the old version may read the label {label}, which it does not know, as soon as the new version writes it"),
+                            new.span,
+                        );
+                        self.warn(
+                            ("enum-value-stays", Level::Note),
+                            &format!("enum {}", new.name),
+                            format!("PostgreSQL can't drop a label: after abort, {label} is still there, unused"),
+                            new.span,
+                        );
+                    }
+                    self.comment(change, CommentTarget::Enum(new.name.clone()), &new.name, old.comment.as_deref(), new.comment.as_deref());
+                }
+                (None, None) => {}
+            }
+        }
+    }
+
+    pub(super) fn sequences(&mut self) {
+        for pair in &self.diff.sequences {
+            match (pair.old, pair.new) {
+                (None, Some(new)) => {
+                    self.step(Draft {
+                        phase: Phase::Expand,
+                        change: self.change_of(&Node::Sequence(new.name.clone())),
+                        slug: format!("create_sequence.{}", new.name),
+                        object: new.name.clone(),
+                        why: format!("Only the new version draws from sequence {}.", new.name),
+                        action: Action::CreateSequence(new.clone()),
+                        unit: None,
+                        requires: Vec::new(),
+                    });
+                }
+                (Some(old), None) => {
+                    self.step(Draft {
+                        phase: Phase::Contract,
+                        change: self.change_of(&Node::Sequence(old.name.clone())),
+                        slug: format!("drop_sequence.{}", old.name),
+                        object: old.name.clone(),
+                        why: format!("Only the old version drew from sequence {}.", old.name),
+                        action: Action::DropSequence(old.name.clone()),
+                        unit: None,
+                        requires: Vec::new(),
+                    });
+                }
+                (Some(old), Some(new)) => {
+                    let mut settled = old.clone();
+                    settled.comment.clone_from(&new.comment);
+                    settled.span = new.span;
+                    if settled != *new {
+                        self.not_yet(&format!("sequence {}", new.name), "its options change", new.span);
+                    }
+                    let change = self.change_of(&Node::Sequence(new.name.clone()));
+                    self.comment(
+                        change,
+                        CommentTarget::Sequence(new.name.clone()),
+                        &new.name,
+                        old.comment.as_deref(),
+                        new.comment.as_deref(),
+                    );
+                }
+                (None, None) => {}
+            }
+        }
+    }
+
+    pub(super) fn table_added(&mut self, table: &'a Table, hints: Option<&'a TableHints>) {
+        if hints.is_some_and(|hints| hints.from.is_some()) && !self.diff.old.version.is_empty() {
+            self.not_yet(&format!("table {}", table.name), "its rows come from another table (`from:`)", table.span);
+            return;
+        }
+        let change = self.change_of_table(&table.name);
+        let same = |name: &str| Some(name.to_owned());
+        let spec = TableSpec {
+            name: table.name.clone(),
+            columns: table.columns.values().map(|column| self.column_spec(column, &table.name, &column.name, &same)).collect(),
+            primary_key: table.primary_key.clone(),
+            uniques: table.uniques.clone(),
+            checks: table
+                .checks
+                .iter()
+                .map(|check| (check.name.text.clone(), self.new_expr(&check.expression, &table.name, &same)))
+                .collect(),
+            exclusions: table.exclusions.clone(),
+            indexes: table
+                .indexes
+                .iter()
+                .map(|index| {
+                    self.index_spec(
+                        index,
+                        &index.name.text,
+                        &table.name,
+                        &|expr| self.new_expr(expr, &table.name, &same),
+                        &|name| name.to_owned(),
+                    )
+                })
+                .collect(),
+            comment: table.comment.clone(),
+        };
+        let create = self.step(Draft {
+            phase: Phase::Expand,
+            change,
+            slug: format!("create_table.{}", table.name),
+            object: table.name.clone(),
+            why: format!("Only the new version knows table {}: all its rules bind at once.", table.name),
+            action: Action::CreateTable(Box::new(spec)),
+            unit: Some(format!("expand{change:02}.create.{}", table.name)),
+            requires: Vec::new(),
+        });
+        for key in &table.foreign_keys {
+            let added_too = self.diff.tables.iter().any(|t| matches!(t, TableDiff::Added(other, _) if other.name == key.ref_table));
+            let mut requires = vec![create.clone()];
+            if added_too && key.ref_table != table.name {
+                requires.push(format!("expand{:02}.create_table.{}", self.change_of_table(&key.ref_table), key.ref_table));
+            }
+            if self.layouts.get(key.ref_table.as_str()).is_some_and(|layout| {
+                key.ref_columns.iter().any(|c| layout.of_new(c).is_some_and(|c| c.role != super::layout::Role::Both))
+            }) {
+                self.not_yet(
+                    &format!("foreign key {}", key.name.text),
+                    &format!("it refers to a column of {} that this transition makes", key.ref_table),
+                    key.name.span,
+                );
+                continue;
+            }
+            let spec = self.foreign_key_spec(key, &key.name.text, &table.name, &|name| name.to_owned());
+            let references = spec.key.ref_table.clone();
+            let object = format!("{}.{}", table.name, key.name.text);
+            let add = self.step(Draft {
+                phase: Phase::Expand,
+                change,
+                slug: format!("add_foreign_key.{object}"),
+                object: object.clone(),
+                why: format!(
+                    "Rows of {} point to {references}. NOT VALID, so that neither table is read under the lock.",
+                    table.name
+                ),
+                action: Action::AddForeignKey(spec),
+                unit: None,
+                requires,
+            });
+            self.step(Draft {
+                phase: Phase::Migrate,
+                change,
+                slug: format!("validate.{object}"),
+                object,
+                why: "The key is proved for the rows that are there, in a transaction of its own.".to_owned(),
+                action: Action::ValidateConstraint {
+                    table: table.name.clone(),
+                    name: key.name.text.clone(),
+                    references: Some(references),
+                },
+                unit: None,
+                requires: vec![add],
+            });
+        }
+    }
+
+    pub(super) fn table_dropped(&mut self, table: &'a Table) {
+        let change = self.change_of_table(&table.name);
+        self.warn(
+            ("drops-data", Level::Error),
+            &format!("table {}", table.name),
+            "contract drops the table with all its rows, and nothing carries them over",
+            table.span,
+        );
+        let mut requires = Vec::new();
+        requires.extend(self.drop_views_step.get(&change).cloned());
+        requires.extend(self.drop_namespace_step.clone());
+        for key in &table.foreign_keys {
+            self.warn(
+                ("dropped-table-keys-bind", Level::Warning),
+                &format!("table {}", table.name),
+                format!(
+                    "its foreign key {} still binds the new version until contract: a row of {} that is referred to can't be deleted",
+                    key.name.text, key.ref_table
+                ),
+                table.span,
+            );
+            let spec = ForeignKeySpec { table: table.name.clone(), key: key.clone() };
+            let object = format!("{}.{}", table.name, key.name.text);
+            let id = self.step(Draft {
+                phase: Phase::Contract,
+                change,
+                slug: format!("drop_constraint.{object}"),
+                object,
+                why: format!("The key goes before its table, alone: dropping it locks {} as well.", key.ref_table),
+                action: Action::DropConstraint { table: table.name.clone(), constraint: ConstraintSpec::ForeignKey(spec) },
+                unit: None,
+                requires: requires.clone(),
+            });
+            requires.push(id);
+        }
+        self.step(Draft {
+            phase: Phase::Contract,
+            change,
+            slug: format!("drop_table.{}", table.name),
+            object: table.name.clone(),
+            why: format!("Only the old version used table {}. Its rows are gone after this.", table.name),
+            action: Action::DropTable { table: table.name.clone() },
+            unit: None,
+            requires,
+        });
+    }
+}

@@ -1,0 +1,395 @@
+//! The planner: what all parts of the planning share, and the order in which they run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diagnostic::{Diagnostic, Level, Span};
+use crate::diff::model::{Diff, TableDiff};
+use crate::snapshot::model::{Access, Check, Column, Expr, ForeignKey, Index, IndexTarget, Table};
+
+use super::changes::{Changes, Node};
+use super::expr::Names;
+use super::graph;
+use super::layout::{Layout, Reach};
+use super::model::{
+    Action, Change, ColumnSpec, CommentTarget, ForeignKeySpec, Hazard, IndexKeySpec, IndexSpec, KeyTarget, Phase, Plan, RowExpr, Step,
+};
+use super::{Settings, Target, model};
+
+/// A step before it is in order.
+pub(super) struct Draft {
+    pub(super) phase: Phase,
+    pub(super) change: usize,
+    /// What the id says: `add_columns.users`.
+    pub(super) slug: String,
+    pub(super) object: String,
+    pub(super) why: String,
+    pub(super) action: Action,
+    pub(super) unit: Option<String>,
+    pub(super) requires: Vec<String>,
+}
+
+pub(super) struct Planner<'a> {
+    pub(super) diff: &'a Diff<'a>,
+    pub(super) settings: &'a Settings,
+    pub(super) target: &'a dyn Target,
+    pub(super) changes: Changes,
+    pub(super) steps: Vec<Step>,
+    pub(super) hazards: Vec<Hazard>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    /// Layouts of changed tables, by new name.
+    pub(super) layouts: BTreeMap<&'a str, Layout<'a>>,
+    /// New name by old name, of renamed tables.
+    pub(super) renamed: BTreeMap<&'a str, &'a str>,
+    /// Names of indexes and index-backed constraints that stand in the old schema.
+    pub(super) taken: BTreeSet<&'a str>,
+    /// Grants to copy by change: relation, (schema, view).
+    pub(super) grants: BTreeMap<usize, Vec<(String, (String, String))>>,
+    /// The step that drops the base views of a change, before its tables change.
+    pub(super) drop_views_step: BTreeMap<usize, String>,
+    /// The step that drops the old version's namespace, before any table changes.
+    pub(super) drop_namespace_step: Option<String>,
+    /// The views of the base schema that contract makes anew, by change.
+    pub(super) remade_views: BTreeMap<usize, Vec<String>>,
+    /// Steps that end the swap of a change's tables.
+    pub(super) swap_ends: BTreeMap<usize, Vec<String>>,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(diff: &'a Diff<'a>, settings: &'a Settings, target: &'a dyn Target) -> Self {
+        let mut diagnostics = Vec::new();
+        let mut layouts = BTreeMap::new();
+        let mut renamed = BTreeMap::new();
+        for table in &diff.tables {
+            if let TableDiff::Changed(change) = table {
+                let layout = Layout::new(change, settings, target, diff.dialect, (diff.old, diff.new), &mut diagnostics);
+                layouts.insert(change.new.name.as_str(), layout);
+                if change.old.name != change.new.name {
+                    renamed.insert(change.old.name.as_str(), change.new.name.as_str());
+                }
+            }
+        }
+        let mut taken = BTreeSet::new();
+        for table in diff.old.tables.values() {
+            taken.insert(table.name.as_str());
+            taken.extend(table.indexes.iter().map(|i| i.name.text.as_str()));
+            taken.extend(table.uniques.iter().map(|u| u.name.text.as_str()));
+            taken.extend(table.exclusions.iter().map(|e| e.name.text.as_str()));
+            taken.extend(table.primary_key.iter().map(|k| k.name.text.as_str()));
+            taken.extend(table.checks.iter().map(|c| c.name.text.as_str()));
+            taken.extend(table.foreign_keys.iter().map(|k| k.name.text.as_str()));
+        }
+        let mut changes = Changes::find(diff);
+        if changes.list.is_empty() && settings.access == Access::Versioned {
+            changes.list.push(Change { number: 1, title: "namespace".to_owned() });
+        }
+        Planner {
+            diff,
+            settings,
+            target,
+            changes,
+            steps: Vec::new(),
+            hazards: Vec::new(),
+            diagnostics,
+            layouts,
+            renamed,
+            taken,
+            grants: BTreeMap::new(),
+            drop_views_step: BTreeMap::new(),
+            drop_namespace_step: None,
+            remade_views: BTreeMap::new(),
+            swap_ends: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn run(mut self) -> (Plan, Vec<Diagnostic>) {
+        let diff = self.diff;
+        self.enums();
+        self.sequences();
+        self.extensions();
+        self.namespace();
+        self.drop_base_views();
+        for table in &diff.tables {
+            match table {
+                TableDiff::Added(table, hints) => self.table_added(table, *hints),
+                TableDiff::Dropped(table) => self.table_dropped(table),
+                TableDiff::Changed(change) => {
+                    if let Some(layout) = self.layouts.remove(change.new.name.as_str()) {
+                        // Taken out for the time of its own planning, so that the planner can be written to; put back behind it.
+                        let layout = self.table_changed(layout);
+                        self.layouts.insert(change.new.name.as_str(), layout);
+                    }
+                }
+            }
+        }
+        self.shape_views();
+        self.views();
+        self.copy_grants();
+        let steps = match graph::order(std::mem::take(&mut self.steps)) {
+            Ok(steps) => steps,
+            Err(cycle) => {
+                self.diagnostics.push(
+                    Diagnostic::error("step-cycle", format!("the steps need each other in a circle: {}", cycle.join(" → ")))
+                        .help("this is a fault of crossfade: please report it with both snapshots"),
+                );
+                Vec::new()
+            }
+        };
+        self.hazards.sort_by(|a, b| {
+            (std::cmp::Reverse(a.level), a.code, &a.object, &a.message).cmp(&(std::cmp::Reverse(b.level), b.code, &b.object, &b.message))
+        });
+        self.hazards.dedup();
+        let plan = Plan {
+            dialect: self.diff.dialect,
+            access: self.settings.access,
+            schema: self.settings.schema.clone(),
+            old_version: Some(self.diff.old.version.clone()).filter(|version| !version.is_empty()),
+            new_version: self.diff.new.version.clone(),
+            release: self.diff.new.release.clone(),
+            changes: self.changes.list,
+            steps,
+            hazards: self.hazards,
+        };
+        (plan, self.diagnostics)
+    }
+
+    // --- steps ---
+
+    /// Adds a step and returns its id.
+    pub(super) fn step(&mut self, draft: Draft) -> String {
+        let id = format!("{}{:02}.{}", draft.phase.name(), draft.change, draft.slug);
+        let footprint = self.target.footprint(&draft.action);
+        self.steps.push(Step {
+            id: id.clone(),
+            change: draft.change,
+            phase: draft.phase,
+            unit: draft.unit,
+            action: draft.action,
+            object: draft.object,
+            why: draft.why,
+            requires: draft.requires,
+            footprint,
+        });
+        id
+    }
+
+    pub(super) fn hazard(&mut self, code: Hazard) {
+        self.hazards.push(code);
+    }
+
+    pub(super) fn warn(&mut self, hazard: (&'static str, Level), object: &str, message: impl Into<String>, span: Span) {
+        self.hazard(Hazard::new(hazard.0, hazard.1, object, message, span));
+    }
+
+    /// A difference that can't be compiled yet.
+    pub(super) fn not_yet(&mut self, object: &str, what: &str, span: Span) {
+        self.diagnostics.push(
+            Diagnostic::error("not-yet", format!("not yet: {object}: {what}"))
+                .at(span, "")
+                .help("this version of crossfade can't take a live database through this difference; nothing was written"),
+        );
+    }
+
+    // --- names ---
+
+    /// The schema that the tables live in.
+    pub(super) fn base(&self) -> &'a str {
+        &self.settings.schema
+    }
+
+    /// The namespace of the new version.
+    pub(super) fn new_namespace(&self) -> String {
+        model::namespace(self.base(), &self.diff.new.version)
+    }
+
+    /// Where a table name of the new shape leads during the overlap, as the new version sees it.
+    pub(super) fn new_relation(&self, name: &str) -> Option<(String, String)> {
+        let known = self.diff.new.tables.contains_key(name) || self.diff.new.views.contains_key(name);
+        known.then(|| match self.settings.access {
+            Access::Versioned => (self.new_namespace(), name.to_owned()),
+            Access::Shared => (self.base().to_owned(), name.to_owned()),
+        })
+    }
+
+    /// Where a relation name of either shape leads when it stands in the base schema under that name.
+    pub(super) fn base_relation(&self, known: bool, name: &str) -> Option<(String, String)> {
+        known.then(|| (self.base().to_owned(), name.to_owned()))
+    }
+
+    /// The physical name, during the overlap, of a table of the new shape.
+    pub(super) fn physical_table(&self, new_name: &'a str) -> &'a str {
+        self.renamed.iter().find(|(_, new)| **new == new_name).map_or(new_name, |(old, _)| *old)
+    }
+
+    pub(super) fn old_names(&self) -> Names<'a> {
+        Names { shape: self.diff.old, dialect: self.diff.dialect, base: self.base() }
+    }
+
+    pub(super) fn new_names(&self) -> Names<'a> {
+        Names { shape: self.diff.new, dialect: self.diff.dialect, base: self.base() }
+    }
+
+    // --- specs: objects of the new shape over physical names ---
+
+    /// An expression of the new shape over the physical columns of a table.
+    pub(super) fn new_expr(&self, expr: &Expr, table: &str, physical: &dyn Fn(&str) -> Option<String>) -> RowExpr {
+        self.new_names().row(expr, table, physical, &|name| self.new_relation(name))
+    }
+
+    /// An expression of the old shape; old columns are called what they were called.
+    pub(super) fn old_expr(&self, expr: &Expr, table: &str) -> RowExpr {
+        let old = self.diff.old;
+        let known = |name: &str| old.tables.contains_key(name) || old.views.contains_key(name);
+        self.old_names().row(expr, table, &|name| Some(name.to_owned()), &|name| self.base_relation(known(name), name))
+    }
+
+    pub(super) fn column_spec(&self, column: &Column, table: &str, name: &str, physical: &dyn Fn(&str) -> Option<String>) -> ColumnSpec {
+        ColumnSpec {
+            name: name.to_owned(),
+            ty: column.ty.clone(),
+            not_null: column.not_null,
+            default: column.default.as_ref().map(|default| self.new_expr(default, table, physical)),
+            generated: column.generated.as_ref().map(|g| (self.new_expr(&g.expression, table, physical), g.stored)),
+            identity: column.identity,
+            collation: column.collation.clone(),
+            comment: column.comment.clone(),
+        }
+    }
+
+    pub(super) fn index_spec(
+        &self,
+        index: &Index,
+        name: &str,
+        table: &str,
+        expr: &dyn Fn(&Expr) -> RowExpr,
+        column: &dyn Fn(&str) -> String,
+    ) -> IndexSpec {
+        IndexSpec {
+            name: name.to_owned(),
+            table: table.to_owned(),
+            keys: index
+                .keys
+                .iter()
+                .map(|key| IndexKeySpec {
+                    target: match &key.target {
+                        IndexTarget::Column(name) => KeyTarget::Column(column(name)),
+                        IndexTarget::Expression(text) => KeyTarget::Expression(expr(text)),
+                    },
+                    descending: key.descending,
+                    nulls: key.nulls,
+                    collation: key.collation.clone(),
+                    opclass: key.opclass.clone(),
+                })
+                .collect(),
+            unique: index.unique,
+            nulls_not_distinct: index.nulls_not_distinct,
+            method: index.method.clone(),
+            predicate: index.predicate.as_ref().map(expr),
+            include: index.include.iter().map(|name| column(name)).collect(),
+            with: index.with.clone(),
+            comment: index.comment.clone(),
+        }
+    }
+
+    /// A foreign key of the new shape over physical names.
+    pub(super) fn foreign_key_spec(&self, key: &'a ForeignKey, name: &str, table: &str, column: &dyn Fn(&str) -> String) -> ForeignKeySpec {
+        let mut physical = key.clone();
+        physical.name.text = name.to_owned();
+        physical.columns = key.columns.iter().map(|name| column(name)).collect();
+        physical.ref_table = self.physical_table(&key.ref_table).to_owned();
+        if let Some(layout) = self.layouts.get(key.ref_table.as_str()) {
+            physical.ref_columns =
+                key.ref_columns.iter().map(|name| layout.of_new(name).map_or_else(|| name.clone(), |c| c.name.clone())).collect();
+        }
+        let map = |columns: &[String]| columns.iter().map(|name| column(name)).collect::<Vec<_>>();
+        physical.on_delete = map_action(&key.on_delete, &map);
+        physical.on_update = map_action(&key.on_update, &map);
+        ForeignKeySpec { table: table.to_owned(), key: physical }
+    }
+
+    /// The columns that a check reads, by the names of its own shape.
+    pub(super) fn columns_of(&self, expr: &Expr, table: &str, shape: &crate::snapshot::model::Schema) -> Vec<String> {
+        crate::sql::expression::row_references(&expr.text, self.diff.dialect, table, shape)
+            .map(|references| {
+                let names: BTreeSet<String> = references.columns.into_iter().map(|c| c.name).collect();
+                names.into_iter().collect()
+            })
+            .unwrap_or_default()
+    }
+
+    pub(super) fn index_columns(&self, index: &Index, table: &str, shape: &crate::snapshot::model::Schema) -> Vec<String> {
+        let mut names: BTreeSet<String> = index.include.iter().cloned().collect();
+        for key in &index.keys {
+            match &key.target {
+                IndexTarget::Column(name) => {
+                    names.insert(name.clone());
+                }
+                IndexTarget::Expression(expr) => names.extend(self.columns_of(expr, table, shape)),
+            }
+        }
+        if let Some(predicate) = &index.predicate {
+            names.extend(self.columns_of(predicate, table, shape));
+        }
+        names.into_iter().collect()
+    }
+
+    pub(super) fn check_columns(&self, check: &Check, table: &str, shape: &crate::snapshot::model::Schema) -> Vec<String> {
+        self.columns_of(&check.expression, table, shape)
+    }
+
+    // --- comments ---
+
+    pub(super) fn comment(&mut self, change: usize, target: CommentTarget, object: &str, old: Option<&str>, new: Option<&str>) {
+        if old == new {
+            return;
+        }
+        let kind = match &target {
+            CommentTarget::Table(_) => "table",
+            CommentTarget::Column(..) => "column",
+            CommentTarget::View(_) => "view",
+            CommentTarget::Enum(_) => "enum",
+            CommentTarget::Index(_) => "index",
+            CommentTarget::Sequence(_) => "sequence",
+        };
+        self.step(Draft {
+            phase: Phase::Expand,
+            change,
+            slug: format!("comment.{kind}.{object}"),
+            object: object.to_owned(),
+            why: format!("The comment of {kind} {object}, which no version reads."),
+            action: Action::Comment { target, old: old.map(str::to_owned), new: new.map(str::to_owned) },
+            unit: None,
+            requires: Vec::new(),
+        });
+    }
+
+    /// The change that an object belongs to; the first one for what does not differ.
+    pub(super) fn change_of(&self, node: &Node) -> usize {
+        self.changes.of(node).unwrap_or(1)
+    }
+
+    pub(super) fn change_of_table(&self, name: &str) -> usize {
+        self.changes.of_table(name).unwrap_or(1)
+    }
+
+    /// How the new version reaches a table of its shape.
+    pub(super) fn reach(&self, table: &Table) -> Reach {
+        match self.settings.access {
+            Access::Versioned => Reach::View,
+            Access::Shared => self.layouts.get(table.name.as_str()).map_or(Reach::Direct, |layout| layout.reach),
+        }
+    }
+}
+
+fn map_action(
+    action: &crate::snapshot::model::ReferentialAction,
+    map: &dyn Fn(&[String]) -> Vec<String>,
+) -> crate::snapshot::model::ReferentialAction {
+    use crate::snapshot::model::ReferentialAction as A;
+    match action {
+        A::NoAction => A::NoAction,
+        A::Restrict => A::Restrict,
+        A::Cascade => A::Cascade,
+        A::SetNull(columns) => A::SetNull(map(columns)),
+        A::SetDefault(columns) => A::SetDefault(map(columns)),
+    }
+}

@@ -1,0 +1,537 @@
+//! Namespaces and views: what shows the new version its shape, and what contract makes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diagnostic::Diagnostic;
+use crate::snapshot::model::{Access, Schema, View};
+use crate::sql::expression::{query_extends, query_references};
+
+use super::changes::Node;
+use super::layout::{Reach, Role};
+use super::model::{self, Action, CommentTarget, Materialized, Phase, ShapeView, ViewColumn, ViewDefault, ViewSpec};
+use super::naming;
+use super::planner::{Draft, Planner};
+
+impl<'a> Planner<'a> {
+    /// The namespace of the new version, and the end of the old one's.
+    pub(super) fn namespace(&mut self) {
+        if self.settings.access == Access::Versioned {
+            let schema = self.new_namespace();
+            self.step(Draft {
+                phase: Phase::Expand,
+                change: 1,
+                slug: format!("create_namespace.{schema}"),
+                object: schema.clone(),
+                why: format!("The namespace of version {}: a view for every table and view of its snapshot.", self.diff.new.version),
+                action: Action::CreateNamespace { schema },
+                unit: None,
+                requires: Vec::new(),
+            });
+        }
+        let old = self.diff.old;
+        if old.version.is_empty() || self.changes.list.is_empty() {
+            return;
+        }
+        let schema = model::namespace(self.base(), &old.version);
+        let mut views: Vec<String> = old.tables.keys().chain(old.views.keys()).cloned().collect();
+        views.sort();
+        let id = self.step(Draft {
+            phase: Phase::Contract,
+            change: 1,
+            slug: format!("drop_namespace.{schema}"),
+            object: schema.clone(),
+            why: format!("The namespace of version {}, if its clients came through one: nobody uses it any more.", old.version),
+            action: Action::DropNamespace { schema, views, marker_views: Vec::new() },
+            unit: None,
+            requires: Vec::new(),
+        });
+        self.drop_namespace_step = Some(id);
+    }
+
+    /// Finds the views of the base schema that can't stay as they are when tables change, and drops them first.
+    pub(super) fn drop_base_views(&mut self) {
+        let shared = self.settings.access == Access::Shared;
+        let mut changed: BTreeSet<&str> = BTreeSet::new();
+        for layout in self.layouts.values().filter(|layout| layout.is_swapped()) {
+            changed.insert(layout.change.old.name.as_str());
+            changed.insert(layout.change.new.name.as_str());
+        }
+        for table in self.diff.old.tables.values() {
+            let stays = self.diff.new.tables.contains_key(&table.name) || self.renamed.contains_key(table.name.as_str());
+            if !stays {
+                changed.insert(table.name.as_str());
+            }
+        }
+        // The views as they stand in the base schema when contract begins.
+        let mut standing: BTreeMap<&str, &View> = self.diff.old.views.iter().map(|(name, view)| (name.as_str(), view)).collect();
+        if shared {
+            for (name, view) in &self.diff.new.views {
+                standing.insert(name, view);
+            }
+        }
+        let differs: BTreeSet<&str> =
+            self.diff.views.iter().filter_map(|pair| pair.new.or(pair.old)).map(|view| view.name.as_str()).collect();
+        let reads: BTreeMap<&str, Vec<String>> = standing.iter().map(|(name, view)| (*name, self.reads(view))).collect();
+        let mut affected: BTreeSet<&str> = standing
+            .keys()
+            .copied()
+            .filter(|name| !self.diff.new.views.contains_key(*name) || (!shared && differs.contains(name) && !self.only_comment(name)))
+            .collect();
+        loop {
+            let more: Vec<&str> = standing
+                .keys()
+                .copied()
+                .filter(|name| !affected.contains(name))
+                .filter(|name| reads[name].iter().any(|read| changed.contains(read.as_str()) || affected.contains(read.as_str())))
+                .collect();
+            if more.is_empty() {
+                break;
+            }
+            affected.extend(more);
+        }
+        let mut by_change: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for name in affected {
+            if standing[name].materialized {
+                self.not_yet(&format!("view {name}"), "it is materialized and must be made anew", standing[name].span);
+                continue;
+            }
+            by_change.entry(self.change_of_view(name, &reads[name])).or_default().push(name.to_owned());
+        }
+        let base = self.base().to_owned();
+        for (change, names) in by_change {
+            let unit = self.swap_unit_of_views(change);
+            let mut requires = self.gates(change);
+            requires.extend(self.drop_namespace_step.clone());
+            let id = self.step(Draft {
+                phase: Phase::Contract,
+                change,
+                slug: format!("drop_views.{}", names.join("+")),
+                object: names.join(", "),
+                why: "Views of the old shape hold on to columns that change; those that stay are made anew at the end of this transaction."
+                    .to_owned(),
+                action: Action::DropViews {
+                    views: names.iter().map(|name| (base.clone(), name.clone())).collect(),
+                    materialized: Materialized::No,
+                },
+                unit: Some(unit),
+                requires,
+            });
+            self.drop_views_step.insert(change, id);
+            self.remade_views.insert(change, names);
+        }
+    }
+
+    /// The transaction in which contract changes the tables of a change that has views to be made anew.
+    fn swap_unit_of_views(&self, change: usize) -> String {
+        format!("contract{change:02}.swap")
+    }
+
+    /// The transaction in which contract changes a table: its own, or one for the whole change where views hold tables together.
+    pub(super) fn swap_unit(&self, change: usize, table: &str) -> String {
+        if self.drop_views_step.contains_key(&change) || self.creates_base_views(change) {
+            self.swap_unit_of_views(change)
+        } else {
+            format!("contract{change:02}.swap.{table}")
+        }
+    }
+
+    /// In versioned access views that are new come to the base schema with contract.
+    fn creates_base_views(&self, change: usize) -> bool {
+        self.settings.access == Access::Versioned
+            && self
+                .diff
+                .views
+                .iter()
+                .any(|pair| pair.new.is_some_and(|view| self.change_of_view(&view.name, &[]) == change && !self.only_comment(&view.name)))
+    }
+
+    fn only_comment(&self, name: &str) -> bool {
+        self.diff.views.iter().any(|pair| pair.new.or(pair.old).is_some_and(|view| view.name == name) && pair.equal)
+    }
+
+    /// Steps that must have run before a change's tables change: nothing but the gates, which the order puts first anyway.
+    #[allow(clippy::unused_self, reason = "the seam where gates are named")]
+    fn gates(&self, _change: usize) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn reads(&self, view: &View) -> Vec<String> {
+        query_references(&view.query.text, self.diff.dialect)
+            .map(|references| references.tables.into_iter().filter(|t| t.schema.is_none()).map(|t| t.name).collect())
+            .unwrap_or_default()
+    }
+
+    fn change_of_view(&self, name: &str, reads: &[String]) -> usize {
+        if let Some(number) = self.changes.of(&Node::View(name.to_owned())) {
+            return number;
+        }
+        reads
+            .iter()
+            .map(|read| self.renamed.get(read.as_str()).map_or(read.as_str(), |new| *new))
+            .filter_map(|read| self.changes.of_table(read).or_else(|| self.changes.of(&Node::View(read.to_owned()))))
+            .max()
+            .unwrap_or(1)
+    }
+
+    /// The view that shows the new version each of its tables.
+    pub(super) fn shape_views(&mut self) {
+        if self.changes.list.is_empty() {
+            return;
+        }
+        let new = self.diff.new;
+        let mut tables: Vec<&'a str> = new.tables.keys().map(String::as_str).collect();
+        tables.sort_unstable();
+        for name in tables {
+            let table = &new.tables[name];
+            if self.reach(table) == Reach::Direct {
+                continue;
+            }
+            let change = self.change_of_table(name);
+            let schema = match self.settings.access {
+                Access::Versioned => self.new_namespace(),
+                Access::Shared => self.base().to_owned(),
+            };
+            let mut requires = Vec::new();
+            if self.settings.access == Access::Versioned {
+                requires.push(format!("expand01.create_namespace.{schema}"));
+            }
+            let view = self.shape_view(&schema, name);
+            match self.layouts.get(name) {
+                Some(layout) => {
+                    let physical = layout.table();
+                    for step in &self.steps {
+                        let makes = matches!(step.action, Action::AddColumns { .. } | Action::InstallSync(_));
+                        if makes && step.object == physical && step.phase == Phase::Expand {
+                            requires.push(step.id.clone());
+                        }
+                    }
+                }
+                None if self.diff.old.tables.contains_key(name) => {}
+                None => requires.push(format!("expand{change:02}.create_table.{name}")),
+            }
+            let table_name = view.table.clone();
+            let mut pairs = vec![(table_name.clone(), (schema.clone(), name.to_owned()))];
+            if let Some(marker) = &view.marker_view {
+                pairs.push((table_name, (crate::plan::VERSION_SCHEMA.to_owned(), marker.clone())));
+            }
+            self.step(Draft {
+                phase: Phase::Expand,
+                change,
+                slug: format!("create_shape_view.{schema}.{name}"),
+                object: format!("{schema}.{name}"),
+                why: match &view.marker_view {
+                    Some(_) => format!(
+                        "What version {} sees of {name}. The view behind it marks every row that comes through it, so that the trigger knows who wrote.",
+                        new.version
+                    ),
+                    None => format!("What version {} sees of {name}.", new.version),
+                },
+                action: Action::CreateShapeView(view),
+                unit: Some(format!("expand{change:02}.shape_view.{name}")),
+                requires,
+            });
+            self.grants.entry(change).or_default().extend(pairs);
+        }
+    }
+
+    /// The view of a table of the new shape, in the namespace or (shared access, renamed table) beside the table.
+    pub(super) fn shape_view(&self, schema: &str, name: &str) -> ShapeView {
+        let table = &self.diff.new.tables[name];
+        let layout = self.layouts.get(name);
+        let columns = table
+            .columns
+            .values()
+            .map(|column| {
+                let Some(physical) = layout.and_then(|layout| layout.of_new(&column.name)) else {
+                    return ViewColumn { physical: column.name.clone(), name: column.name.clone(), default: ViewDefault::OfTable };
+                };
+                let default = self.view_default(name, physical);
+                ViewColumn { physical: physical.name.clone(), name: column.name.clone(), default }
+            })
+            .collect();
+        let marker_view =
+            layout.filter(|layout| layout.has_two_sides()).map(|_| naming::marker_view(schema, name, self.diff.dialect));
+        ShapeView {
+            schema: schema.to_owned(),
+            name: name.to_owned(),
+            table: layout.map_or_else(|| name.to_owned(), |layout| layout.table().to_owned()),
+            columns,
+            marker_view,
+            comment: table.comment.clone(),
+        }
+    }
+
+    /// Where the default of a column is not yet the table's.
+    fn view_default(&self, table: &str, physical: &super::layout::Physical<'_>) -> ViewDefault {
+        let Some(new) = physical.new else { return ViewDefault::OfTable };
+        let expression = |expr| ViewDefault::Expression(self.new_expr(expr, table, &|name| Some(name.to_owned())));
+        match (physical.role, physical.old, &new.default) {
+            (Role::NewFromLens, _, Some(default)) => expression(default),
+            (Role::NewFromLens | Role::New | Role::Old, _, _) | (Role::Both, None, _) => ViewDefault::OfTable,
+            (Role::Both, Some(old), new_default) => {
+                let same = match (&old.default, new_default) {
+                    (None, None) => true,
+                    (Some(a), Some(b)) => crate::sql::expression::expression_equivalent(&a.text, &b.text, self.diff.dialect),
+                    _ => false,
+                };
+                match new_default {
+                    _ if same => ViewDefault::OfTable,
+                    // A default where there was none on a NOT NULL column was set on the table: it loosens.
+                    Some(_) if old.default.is_none() && old.not_null => ViewDefault::OfTable,
+                    Some(default) => expression(default),
+                    None => ViewDefault::None(new.ty.clone()),
+                }
+            }
+        }
+    }
+
+    /// The views of the snapshots: in the new namespace, in the base schema, and what contract makes of them.
+    pub(super) fn views(&mut self) {
+        if self.changes.list.is_empty() {
+            return;
+        }
+        let new = self.diff.new;
+        let order = dependency_order(new, |view| self.reads(view));
+        let mut made: BTreeMap<&str, String> = BTreeMap::new();
+        let mut settled: BTreeMap<usize, String> = BTreeMap::new();
+        for name in order {
+            let view = &new.views[name];
+            let reads = self.reads(view);
+            let change = self.change_of_view(name, &reads);
+            let pair = self.diff.views.iter().find(|pair| pair.new.is_some_and(|v| v.name == *name)).copied();
+            let old = self.diff.old.views.get(name);
+            if view.materialized && pair.is_some_and(|pair| !pair.equal) && self.settings.access == Access::Versioned
+                || old.is_some_and(|old| old.materialized != view.materialized)
+                || (view.materialized && old.is_some() && pair.is_some_and(|pair| !pair.equal))
+            {
+                self.not_yet(&format!("view {name}"), "a materialized view is added or changed", view.span);
+                continue;
+            }
+            match self.settings.access {
+                Access::Versioned => {
+                    let namespace = self.new_namespace();
+                    let spec = if view.materialized { self.window(&namespace, view) } else { self.view_spec(&namespace, view) };
+                    let mut requires = vec![format!("expand01.create_namespace.{namespace}")];
+                    for read in &reads {
+                        match made.get(read.as_str()) {
+                            Some(id) => requires.push(id.clone()),
+                            None if new.tables.contains_key(read) => {
+                                requires.push(format!("expand{:02}.create_shape_view.{namespace}.{read}", self.change_of_table(read)));
+                            }
+                            None => {}
+                        }
+                    }
+                    let id = self.step(Draft {
+                        phase: Phase::Expand,
+                        change,
+                        slug: format!("create_view.{namespace}.{name}"),
+                        object: format!("{namespace}.{name}"),
+                        why: format!("What version {} sees of view {name}.", new.version),
+                        action: Action::CreateView(spec),
+                        unit: None,
+                        requires,
+                    });
+                    made.insert(name, id);
+                    if old.is_some() {
+                        self.grants.entry(change).or_default().push((name.to_owned(), (namespace, name.to_owned())));
+                    }
+                }
+                Access::Shared => {
+                    let base = self.base().to_owned();
+                    let requires: Vec<String> = reads.iter().filter_map(|read| made.get(read.as_str()).cloned()).collect();
+                    match (old, pair) {
+                        (None, _) => {
+                            let mut requires = requires;
+                            for read in &reads {
+                                requires.extend(self.makers_of(read));
+                            }
+                            let spec = self.view_spec(&base, view);
+                            let id = self.step(Draft {
+                                phase: Phase::Expand,
+                                change,
+                                slug: format!("create_view.{base}.{name}"),
+                                object: name.to_owned(),
+                                why: format!("Only the new version knows view {name}."),
+                                action: Action::CreateView(spec),
+                                unit: None,
+                                requires,
+                            });
+                            made.insert(name, id);
+                        }
+                        (Some(old), Some(pair)) if !pair.equal => {
+                            if !query_extends(&old.query.text, &view.query.text, self.diff.dialect) {
+                                self.diagnostics.push(
+                                    Diagnostic::error(
+                                        "needs-versioned",
+                                        format!("view {name}: old and new version need different views under one name, which shared access can't give"),
+                                    )
+                                    .at(view.span, "more than columns behind the last one changes")
+                                    .help("give the new view another name, and drop the old one")
+                                    .help("or give the new version a namespace of its own: `access: versioned` in the transition, or `--access versioned`"),
+                                );
+                                continue;
+                            }
+                            let mut requires = requires;
+                            for read in &reads {
+                                requires.extend(self.makers_of(read));
+                            }
+                            let old_spec = ViewSpec { query: self.old_view_query(old), ..self.view_spec(&base, old) };
+                            let spec = self.view_spec(&base, view);
+                            let id = self.step(Draft {
+                                phase: Phase::Expand,
+                                change,
+                                slug: format!("replace_view.{base}.{name}"),
+                                object: name.to_owned(),
+                                why: format!("View {name} gets columns behind those that the old version reads."),
+                                action: Action::ReplaceView { new: spec, old: old_spec },
+                                unit: None,
+                                requires,
+                            });
+                            made.insert(name, id);
+                        }
+                        (Some(_), _) => {}
+                    }
+                }
+            }
+            if let (Some(old), Some(pair)) = (old, pair)
+                && pair.equal
+            {
+                self.comment(change, CommentTarget::View(name.to_owned()), name, old.comment.as_deref(), view.comment.as_deref());
+            }
+            // Contract: the base schema gets what the new snapshot says.
+            let remade = self.remade_views.values().any(|names| names.iter().any(|n| n == name));
+            let added = self.settings.access == Access::Versioned && old.is_none();
+            if remade || added {
+                let base = self.base().to_owned();
+                let final_names = |read: &str| {
+                    let known = new.tables.contains_key(read) || new.views.contains_key(read);
+                    known.then(|| (base.clone(), read.to_owned()))
+                };
+                let spec = ViewSpec {
+                    schema: base.clone(),
+                    name: name.to_owned(),
+                    query: self.new_names().query(&view.query, &final_names),
+                    materialized: Materialized::No,
+                    comment: view.comment.clone(),
+                };
+                let mut requires: Vec<String> = self.swap_ends.get(&change).cloned().unwrap_or_default();
+                requires.extend(self.drop_views_step.get(&change).cloned());
+                requires.extend(settled.get(&change).cloned());
+                let unit = Some(self.swap_unit_of_views(change));
+                let id = self.step(Draft {
+                    phase: Phase::Contract,
+                    change,
+                    slug: format!("create_view.{base}.{name}"),
+                    object: name.to_owned(),
+                    why: format!("View {name}, over the tables as they are now."),
+                    action: Action::CreateView(spec),
+                    unit,
+                    requires,
+                });
+                settled.insert(change, id);
+            }
+        }
+    }
+
+    /// Steps of expand that make what a view of the new shape reads.
+    fn makers_of(&self, read: &str) -> Vec<String> {
+        let physical = self.renamed.iter().find(|(_, new)| **new == read).map_or(read, |(old, _)| old);
+        self.steps
+            .iter()
+            .filter(|step| step.phase == Phase::Expand)
+            .filter(|step| match &step.action {
+                Action::AddColumns { table, .. } => table == physical,
+                Action::CreateTable(spec) => spec.name == read,
+                Action::CreateShapeView(view) => view.name == read,
+                _ => false,
+            })
+            .map(|step| step.id.clone())
+            .collect()
+    }
+
+    fn view_spec(&self, schema: &str, view: &View) -> ViewSpec {
+        ViewSpec {
+            schema: schema.to_owned(),
+            name: view.name.clone(),
+            query: self.new_names().query(&view.query, &|name| self.new_relation(name)),
+            materialized: if view.materialized { Materialized::Yes } else { Materialized::No },
+            comment: view.comment.clone(),
+        }
+    }
+
+    fn old_view_query(&self, view: &View) -> model::RowExpr {
+        let old = self.diff.old;
+        self.old_names().query(&view.query, &|name| {
+            let known = old.tables.contains_key(name) || old.views.contains_key(name);
+            self.base_relation(known, name)
+        })
+    }
+
+    /// A view in the namespace that shows a materialized view of the base schema.
+    fn window(&self, namespace: &str, view: &View) -> ViewSpec {
+        let text = format!("select * from {}", view.name);
+        let start = "select * from ".len();
+        ViewSpec {
+            schema: namespace.to_owned(),
+            name: view.name.clone(),
+            query: model::RowExpr {
+                splices: vec![(start..text.len(), model::Splice::Relation(self.base().to_owned(), view.name.clone()))],
+                text,
+                has_subquery: true,
+            },
+            materialized: Materialized::No,
+            comment: view.comment.clone(),
+        }
+    }
+
+    /// Grants of what the views show go to the views.
+    pub(super) fn copy_grants(&mut self) {
+        let namespace = (self.settings.access == Access::Versioned).then(|| self.new_namespace());
+        for (change, mut pairs) in std::mem::take(&mut self.grants) {
+            pairs.sort();
+            let requires: Vec<String> = self
+                .steps
+                .iter()
+                .filter(|step| step.change == change && step.phase == Phase::Expand)
+                .filter(|step| matches!(step.action, Action::CreateShapeView(_) | Action::CreateView(_)))
+                .map(|step| step.id.clone())
+                .collect();
+            self.step(Draft {
+                phase: Phase::Expand,
+                change,
+                slug: "copy_grants".to_owned(),
+                object: namespace.clone().unwrap_or_else(|| self.base().to_owned()),
+                why: "Who may use a table may use the view that shows it; nobody else may.".to_owned(),
+                action: Action::CopyGrants { schema: namespace.clone(), pairs },
+                unit: None,
+                requires,
+            });
+        }
+    }
+}
+
+/// The views of a schema, each behind those that it reads; ties by name.
+fn dependency_order<'s>(schema: &'s Schema, reads: impl Fn(&View) -> Vec<String>) -> Vec<&'s str> {
+    let mut left: BTreeMap<&str, BTreeSet<String>> = schema
+        .views
+        .values()
+        .map(|view| {
+            let needs = reads(view).into_iter().filter(|read| schema.views.contains_key(read) && *read != view.name).collect();
+            (view.name.as_str(), needs)
+        })
+        .collect();
+    let mut order = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let ready: Vec<&str> =
+            left.iter().filter(|(_, needs)| !needs.iter().any(|need| left.contains_key(need.as_str()))).map(|(name, _)| *name).collect();
+        if ready.is_empty() {
+            // A cycle is an error of the snapshot, reported where it was read.
+            break;
+        }
+        for name in ready {
+            left.remove(name);
+            order.push(name);
+        }
+    }
+    order
+}
