@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crossfade::diagnostic::{Colour, Sources, has_errors, render_human};
+use crossfade::sql::Dialect;
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::case::{Access, Case};
 use support::lab::Lab;
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
                 continue;
             }
         };
+        let snapshots = Arc::clone(&case);
+        trials.push(Trial::test(format!("{}::snapshots", case.name), move || Ok(read(&snapshots)?)));
         for (access, words) in &case.file.refused {
             let (case, access, words) = (Arc::clone(&case), access.clone(), words.clone());
             trials.push(Trial::test(format!("{}::{access}::refused", case.name), move || Ok(refused(&case, &access, &words)?)));
@@ -53,6 +57,21 @@ fn main() -> ExitCode {
     // Stops the servers; leaving by `exit` would not.
     drop(labs);
     conclusion.exit_code()
+}
+
+/// Both snapshots are sound in themselves.
+fn read(case: &Case) -> Result<(), String> {
+    let mut sources = Sources::default();
+    for name in ["old.yaml", "new.yaml"] {
+        let text = std::fs::read_to_string(case.folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
+        let file = sources.add(format!("{}/{name}", case.name), text);
+        let (snapshot, mut faults) = crossfade::snapshot::read(&mut sources, &[file]);
+        faults.extend(snapshot.resolve(Dialect::Postgres).1);
+        if has_errors(&faults) {
+            return Err(render_human(&sources, &faults, Colour::Never));
+        }
+    }
+    Ok(())
 }
 
 fn run(lab: &Lab, case: &Case, access: Access) -> Result<(), String> {

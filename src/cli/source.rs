@@ -76,7 +76,8 @@ fn text(bytes: Vec<u8>, name: &str) -> anyhow::Result<String> {
     if bytes.len() > MAX_FILE_BYTES {
         bail!("`{name}` is larger than {} MiB", MAX_FILE_BYTES >> 20);
     }
-    String::from_utf8(bytes).map_err(|error| anyhow::anyhow!("`{name}` is not UTF-8: byte {} is not text", error.utf8_error().valid_up_to()))
+    String::from_utf8(bytes)
+        .map_err(|error| anyhow::anyhow!("`{name}` is not UTF-8: byte {} is not text", error.utf8_error().valid_up_to()))
 }
 
 fn from_git(rest: &str) -> anyhow::Result<Vec<(String, String)>> {

@@ -6,13 +6,13 @@ use indexmap::IndexMap;
 
 use super::decode::{Choice, Chosen, Text, nearest, suggest};
 use super::model::{
-    Check, Column, ColumnHints, EnumHints, EnumType, Exclusion, Expr, Extension, ForeignKey, Generated, Index, IndexKey, IndexTarget,
-    Name, PrimaryKey, ReferentialAction, Schema, Sequence, Table, TableHints, TableSource, Transition, Type, TypeKind, Unique, View,
+    Check, Column, ColumnHints, EnumHints, EnumType, Exclusion, Expr, Extension, ForeignKey, Generated, Index, IndexKey, IndexTarget, Name,
+    PrimaryKey, ReferentialAction, Schema, Sequence, Table, TableHints, TableSource, Transition, Type, TypeKind, Unique, View,
 };
 use super::names::{Names, bounded, folded};
 use super::raw::{
-    Dialects, RawCheck, RawColumn, RawColumnHints, RawExclusion, RawForeignKey, RawIndex, RawKey, RawTable, RawTarget, RawTransition, RawUnique,
-    Snapshot,
+    Dialects, RawCheck, RawColumn, RawColumnHints, RawExclusion, RawForeignKey, RawIndex, RawKey, RawTable, RawTarget, RawTransition,
+    RawUnique, Snapshot,
 };
 use super::tree::is_number;
 use super::types::{self, TypeFault, product};
@@ -42,13 +42,8 @@ impl Snapshot {
     /// The schema that this snapshot describes on `dialect`: types mapped, expressions chosen, names given. Every fault is
     /// reported at once; beside errors the schema holds what could be resolved.
     pub fn resolve(&self, dialect: Dialect) -> (Schema, Vec<Diagnostic>) {
-        let mut resolver = Resolver {
-            dialect,
-            schema: Schema::default(),
-            diagnostics: Vec::new(),
-            names: Names::default(),
-            types: HashMap::new(),
-        };
+        let mut resolver =
+            Resolver { dialect, schema: Schema::default(), diagnostics: Vec::new(), names: Names::default(), types: HashMap::new() };
         resolver.snapshot(self);
         (resolver.schema, resolver.diagnostics)
     }
@@ -65,8 +60,18 @@ struct Resolver {
 
 /// Words that a server reads as a call without parentheses, which a parser may take for a column.
 const BARE_CALLS: [&str; 12] = [
-    "current_timestamp", "current_date", "current_time", "localtime", "localtimestamp", "current_user", "session_user", "user", "current_role",
-    "current_catalog", "current_schema", "utc_timestamp",
+    "current_timestamp",
+    "current_date",
+    "current_time",
+    "localtime",
+    "localtimestamp",
+    "current_user",
+    "session_user",
+    "user",
+    "current_role",
+    "current_catalog",
+    "current_schema",
+    "utc_timestamp",
 ];
 
 impl Resolver {
@@ -220,18 +225,27 @@ impl Resolver {
                 given.extend(column.primary_key.iter().filter_map(|(name, _)| name.as_ref()).map(|n| (n, true, true, false)));
                 given.extend(column.uniques.iter().filter_map(|x| x.name.as_ref()).map(|n| (n, true, true, false)));
                 given.extend(column.references.iter().filter_map(|x| x.name.as_ref()).map(|n| (n, false, true, true)));
-                given.extend(column.checks.iter().filter_map(|x| x.name.as_ref()).map(|n| (n, false, true, self.dialect == Dialect::Mysql)));
+                given
+                    .extend(column.checks.iter().filter_map(|x| x.name.as_ref()).map(|n| (n, false, true, self.dialect == Dialect::Mysql)));
             }
             let has = |d: &Dialects| self.has(d);
             given.extend(table.uniques.iter().filter(|x| has(&x.dialects)).filter_map(|x| x.name.as_ref()).map(|n| (n, true, true, false)));
-            given.extend(table.foreign_keys.iter().filter(|x| has(&x.dialects)).filter_map(|x| x.name.as_ref()).map(|n| (n, false, true, true)));
             given.extend(
-                table.checks.iter().filter(|x| has(&x.dialects)).filter_map(|x| x.name.as_ref()).map(|n| {
-                    (n, false, true, self.dialect == Dialect::Mysql)
-                }),
+                table.foreign_keys.iter().filter(|x| has(&x.dialects)).filter_map(|x| x.name.as_ref()).map(|n| (n, false, true, true)),
             );
-            given.extend(table.exclusions.iter().filter(|x| has(&x.dialects)).filter_map(|x| x.name.as_ref()).map(|n| (n, true, true, false)));
-            given.extend(table.indexes.iter().filter(|x| has(&x.dialects)).filter_map(|x| x.name.as_ref()).map(|n| (n, true, false, false)));
+            given.extend(
+                table
+                    .checks
+                    .iter()
+                    .filter(|x| has(&x.dialects))
+                    .filter_map(|x| x.name.as_ref())
+                    .map(|n| (n, false, true, self.dialect == Dialect::Mysql)),
+            );
+            given.extend(
+                table.exclusions.iter().filter(|x| has(&x.dialects)).filter_map(|x| x.name.as_ref()).map(|n| (n, true, true, false)),
+            );
+            given
+                .extend(table.indexes.iter().filter(|x| has(&x.dialects)).filter_map(|x| x.name.as_ref()).map(|n| (n, true, false, false)));
             for (name, index, constraint, whole_database) in given {
                 let key = folded(&name.value);
                 let mut first = None;
@@ -270,7 +284,11 @@ impl Resolver {
             Some(known) => known.clone(),
             None => {
                 let enums = &self.schema.enums;
-                let read = if own { types::read_own(&text.value, self.dialect, enums) } else { types::read_type(&text.value, self.dialect, enums) };
+                let read = if own {
+                    types::read_own(&text.value, self.dialect, enums)
+                } else {
+                    types::read_type(&text.value, self.dialect, enums)
+                };
                 self.types.insert(key, read.clone());
                 read
             }
@@ -278,8 +296,8 @@ impl Resolver {
         match read {
             Ok(ty) => ty,
             Err(fault) => {
-                let mut diagnostic =
-                    Diagnostic::error("bad-type", format!("the type of {what} can't be used: {}", fault.message)).at(text.span, "this type");
+                let mut diagnostic = Diagnostic::error("bad-type", format!("the type of {what} can't be used: {}", fault.message))
+                    .at(text.span, "this type");
                 if let Some(help) = fault.help {
                     diagnostic = diagnostic.help(help);
                 }
@@ -319,10 +337,13 @@ impl Resolver {
             }
             if let Some((first, span)) = seen.insert(folded(name), (name, column.name.span)) {
                 self.report(
-                    Diagnostic::error("name-collision", format!("the columns `{first}` and `{name}` of table `{}` have one name", raw.name.value))
-                        .at(column.name.span, "this name is taken")
-                        .at(span, "by this")
-                        .help("rename one of them: case does not tell names apart"),
+                    Diagnostic::error(
+                        "name-collision",
+                        format!("the columns `{first}` and `{name}` of table `{}` have one name", raw.name.value),
+                    )
+                    .at(column.name.span, "this name is taken")
+                    .at(span, "by this")
+                    .help("rename one of them: case does not tell names apart"),
                 );
             }
             if name.len() > self.dialect.identifier_limit() {
@@ -431,8 +452,9 @@ impl Resolver {
         if found.columns.contains_key(&name.value) {
             return Some(name.value.clone());
         }
-        let fault = Diagnostic::error("unknown-column", format!("{what} names a column `{}` that table `{table}` does not have", name.value))
-            .at(name.span, format!("no column of `{table}`"));
+        let fault =
+            Diagnostic::error("unknown-column", format!("{what} names a column `{}` that table `{table}` does not have", name.value))
+                .at(name.span, format!("no column of `{table}`"));
         let fault = suggest(fault, &name.value, found.columns.keys().map(String::as_str).collect::<Vec<_>>(), "its columns are");
         self.report(fault);
         None
@@ -634,9 +656,12 @@ impl Resolver {
                 match &known.primary {
                     Some(primary) => ref_columns = primary.clone(),
                     None => self.report(
-                        Diagnostic::error("foreign-key-target", format!("{what} names no columns, and table `{target}` has no primary key"))
-                            .at(raw.table.span, "which columns?")
-                            .help(format!("name them: `references {target}(…)`")),
+                        Diagnostic::error(
+                            "foreign-key-target",
+                            format!("{what} names no columns, and table `{target}` has no primary key"),
+                        )
+                        .at(raw.table.span, "which columns?")
+                        .help(format!("name them: `references {target}(…)`")),
                     ),
                 }
             } else {
@@ -706,9 +731,7 @@ impl Resolver {
         let expression = self.expression(&raw.expression, &what)?;
         let references = self.check_expression(table, &expression, &what);
         if references.as_ref().is_some_and(|r| r.has_subquery) {
-            self.report(
-                Diagnostic::error("bad-check", format!("{what} holds a subquery")).at(expression.span, "a check sees one row"),
-            );
+            self.report(Diagnostic::error("bad-check", format!("{what} holds a subquery")).at(expression.span, "a check sees one row"));
         }
         // PostgreSQL names a check after its column when it refers to exactly one.
         let mut columns: Vec<String> = references.map(|r| r.columns.into_iter().map(|c| c.name).collect()).unwrap_or_default();
@@ -861,7 +884,8 @@ impl Resolver {
         }
         if raw.nulls_not_distinct && !raw.unique {
             self.report(
-                Diagnostic::error("contradiction", format!("{what} has `nulls_not_distinct` and is not unique")).at(raw.span, "say `unique: true`"),
+                Diagnostic::error("contradiction", format!("{what} has `nulls_not_distinct` and is not unique"))
+                    .at(raw.span, "say `unique: true`"),
             );
         }
         parts.extend(include.iter().cloned());
@@ -969,7 +993,9 @@ impl Resolver {
             for (expression, what, is_default) in expressions {
                 let Some(references) = self.check_expression(table, &expression, &what) else { continue };
                 if references.has_subquery {
-                    self.report(Diagnostic::error("bad-default", format!("{what} holds a subquery")).at(expression.span, "no server takes that"));
+                    self.report(
+                        Diagnostic::error("bad-default", format!("{what} holds a subquery")).at(expression.span, "no server takes that"),
+                    );
                 }
                 let Some(found) = self.schema.tables.get(table) else { continue };
                 // MySQL and MariaDB let a default refer to columns before it; the others don't.
@@ -996,13 +1022,8 @@ impl Resolver {
             if raw.materialized && !self.postgres() {
                 self.cannot(&what, "it has no materialized views", raw.name.span);
             }
-            let view = View {
-                name: name.clone(),
-                query,
-                materialized: raw.materialized,
-                comment: raw.comment.clone(),
-                span: raw.name.span,
-            };
+            let view =
+                View { name: name.clone(), query, materialized: raw.materialized, comment: raw.comment.clone(), span: raw.name.span };
             self.schema.views.insert(name.clone(), view);
         }
     }
@@ -1086,8 +1107,11 @@ impl Resolver {
         if let Some(found) = self.schema.tables.get(table) {
             let new_only = up.is_some() || raw.renamed_from.is_some() || backfill.is_some() || raw.values.is_some();
             if new_only && !found.columns.contains_key(column) {
-                let fault = Diagnostic::error("unknown-column", format!("the hints name a new column `{column}` that table `{table}` does not have"))
-                    .at(raw.name.span, format!("no column of `{table}`"));
+                let fault = Diagnostic::error(
+                    "unknown-column",
+                    format!("the hints name a new column `{column}` that table `{table}` does not have"),
+                )
+                .at(raw.name.span, format!("no column of `{table}`"));
                 let names: Vec<&str> = found.columns.keys().map(String::as_str).collect();
                 let fault = suggest(fault, column, names, "its columns are");
                 self.report(fault);

@@ -207,21 +207,26 @@ impl<'a> Builder<'a> {
                     let place = self.span(range.start, range.end);
                     self.diagnostics
                         .push(Diagnostic::error("unknown-alias", format!("there is no anchor `&{name}` before this alias")).at(place, ""));
-                    let node = Node { span: place, kind: Kind::Scalar(Scalar { text: String::new(), plain: true, span: place, verbatim: false }) };
+                    let node =
+                        Node { span: place, kind: Kind::Scalar(Scalar { text: String::new(), plain: true, span: place, verbatim: false }) };
                     self.add(node, 1, 0);
                 }
                 Event::Alias(anchor) => {
                     let place = self.span(range.start, range.end);
                     let Some(anchored) = self.anchors.get(&anchor) else {
-                        self.diagnostics.push(Diagnostic::error("unknown-alias", "this alias stands inside of its own anchor").at(place, ""));
+                        self.diagnostics
+                            .push(Diagnostic::error("unknown-alias", "this alias stands inside of its own anchor").at(place, ""));
                         return false;
                     };
                     self.aliased += anchored.nodes;
                     if self.aliased > MAX_ALIASED_NODES {
                         self.diagnostics.push(
-                            Diagnostic::error("too-many-aliases", format!("the aliases of this file stand for more than {MAX_ALIASED_NODES} nodes"))
-                                .at(place, "the bound is passed here")
-                                .help("write the repeated parts out, or use fewer aliases"),
+                            Diagnostic::error(
+                                "too-many-aliases",
+                                format!("the aliases of this file stand for more than {MAX_ALIASED_NODES} nodes"),
+                            )
+                            .at(place, "the bound is passed here")
+                            .help("write the repeated parts out, or use fewer aliases"),
                         );
                         return false;
                     }
@@ -304,8 +309,10 @@ impl<'a> Builder<'a> {
     }
 
     fn too_deep(&mut self, place: Span) {
-        self.diagnostics
-            .push(Diagnostic::error("too-deep", format!("lists and maps are nested deeper than {MAX_DEPTH}")).at(place, "the bound is passed here"));
+        self.diagnostics.push(
+            Diagnostic::error("too-deep", format!("lists and maps are nested deeper than {MAX_DEPTH}"))
+                .at(place, "the bound is passed here"),
+        );
     }
 
     fn open(&mut self, start: usize, anchor: usize, content: Content) -> bool {

@@ -195,8 +195,8 @@ struct Cursor<'a> {
 
 /// Words after which an operand is still missing, so that no clause can start.
 const WANTS_OPERAND: [&str; 22] = [
-    "is", "not", "and", "or", "in", "like", "ilike", "between", "from", "then", "else", "when", "case", "collate", "as", "at", "zone", "similar",
-    "distinct", "escape", "interval", "all",
+    "is", "not", "and", "or", "in", "like", "ilike", "between", "from", "then", "else", "when", "case", "collate", "as", "at", "zone",
+    "similar", "distinct", "escape", "interval", "all",
 ];
 
 impl<'a> Cursor<'a> {
@@ -447,8 +447,7 @@ impl<'a> Cursor<'a> {
     fn references(&mut self) -> Result<References, Fault> {
         let table = self.name("a table after `references`")?;
         let columns = self.names()?;
-        let mut references =
-            References { table, columns, on_delete: None, on_update: None, timing: Timing::default(), match_full: false };
+        let mut references = References { table, columns, on_delete: None, on_update: None, timing: Timing::default(), match_full: false };
         loop {
             if self.eat_all(&["on", "delete"]) {
                 references.on_delete = Some(self.action()?);
@@ -634,10 +633,7 @@ mod tests {
             ("bigint generated always as identity", "[bigint] [generated always as identity]"),
             ("varchar(320) not null unique", "[varchar(320)] [not null] [unique]"),
             ("bigint references teams(id) on delete set null", "[bigint] [references teams(id) on delete set null]"),
-            (
-                "numeric(12,2) not null default 0 check (balance >= 0)",
-                "[numeric(12,2)] [not null] [default 0] [check (balance >= 0)]",
-            ),
+            ("numeric(12,2) not null default 0 check (balance >= 0)", "[numeric(12,2)] [not null] [default 0] [check (balance >= 0)]"),
             ("timestamp(3) with time zone default now() not null", "[timestamp(3) with time zone] [default now()] [not null]"),
             ("text default null unique", "[text] [default null] [unique]"),
             ("boolean default (1 is not null) not null", "[boolean] [default (1 is not null)] [not null]"),
