@@ -11,4 +11,6 @@ pub mod diff;
 pub mod plan;
 pub mod dialect;
 pub mod emit;
+#[cfg(feature = "postgres")]
+pub mod engine;
 pub mod cli;
