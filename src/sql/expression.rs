@@ -3,8 +3,8 @@
 use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, JsonTableColumn, ObjectName,
-    OrderBy, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, Visit, Visitor,
+    AccessExpr, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, JsonTableColumn, ObjectName, OrderBy, Query, Select,
+    SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, Visit, Visitor,
 };
 
 use super::parse::{Source, fold, same_name};
@@ -160,63 +160,6 @@ pub fn query_equivalent(a: &str, b: &str, dialect: Dialect) -> bool {
         (Ok(a), Ok(b)) => normal::query(a, dialect) == normal::query(b, dialect),
         (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
         (Err(_), Err(_)) => folded_space(a) == folded_space(b),
-    }
-}
-
-/// Whether `new` gives what `old` gives, and perhaps more columns behind the last one: what `create or replace view` takes.
-pub fn query_extends(old: &str, new: &str, dialect: Dialect) -> bool {
-    match (parse::query(old, dialect), parse::query(new, dialect)) {
-        (Ok(old), Ok(new)) => normal::extends(&normal::query(old, dialect), normal::query(new, dialect)),
-        (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
-        (Err(_), Err(_)) => folded_space(old) == folded_space(new),
-    }
-}
-
-/// The unqualified names of types that are no built-in ones (enums, domains), in an expression or a query, with their places.
-/// What does not parse has none.
-pub fn type_references(text: &str, dialect: Dialect) -> Vec<(String, Range<usize>)> {
-    let mut reader = TypeReader { text: Source::new(text), found: Vec::new() };
-    if let Ok(tree) = parse::expression(text, dialect) {
-        let _ = tree.visit(&mut reader);
-    } else if let Ok(tree) = parse::query(text, dialect) {
-        let _ = tree.visit(&mut reader);
-    }
-    reader.found.sort_by_key(|(_, span)| span.start);
-    reader.found
-}
-
-/// Collects the types of casts and typed strings.
-struct TypeReader<'a> {
-    text: Source<'a>,
-    found: Vec<(String, Range<usize>)>,
-}
-
-impl TypeReader<'_> {
-    fn read(&mut self, data_type: &DataType) {
-        match data_type {
-            DataType::Custom(name, _) => {
-                if let [part] = name.0.as_slice()
-                    && let Some(ident) = part.as_ident()
-                {
-                    self.found.push((fold(ident), self.text.range(ident.span)));
-                }
-            }
-            DataType::Array(ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::AngleBracket(element)) => self.read(element),
-            _ => {}
-        }
-    }
-}
-
-impl Visitor for TypeReader<'_> {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        match expr {
-            Expr::Cast { data_type, .. } => self.read(data_type),
-            Expr::TypedString(typed) => self.read(&typed.data_type),
-            _ => {}
-        }
-        ControlFlow::Continue(())
     }
 }
 
@@ -880,33 +823,6 @@ mod tests {
         ] {
             assert!(!query_equivalent(a, b, Dialect::Postgres), "{a} and {b} differ");
         }
-    }
-
-    #[test]
-    fn extended_queries() {
-        let extends = |old: &str, new: &str| query_extends(old, new, Dialect::Postgres);
-        assert!(extends("select a from t where b > 0", "SELECT a, c FROM t WHERE (b > 0)"));
-        assert!(extends("select a from t", "select t.a from t"));
-        assert!(!extends("select a from t", "select c, a from t"));
-        assert!(!extends("select a, b from t", "select a from t"));
-        assert!(!extends("select a from t", "select a, b from t where b > 0"));
-        assert!(!extends("select * from t", "select *, b from t"));
-        assert!(!extends("select a from t union select b from t", "select a, c from t union select b, c from t"));
-        assert!(!extends("select distinct a from t", "select distinct a, b from t"));
-        assert!(!extends("select count(*) as n from t", "select count(*) as n, b from t group by b"));
-    }
-
-    #[test]
-    fn types_in_casts() {
-        let found = |text: &str| {
-            let found = type_references(text, Dialect::Postgres);
-            found.into_iter().map(|(name, span)| format!("{name}={}", &text[span])).collect::<Vec<_>>()
-        };
-        assert_eq!(found("a::mood || 'x'::text || cast(b as \"Mood\")"), ["mood=mood", "Mood=\"Mood\""]);
-        assert_eq!(found("array[a]::mood[] is null"), ["mood=mood"]);
-        assert_eq!(found("select 'ä'::MOOD, b::public.mood from t"), ["mood=MOOD"]);
-        assert!(found("a::integer + 'x'::varchar(3)").is_empty());
-        assert!(found("a +").is_empty());
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::mem;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Array, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select,
-    SelectItem, SetExpr, TableFactor, TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    Array, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem,
+    TableFactor, TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use sqlparser::tokenizer::Span;
 
@@ -35,25 +35,6 @@ pub(super) fn default_value(tree: Expr, dialect: Dialect) -> Expr {
 pub(super) fn query(mut tree: Query, dialect: Dialect) -> Query {
     let _ = tree.visit(&mut Normalizer { dialect, selects: Vec::new() });
     tree
-}
-
-/// Whether a normalised query is another one with more columns behind its last. A column list that decides which rows there are
-/// (`distinct`, `group by`, set operations) or that is not known (`*`) can't grow.
-pub(super) fn extends(old: &Query, mut new: Query) -> bool {
-    if *old == new {
-        return true;
-    }
-    let (SetExpr::Select(before), SetExpr::Select(after)) = (old.body.as_ref(), new.body.as_mut()) else { return false };
-    let grouped = |select: &Select| match &select.group_by {
-        GroupByExpr::All(_) => true,
-        GroupByExpr::Expressions(keys, _) => !keys.is_empty(),
-    };
-    let open = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
-    if before.distinct.is_some() || grouped(before) || grouped(after) || before.projection.iter().any(open) {
-        return false;
-    }
-    after.projection.truncate(before.projection.len());
-    *old == new
 }
 
 struct Normalizer {
