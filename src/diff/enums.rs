@@ -48,7 +48,7 @@ impl<'a> Context<'a> {
         for (label, renamed) in hints.map(sorted_entries).unwrap_or_default() {
             if !new_labels.contains(&label) {
                 let message = format!("enum `{}` has no label `{label}` in the new snapshot", new.name);
-                let mut error = Diagnostic::error("unknown-label", message).at(renamed.span, "");
+                let mut error = Diagnostic::error("unknown-value", message).at(renamed.span, "");
                 error.help.extend(did_you_mean(label, new_labels.iter().copied()));
                 self.said.push(error);
             }

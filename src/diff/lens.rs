@@ -255,23 +255,23 @@ impl<'a> Context<'a> {
             (None, Some(_)) if loosened => Member { up: Some(Mapping::Copy(&old.name)), down, role: Role::Part },
             (Some(_), None) => {
                 let message = format!("`up` changes the values of `{}.{name}`: what does the old version see of them?", table.name);
-                self.ask("needs-down", message, table, name, hints, "down", "new");
+                self.ask(Diagnostic::error("needs-down", message), table, name, hints, "down", "new");
                 Member { up, down: None, role: Role::Part }
             }
             (None, Some(_)) => {
                 let message = format!("`down` changes the values of `{}.{name}`: what does the new version see of them?", table.name);
-                self.ask("needs-up", message, table, name, hints, "up", "old");
+                self.ask(Diagnostic::error("needs-up", message), table, name, hints, "up", "old");
                 Member { up: None, down, role: Role::Part }
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one sentence")]
-    fn ask(&mut self, code: &'static str, message: String, table: &Table, name: &str, hints: Option<&ColumnHints>, key: &str, row: &str) {
+    /// Asks for `key` (`up` or `down`) of a column; `row` says whose names it uses.
+    fn ask(&mut self, error: Diagnostic, table: &Table, name: &str, hints: Option<&ColumnHints>, key: &str, row: &str) {
         let span = hints.map(|hints| hints.span).filter(|span| !span.is_nowhere());
         let span = span.or_else(|| table.columns.get(name).map(|column| column.span)).unwrap_or_default();
         let paste = format!("`{}: {{{key}: \"…\"}}` under {}, an expression over the {row} row", yaml(name), columns_place(&table.name));
-        self.said.push(Diagnostic::error(code, message).at(span, "").help(format!("say it: {paste}")));
+        self.said.push(error.at(span, "").help(format!("say it: {paste}")));
     }
 
     fn ask_for_casts(&mut self, table: &Table, old: &Column, new: &Column, hints: &ColumnHints, shape: Option<&EnumShape<'_>>) {
@@ -317,7 +317,7 @@ impl<'a> Context<'a> {
             (None, Some(new)) if lacks_value(new) && pair.hints.is_none_or(|hints| hints.up.is_none()) => {
                 let message =
                     format!("`{}.{}` is NOT NULL and has no default: what is its value in rows of the old version?", table.name, new.name);
-                self.ask("needs-up", message, table, &new.name, pair.hints, "up", "old");
+                self.ask(Diagnostic::error("needs-up", message), table, &new.name, pair.hints, "up", "old");
             }
             (Some(old), None) if lacks_value(old) && pair.hints.is_none_or(|hints| hints.down.is_none()) => {
                 let message = format!(
@@ -352,7 +352,7 @@ impl<'a> Context<'a> {
             Err(error) => {
                 let message = format!("`{key}` is no expression over the {side} row of `{}`: {}", table.name, error.message);
                 let span = within(expr, error.offset..error.offset);
-                self.said.push(Diagnostic::error("invalid-expression", message).at(span, ""));
+                self.said.push(Diagnostic::error("bad-sql", message).at(span, ""));
                 return None;
             }
         };
@@ -460,7 +460,7 @@ impl<'a> Context<'a> {
                     "`{}.{}` is NOT NULL and has no default: what is its value in rows that come from `{}`?",
                     table.name, column.name, old.name
                 );
-                self.ask("needs-up", message, table, &column.name, hint, "up", "old");
+                self.ask(Diagnostic::error("needs-up", message), table, &column.name, hint, "up", "old");
             }
         }
     }

@@ -16,8 +16,6 @@ mod pairing;
 pub mod print;
 mod question;
 mod tables;
-#[cfg(test)]
-mod tests;
 mod values;
 
 use crate::diagnostic::Diagnostic;
@@ -63,7 +61,8 @@ struct Context<'a> {
 pub fn diff<'a>(old: &'a Schema, new: &'a Schema, dialect: Dialect, options: &Options) -> (Diff<'a>, Vec<Diagnostic>) {
     let transition = new.transition.as_ref().filter(|transition| {
         let from_elsewhere = transition.from.as_deref().is_some_and(|from| from != old.version);
-        !old.version.is_empty() && !(old.version == new.version && from_elsewhere)
+        let no_step = old.version.is_empty() || (old.version == new.version && from_elsewhere);
+        !no_step
     });
     let mut context = Context { old, new, dialect, options: *options, transition, renames: Renames::default(), said: Vec::new() };
 

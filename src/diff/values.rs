@@ -41,7 +41,7 @@ impl Context<'_> {
             for (value, span) in values {
                 if let Some(value) = spelled(value).filter(|value| !domain.contains(value)) {
                     let message = format!("`{value}` is no value of the {side} type of `{}.{name}`", table.name);
-                    let mut error = Diagnostic::error("unknown-label", message).at(span, "");
+                    let mut error = Diagnostic::error("unknown-value", message).at(span, "");
                     error.help.extend(did_you_mean(value, domain.iter().copied()));
                     self.said.push(error);
                 }
