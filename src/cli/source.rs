@@ -76,7 +76,8 @@ fn text(bytes: Vec<u8>, name: &str) -> anyhow::Result<String> {
     if bytes.len() > MAX_FILE_BYTES {
         bail!("`{name}` is larger than {} MiB", MAX_FILE_BYTES >> 20);
     }
-    String::from_utf8(bytes).map_err(|error| anyhow::anyhow!("`{name}` is not UTF-8: byte {} is not text", error.utf8_error().valid_up_to()))
+    String::from_utf8(bytes)
+        .map_err(|error| anyhow::anyhow!("`{name}` is not UTF-8: byte {} is not text", error.utf8_error().valid_up_to()))
 }
 
 fn from_git(rest: &str) -> anyhow::Result<Vec<(String, String)>> {
@@ -123,4 +124,13 @@ fn git(arguments: &[&str], spec: &str) -> anyhow::Result<Vec<u8>> {
         bail!("can't read `git:{spec}`: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(output.stdout)
+}
+
+/// The text of `crossfade.yaml` in the current folder, if it is there.
+///
+/// # Errors
+/// When it is there and can't be read.
+pub(crate) fn settings_text() -> anyhow::Result<Option<String>> {
+    let path = Path::new("crossfade.yaml");
+    if path.exists() { read_text(path).map(Some) } else { Ok(None) }
 }

@@ -128,7 +128,8 @@ pub(crate) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
             continue;
         }
         let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
-        if distance <= allowed && distance < candidate.chars().count().max(lower.chars().count()) && best.is_none_or(|(d, _)| distance < d) {
+        if distance <= allowed && distance < candidate.chars().count().max(lower.chars().count()) && best.is_none_or(|(d, _)| distance < d)
+        {
             best = Some((distance, candidate));
         }
     }
@@ -136,7 +137,12 @@ pub(crate) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
 }
 
 /// Adds "did you mean" when something is near, and else what there is, when that is short enough to read.
-pub(crate) fn suggest<'c>(diagnostic: Diagnostic, word: &str, candidates: impl IntoIterator<Item = &'c str> + Clone, noun: &str) -> Diagnostic {
+pub(crate) fn suggest<'c>(
+    diagnostic: Diagnostic,
+    word: &str,
+    candidates: impl IntoIterator<Item = &'c str> + Clone,
+    noun: &str,
+) -> Diagnostic {
     if let Some(near) = nearest(word, candidates.clone()) {
         return diagnostic.help(format!("did you mean `{near}`?"));
     }
@@ -287,7 +293,9 @@ impl Decoder {
     /// A name of the schema: not empty, not reserved, no control characters.
     pub(crate) fn name(&mut self, text: Text, what: &str) -> Text {
         if text.value.is_empty() || text.value.chars().any(char::is_control) {
-            self.report(Diagnostic::error("bad-name", format!("{what} has no usable name")).at(text.span, "empty, or with a control character"));
+            self.report(
+                Diagnostic::error("bad-name", format!("{what} has no usable name")).at(text.span, "empty, or with a control character"),
+            );
         } else if text.value.to_lowercase().starts_with("crossfade_") {
             self.report(
                 Diagnostic::error("reserved-name", format!("the name `{}` of {what} is reserved", text.value))
@@ -317,7 +325,12 @@ impl Decoder {
     }
 
     /// One value, or a map by dialect. `read` is not asked for an entry that is null.
-    pub(crate) fn choice<T>(&mut self, node: &Node, what: &str, mut read: impl FnMut(&mut Decoder, &Node) -> Option<T>) -> Option<Choice<T>> {
+    pub(crate) fn choice<T>(
+        &mut self,
+        node: &Node,
+        what: &str,
+        mut read: impl FnMut(&mut Decoder, &Node) -> Option<T>,
+    ) -> Option<Choice<T>> {
         let Kind::Map(entries) = &node.kind else {
             return read(self, node).map(Choice::All);
         };
@@ -332,7 +345,8 @@ impl Decoder {
                 other => match Dialect::from_name(other) {
                     Some(dialect) => For::One(dialect),
                     None => {
-                        let fault = Diagnostic::error("unknown-key", format!("`{other}` in {what} is no dialect")).at(key.span, "unknown key");
+                        let fault =
+                            Diagnostic::error("unknown-key", format!("`{other}` in {what} is no dialect")).at(key.span, "unknown key");
                         self.report(suggest(fault, other, dialect_keys(), "the keys are"));
                         continue;
                     }
@@ -371,7 +385,8 @@ impl Decoder {
             match Dialect::from_name(&item.value) {
                 Some(dialect) => out.push(dialect),
                 None => {
-                    let fault = Diagnostic::error("unknown-dialect", format!("there is no dialect `{}`", item.value)).at(item.span, "unknown");
+                    let fault =
+                        Diagnostic::error("unknown-dialect", format!("there is no dialect `{}`", item.value)).at(item.span, "unknown");
                     self.report(suggest(fault, &item.value, Dialect::ALL.map(Dialect::name), "the dialects are"));
                 }
             }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
-use super::decode::{Choice, Decoder, Text, is_null, nearest, suggest};
+use super::decode::{Choice, Decoder, Text, is_null, nearest};
 use super::model::{Access, Enforce, Identity, Nulls, OnConflict, Otherwise, RenamedFrom, Value};
 use super::tree::{self, Kind, Node, Scalar};
 use crate::diagnostic::{Diagnostic, FileId, Sources, Span};
@@ -273,10 +273,20 @@ pub fn read(sources: &mut Sources, files: &[FileId]) -> (Snapshot, Vec<Diagnosti
 }
 
 const TOP: [&str; 8] = ["version", "release", "enums", "sequences", "tables", "views", "extensions", "transition"];
-const TABLE: [&str; 9] =
-    ["comment", "columns", "primary_key", "unique", "foreign_keys", "checks", "exclusions", "indexes", "dialects"];
+const TABLE: [&str; 9] = ["comment", "columns", "primary_key", "unique", "foreign_keys", "checks", "exclusions", "indexes", "dialects"];
 const COLUMN: [&str; 12] = [
-    "type", "not_null", "default", "generated", "identity", "collation", "comment", "primary_key", "unique", "references", "check", "dialects",
+    "type",
+    "not_null",
+    "default",
+    "generated",
+    "identity",
+    "collation",
+    "comment",
+    "primary_key",
+    "unique",
+    "references",
+    "check",
+    "dialects",
 ];
 const ACTIONS: &str = "`no action`, `restrict`, `cascade`, `set null` or `set default`";
 
@@ -450,7 +460,8 @@ impl Reader {
         column.ty = Some(Choice::All(part(&definition.ty)));
         for clause in &definition.clauses {
             let span = scalar.part(clause.range.clone());
-            let name = clause.name.as_ref().map(|(name, range)| Text { value: name.clone(), span: scalar.part(range.clone()), verbatim: false });
+            let name =
+                clause.name.as_ref().map(|(name, range)| Text { value: name.clone(), span: scalar.part(range.clone()), verbatim: false });
             let mut twice = |first: Option<Span>, noun: &str| {
                 if let Some(first) = first {
                     d.report(
@@ -474,10 +485,7 @@ impl Reader {
                 }
                 ClauseKind::Default(range) => {
                     let value = part(range);
-                    twice(
-                        column.default.as_ref().and_then(|c| if let Choice::All(t) = c { Some(t.span) } else { None }),
-                        "defaults",
-                    );
+                    twice(column.default.as_ref().and_then(|c| if let Choice::All(t) = c { Some(t.span) } else { None }), "defaults");
                     // `default null` says what is so without it.
                     if value.value.eq_ignore_ascii_case("null") {
                         column.default_null = Some(span);
@@ -586,7 +594,8 @@ fn inline_reference(
     span: Span,
     part: impl Fn(std::ops::Range<usize>) -> Span,
 ) -> RawForeignKey {
-    let text = |(value, range): &(String, std::ops::Range<usize>)| Text { value: value.clone(), span: part(range.clone()), verbatim: false };
+    let text =
+        |(value, range): &(String, std::ops::Range<usize>)| Text { value: value.clone(), span: part(range.clone()), verbatim: false };
     RawForeignKey {
         name,
         columns: vec![column],
@@ -684,11 +693,8 @@ fn reference(d: &mut Decoder, node: &Node, what: &str, column: Text) -> Option<R
         };
     }
     let what = format!("`references` of {what}");
-    let fields = d.fields(
-        node,
-        &what,
-        &["name", "table", "columns", "on_delete", "on_update", "deferrable", "initially_deferred", "match"],
-    );
+    let fields =
+        d.fields(node, &what, &["name", "table", "columns", "on_delete", "on_update", "deferrable", "initially_deferred", "match"]);
     let table = d.required(&fields, "table", &what, node.span).and_then(|n| d.scalar(n, "`table`"))?;
     let ref_columns = fields.get("columns").map(|n| d.names(n, &what)).unwrap_or_default();
     Some(RawForeignKey {
@@ -736,8 +742,7 @@ fn enum_type(d: &mut Decoder, name: Text, node: &Node) -> Option<RawEnum> {
 
 fn sequence(d: &mut Decoder, name: Text, node: &Node) -> RawSequence {
     let what = format!("sequence `{}`", name.value);
-    let fields =
-        d.fields(node, &what, &["start", "increment", "min_value", "max_value", "cache", "cycle", "comment", "dialects"]);
+    let fields = d.fields(node, &what, &["start", "increment", "min_value", "max_value", "cache", "cycle", "comment", "dialects"]);
     let mut number = |key: &str| fields.get(key).and_then(|node| d.integer(node, &format!("`{key}` of {what}")));
     let (start, increment) = (number("start"), number("increment"));
     let (min_value, max_value, cache) = (number("min_value"), number("max_value"), number("cache"));
@@ -747,7 +752,9 @@ fn sequence(d: &mut Decoder, name: Text, node: &Node) -> RawSequence {
     if let (Some(min), Some(max)) = (min_value, max_value)
         && min >= max
     {
-        d.report(Diagnostic::error("contradiction", format!("`min_value` of {what} is not below `max_value`")).at(fields.key("min_value"), ""));
+        d.report(
+            Diagnostic::error("contradiction", format!("`min_value` of {what} is not below `max_value`")).at(fields.key("min_value"), ""),
+        );
     }
     if let Some(start) = start
         && (min_value.is_some_and(|min| start < min) || max_value.is_some_and(|max| start > max))
@@ -810,7 +817,8 @@ fn action(d: &mut Decoder, fields: &super::decode::Fields<'_>, key: &str) -> Opt
     match definition::parse_action(&text.value).or_else(|fault| definition::parse_action(&spaced).map_err(|_| fault)) {
         Ok(action) => Some(action),
         Err(_) => {
-            let fault = Diagnostic::error("unknown-word", format!("`{key}` can't be `{}`", text.value)).at(text.span, format!("expected {ACTIONS}"));
+            let fault = Diagnostic::error("unknown-word", format!("`{key}` can't be `{}`", text.value))
+                .at(text.span, format!("expected {ACTIONS}"));
             d.report(match nearest(&text.value, ["no action", "restrict", "cascade", "set null", "set default"]) {
                 Some(near) => fault.help(format!("did you mean `{near}`?")),
                 None => fault,
@@ -873,11 +881,8 @@ fn unique(d: &mut Decoder, node: &Node, table: &str) -> Option<RawUnique> {
             dialects: None,
         });
     }
-    let fields = d.fields(
-        node,
-        &what,
-        &["name", "columns", "include", "nulls_not_distinct", "deferrable", "initially_deferred", "dialects"],
-    );
+    let fields =
+        d.fields(node, &what, &["name", "columns", "include", "nulls_not_distinct", "deferrable", "initially_deferred", "dialects"]);
     if !matches!(node.kind, Kind::Map(_)) {
         return None;
     }
@@ -893,9 +898,7 @@ fn unique(d: &mut Decoder, node: &Node, table: &str) -> Option<RawUnique> {
 
 fn foreign_key(d: &mut Decoder, node: &Node, table: &str) -> Option<RawForeignKey> {
     let what = format!("a foreign key of {table}");
-    let keys = [
-        "name", "columns", "references", "on_delete", "on_update", "deferrable", "initially_deferred", "match", "dialects",
-    ];
+    let keys = ["name", "columns", "references", "on_delete", "on_update", "deferrable", "initially_deferred", "match", "dialects"];
     let fields = d.fields(node, &what, &keys);
     if !matches!(node.kind, Kind::Map(_)) {
         return None;
@@ -971,11 +974,7 @@ fn check(d: &mut Decoder, node: &Node, table: &str) -> Option<RawCheck> {
 
 fn exclusion(d: &mut Decoder, node: &Node, table: &str) -> Option<RawExclusion> {
     let what = format!("an exclusion of {table}");
-    let fields = d.fields(
-        node,
-        &what,
-        &["name", "method", "elements", "where", "deferrable", "initially_deferred", "dialects"],
-    );
+    let fields = d.fields(node, &what, &["name", "method", "elements", "where", "deferrable", "initially_deferred", "dialects"]);
     if !matches!(node.kind, Kind::Map(_)) {
         return None;
     }
@@ -991,9 +990,7 @@ fn exclusion(d: &mut Decoder, node: &Node, table: &str) -> Option<RawExclusion> 
 
 fn index(d: &mut Decoder, node: &Node, table: &str) -> Option<RawIndex> {
     let what = format!("an index of {table}");
-    let keys = [
-        "name", "columns", "unique", "nulls_not_distinct", "method", "where", "include", "with", "comment", "dialects",
-    ];
+    let keys = ["name", "columns", "unique", "nulls_not_distinct", "method", "where", "include", "with", "comment", "dialects"];
     let fields = d.fields(node, &what, &keys);
     if !matches!(node.kind, Kind::Map(_)) {
         return None;
@@ -1115,13 +1112,13 @@ fn transition(d: &mut Decoder, node: &Node, key: Span) -> RawTransition {
     let mut enums = IndexMap::new();
     if let Some(node) = fields.get("enums") {
         for (key, value) in d.map(node, "`enums` of the transition") {
-            let what = format!("the hints for enum `{}`", key.text);
+            let what = format!("the hint for enum `{}`", key.text);
             let fields = d.fields(value, &what, &["renamed_from", "values"]);
             let renamed_from = renamed(d, &fields);
             let mut values = IndexMap::new();
             if let Some(node) = fields.get("values") {
                 for (label, value) in d.map(node, "`values`") {
-                    let what = format!("the hints for value `{}`", label.text);
+                    let what = format!("the hint for value `{}`", label.text);
                     let fields = d.fields(value, &what, &["renamed_from"]);
                     match renamed(d, &fields) {
                         Some(from) => {
@@ -1150,7 +1147,7 @@ fn renamed(d: &mut Decoder, fields: &super::decode::Fields<'_>) -> Option<Rename
 }
 
 fn table_hints(d: &mut Decoder, name: Text, node: &Node) -> RawTableHints {
-    let what = format!("the hints for table `{}`", name.value);
+    let what = format!("the hint for table `{}`", name.value);
     let fields = d.fields(node, &what, &["renamed_from", "columns", "from", "key"]);
     let renamed_from = renamed(d, &fields);
     let mut columns = IndexMap::new();
@@ -1182,17 +1179,18 @@ fn table_hints(d: &mut Decoder, name: Text, node: &Node) -> RawTableHints {
 }
 
 fn column_hints(d: &mut Decoder, table: &str, name: Text, node: &Node) -> RawColumnHints {
-    let what = format!("the hints for column `{table}.{}`", name.value);
+    let what = format!("the hint for column `{table}.{}`", name.value);
     let keys = ["renamed_from", "up", "down", "backfill", "values", "lossy", "follow", "enforce", "on_conflict"];
     let fields = d.fields(node, &what, &keys);
-    let mut expression = |key: &str| fields.get(key).and_then(|node| d.expressions(node, &format!("`{key}` of column `{table}.{}`", name.value)));
+    let mut expression =
+        |key: &str| fields.get(key).and_then(|node| d.expressions(node, &format!("`{key}` of column `{table}.{}`", name.value)));
     let (up, down, backfill) = (expression("up"), expression("down"), expression("backfill"));
     let values = fields.get("values").and_then(|node| value_map(d, node, &what));
     if values.is_some() {
         for (key, hint) in [("up", &up), ("down", &down)] {
             if hint.is_some() && key == "up" {
                 d.report(
-                    Diagnostic::error("contradiction", format!("{what} have both `values` and `{key}`"))
+                    Diagnostic::error("contradiction", format!("{what} has both `values` and `{key}`"))
                         .at(fields.key(key), "`values` gives this already")
                         .help("leave one of them out"),
                 );
@@ -1241,6 +1239,7 @@ fn value_map(d: &mut Decoder, node: &Node, what: &str) -> Option<super::model::V
     }
     let mut pairs = Vec::new();
     let mut otherwise = None;
+    let before = d.diagnostics.len();
     for (key, new) in d.map(node, &what) {
         let Kind::Scalar(scalar) = &new.kind else {
             d.wrong_type(new, &what, "a value");
@@ -1263,13 +1262,11 @@ fn value_map(d: &mut Decoder, node: &Node, what: &str) -> Option<super::model::V
         pairs.push(super::model::ValuePair { old, new: new_value, span: Span { end: scalar.span.end.max(key.span.end), ..key.span } });
     }
     if pairs.is_empty() && otherwise.is_none() {
+        if d.diagnostics.len() > before {
+            return None;
+        }
         d.report(Diagnostic::error("no-values", format!("{what} are empty")).at(node.span, "empty"));
         return None;
     }
     Some(super::model::ValueMap { pairs, otherwise, span: node.span })
-}
-
-/// Kept here so that settings and snapshots name their unknown words alike.
-pub(super) fn unknown<'c>(code: &'static str, message: String, text: &Text, candidates: impl IntoIterator<Item = &'c str> + Clone, noun: &str) -> Diagnostic {
-    suggest(Diagnostic::error(code, message).at(text.span, "unknown"), &text.value, candidates, noun)
 }

@@ -1,0 +1,4 @@
+//! How long compiling takes.
+fn main() {
+    divan::main();
+}

@@ -1,0 +1,243 @@
+//! A case: two snapshots, rows that are there before, and what each version writes and must then see.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// How the two versions reach their shapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    Shared,
+    Versioned,
+}
+
+impl Access {
+    pub fn name(self) -> &'static str {
+        match self {
+            Access::Shared => "shared",
+            Access::Versioned => "versioned",
+        }
+    }
+}
+
+/// A version of the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    Old,
+    New,
+}
+
+/// Where in the overlap a probe runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Before the first statement of expand.
+    Before,
+    /// Between two statements of expand.
+    Expand,
+    /// From the end of expand on, between two statements of migrate.
+    Migrate,
+    /// From the end of migrate to the first statement of contract.
+    Live,
+    /// Between two statements of contract.
+    Contract,
+    /// After contract.
+    After,
+}
+
+/// `case.yaml`. Its keys are described in `tests/cases/README.md`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaseFile {
+    /// What the case shows, in a sentence.
+    #[serde(rename = "about")]
+    pub _about: String,
+    #[serde(default = "both_accesses")]
+    pub access: Vec<Access>,
+    /// Access modes in which compile must refuse, each with words that its message must contain.
+    #[serde(default)]
+    pub refused: BTreeMap<String, Vec<String>>,
+    /// Hazards to acknowledge.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    /// SQL that fills the old schema before anything starts.
+    #[serde(default)]
+    pub seed: String,
+    /// Columns (`table.column`) of which `update t set c = c` is not tried, because a law does not hold there on purpose.
+    #[serde(default)]
+    pub unstable: Vec<String>,
+    /// Columns (`table.column`) whose values the upgrade changes under the old version on purpose.
+    #[serde(default)]
+    pub touched: Vec<String>,
+    /// Whether abort can give the old snapshot back when the new version wrote what the old rules forbid.
+    #[serde(default = "yes")]
+    pub abort_after_writes: bool,
+    #[serde(default)]
+    pub probes: Vec<Probe>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn both_accesses() -> Vec<Access> {
+    vec![Access::Shared, Access::Versioned]
+}
+
+/// Writes of one or both versions, and what each must see afterwards. `$k` is a fresh number in every run; a probe may use
+/// the ten numbers from `$k` on.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    pub name: String,
+    /// Short form of one step.
+    #[serde(rename = "as")]
+    pub side: Option<Side>,
+    pub sql: Option<String>,
+    pub returns: Option<Vec<Vec<Cell>>>,
+    pub fails: Option<String>,
+    /// Long form.
+    #[serde(default)]
+    pub steps: Vec<Step>,
+    pub old_sees: Option<Sees>,
+    pub new_sees: Option<Sees>,
+    /// Stages to run in; by default all in which every writing version is promised its shape.
+    pub only: Option<Vec<Stage>>,
+    /// A write of the new version may come as soon as expand is done.
+    #[serde(default)]
+    pub early: bool,
+    /// Only in this access mode.
+    pub access: Option<Access>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    #[serde(rename = "as")]
+    pub side: Side,
+    pub sql: String,
+    /// The rows that the statement gives back.
+    pub returns: Option<Vec<Vec<Cell>>>,
+    /// The SQLSTATE that it must fail with.
+    pub fails: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sees {
+    pub query: String,
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// An expected value; compared with the server's text form of it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Cell {
+    Bool(bool),
+    Integer(i64),
+    Float(f64),
+    Text(String),
+    Null(()),
+}
+
+impl Cell {
+    /// The server's text form, with `$k` replaced.
+    pub fn text(&self, key: u64) -> Option<String> {
+        match self {
+            Cell::Bool(true) => Some("t".to_owned()),
+            Cell::Bool(false) => Some("f".to_owned()),
+            Cell::Integer(number) => Some(number.to_string()),
+            Cell::Float(number) => Some(number.to_string()),
+            Cell::Text(text) => Some(with_key(text, key)),
+            Cell::Null(()) => None,
+        }
+    }
+}
+
+/// `$k` and `$k+3` replaced by numbers.
+pub fn with_key(text: &str, key: u64) -> String {
+    let mut parts = text.split("$k");
+    let mut result = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let mut characters = part.chars();
+        match (characters.next(), characters.next().and_then(|digit| digit.to_digit(10))) {
+            (Some('+'), Some(plus)) => {
+                result.push_str(&(key + u64::from(plus)).to_string());
+                result.push_str(&part[2..]);
+            }
+            _ => {
+                result.push_str(&key.to_string());
+                result.push_str(part);
+            }
+        }
+    }
+    result
+}
+
+impl Probe {
+    /// Its steps, from either form.
+    pub fn steps(&self) -> Vec<Step> {
+        let mut steps = self.steps.clone();
+        if let (Some(side), Some(sql)) = (self.side, &self.sql) {
+            steps.insert(0, Step { side, sql: sql.clone(), returns: self.returns.clone(), fails: self.fails.clone() });
+        }
+        steps
+    }
+
+    /// Whether it runs in a stage.
+    pub fn runs_in(&self, stage: Stage, access: Access) -> bool {
+        if self.access.is_some_and(|only| only != access) {
+            return false;
+        }
+        let steps = self.steps();
+        let writes = |side| steps.iter().any(|step| step.side == side);
+        let first = match (writes(Side::New), self.early) {
+            (true, false) => Stage::Live,
+            (true, true) => Stage::Migrate,
+            (false, _) => Stage::Before,
+        };
+        let last = if writes(Side::Old) { Stage::Live } else { Stage::After };
+        stage >= first && stage <= last && self.only.as_ref().is_none_or(|only| only.contains(&stage))
+    }
+}
+
+/// A case with its folder.
+#[derive(Debug, Clone)]
+pub struct Case {
+    pub name: String,
+    pub folder: PathBuf,
+    pub file: CaseFile,
+}
+
+impl Case {
+    /// Reads one folder.
+    pub fn read(folder: &Path) -> Result<Self, String> {
+        let path = folder.join("case.yaml");
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let file: CaseFile = serde_yaml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        for probe in &file.probes {
+            if probe.steps().is_empty() || probe.side.is_some() != probe.sql.is_some() {
+                return Err(format!("{}: probe {}: give `as` and `sql`, or `steps`", path.display(), probe.name));
+            }
+        }
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { name, folder: folder.to_owned(), file })
+    }
+
+    /// All cases of the repository, by name.
+    pub fn all() -> Vec<Result<Self, String>> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+        let mut folders: Vec<PathBuf> = std::fs::read_dir(root)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.join("case.yaml").is_file())
+            .collect();
+        folders.sort();
+        folders.iter().map(|folder| Self::read(folder)).collect()
+    }
+}

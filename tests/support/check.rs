@@ -1,0 +1,531 @@
+//! One check of one case: every law that can be seen from outside, on a real server.
+//!
+//! Each law runs on databases of its own, so that all broken laws of a case are reported at once.
+
+use crossfade::engine::postgres::Session;
+
+use super::case::{Access, Case, Cell, Probe, Sees, Side, Stage, with_key};
+use super::catalog::Catalog;
+use super::lab::{Database, Lab, open_after, run};
+use super::scripts::{Phase, Scripts};
+use super::shape::{Shape, dump_tables, quoted, row_text};
+use super::splitter::split;
+use super::text::{indent, same};
+
+/// Checks a case. The error lists every broken law.
+pub fn check(lab: &Lab, case: &Case, access: Access, scripts: &Scripts) -> Result<(), String> {
+    let bench = Bench::set_up(lab, case, access, scripts)?;
+    let mut broken = Vec::new();
+    let laws: [(&str, Law<'_, '_>); 7] = [
+        ("the old version notices nothing, the end equals the new snapshot, twice changes nothing", Bench::quiet),
+        ("scripts refuse the wrong order", Bench::order),
+        ("abort gives the old snapshot back", Bench::abort),
+        ("a phase that was killed and runs again ends in the same place", Bench::kill),
+        ("psql runs the scripts as files", Bench::psql),
+        ("both versions write between every two statements", Bench::live),
+        ("an idle update changes nothing", Bench::idle),
+    ];
+    for (title, law) in laws {
+        if let Err(report) = law(&bench) {
+            broken.push(format!("broken: {title}\n{}", indent(&report)));
+        }
+    }
+    if broken.is_empty() { Ok(()) } else { Err(broken.join("\n")) }
+}
+
+type Law<'bench, 'lab> = fn(&Bench<'lab>) -> Result<(), String>;
+
+/// The databases and shapes that the laws start from.
+struct Bench<'lab> {
+    case: &'lab Case,
+    access: Access,
+    scripts: &'lab Scripts,
+    lab: &'lab Lab,
+    old_shape: Shape,
+    new_shape: Shape,
+    /// The old snapshot alone, with the seed.
+    old: Database<'lab>,
+    /// What the old snapshot's catalog is.
+    old_catalog: Catalog,
+    /// What the new snapshot's catalog is, installed alone.
+    new_catalog: Catalog,
+}
+
+impl<'lab> Bench<'lab> {
+    fn set_up(lab: &'lab Lab, case: &'lab Case, access: Access, scripts: &'lab Scripts) -> Result<Self, String> {
+        let install = |parts: &[String], what: &str| -> Result<Database<'lab>, String> {
+            let database = lab.empty()?;
+            for (number, part) in parts.iter().enumerate() {
+                database.run(part, &format!("installing the {what} snapshot, script {}", number + 1))?;
+            }
+            Ok(database)
+        };
+        let old = install(&scripts.install_old, "old")?;
+        let new = install(&scripts.install_new, "new")?;
+        let new_plain = install(&scripts.install_new_plain, "new (plain)")?;
+        let old_shape = shape(&old)?;
+        let new_shape = shape(&new_plain)?;
+        let new_catalog = catalog(&new)?;
+        old.run(&case.file.seed, "seed")?;
+        let old_catalog = catalog(&old)?;
+        Ok(Self { case, access, scripts, lab, old_shape, new_shape, old, old_catalog, new_catalog })
+    }
+
+    /// A client of a version, connected as `crossfade connect` says.
+    fn client(&self, database: &Database<'_>, side: Side) -> Result<Session, String> {
+        let mut session = database.connect()?;
+        let namespace = match (side, self.access) {
+            (Side::New, Access::Versioned) => format!("public_{}", self.scripts.new_version),
+            (Side::Old, _) | (_, Access::Shared) => "public".to_owned(),
+        };
+        session.run(&format!("set search_path = {namespace}")).map_err(|failure| failure.to_string())?;
+        Ok(session)
+    }
+
+    fn dump(&self, database: &Database<'_>, side: Side) -> Result<String, String> {
+        let shape = match side {
+            Side::Old => &self.old_shape,
+            Side::New => &self.new_shape,
+        };
+        shape.dump(&mut self.client(database, side)?).map_err(|report| format!("{side:?} version: {report}"))
+    }
+
+    /// What the old version sees, but for the columns that are meant to change under it.
+    fn untouched(&self, database: &Database<'_>) -> Result<String, String> {
+        self.old_shape.without(&self.case.file.touched).dump(&mut self.client(database, Side::Old)?)
+    }
+
+    fn run(&self, database: &Database<'_>, phase: Phase) -> Result<(), String> {
+        database.run(self.scripts.of(phase), phase.name())
+    }
+
+    /// A copy of a database on which phases have run.
+    fn after(&self, database: &Database<'lab>, phases: &[Phase]) -> Result<Database<'lab>, String> {
+        let copy = database.copy()?;
+        for phase in phases {
+            self.run(&copy, *phase)?;
+        }
+        Ok(copy)
+    }
+
+    /// Nobody writes: each phase in turn, then once more.
+    fn quiet(&self) -> Result<(), String> {
+        let mut reports = Vec::new();
+        let before = self.untouched(&self.old)?;
+        let database = self.old.copy()?;
+        let mut new_before_contract = String::new();
+        for phase in [Phase::Expand, Phase::Migrate, Phase::Contract] {
+            if phase == Phase::Contract {
+                new_before_contract = self.dump(&database, Side::New)?;
+            }
+            self.run(&database, phase)?;
+            if phase != Phase::Contract {
+                let now = self.untouched(&database)?;
+                reports.extend(same(&format!("what the old version sees after {}", phase.name()), &before, &now).err());
+            }
+            let once = everything(&database)?;
+            match self.run(&database, phase) {
+                Ok(()) => {
+                    let twice = everything(&database)?;
+                    reports.extend(same(&format!("{} run a second time", phase.name()), &once, &twice).err());
+                }
+                Err(report) => reports.push(format!("{} run a second time: {report}", phase.name())),
+            }
+            if phase == Phase::Migrate
+                && let Some(verify) = &self.scripts.verify
+            {
+                reports.extend(database.run(verify, "verify").err());
+            }
+        }
+        let after = self.dump(&database, Side::New)?;
+        reports.extend(same("what the new version sees before and after contract", &new_before_contract, &after).err());
+        reports.extend(self.must_be_new(&database).err());
+        all(reports)
+    }
+
+    fn must_be_new(&self, database: &Database<'_>) -> Result<(), String> {
+        let found = catalog(database)?;
+        found.must_equal(&self.new_catalog, "the catalog after contract, and that of the new snapshot installed alone")?;
+        nothing_left(&found)
+    }
+
+    /// Every script that is run out of its turn refuses, says what to run, and changes nothing.
+    fn order(&self) -> Result<(), String> {
+        let expanded = self.after(&self.old, &[Phase::Expand])?;
+        let contracted = self.after(&expanded, &[Phase::Migrate, Phase::Contract])?;
+        let mut reports = Vec::new();
+        for (state, database, phase, words) in [
+            ("before expand", &self.old, Phase::Migrate, &["expand"][..]),
+            ("before expand", &self.old, Phase::Contract, &["expand"]),
+            ("before migrate", &expanded, Phase::Contract, &["migrate"]),
+            ("after contract", &contracted, Phase::Abort, &["forward", "contract", "contracted"]),
+        ] {
+            let copy = database.copy()?;
+            let before = everything(&copy)?;
+            match run(&mut copy.connect()?, &split(self.scripts.of(phase))) {
+                Ok(()) => reports.push(format!("{} {state} did not refuse", phase.name())),
+                Err(stopped) => {
+                    let said = format!("{} {}", stopped.failure.message, stopped.failure.hint.clone().unwrap_or_default());
+                    let mut named = said.split(|letter: char| !letter.is_alphanumeric());
+                    if !named.any(|word| words.contains(&word.to_lowercase().as_str())) {
+                        reports.push(format!("{} {state} refused without naming `{}`: {stopped}", phase.name(), words.join("` or `")));
+                    }
+                }
+            }
+            reports.extend(same(&format!("{} {state} changed something", phase.name()), &before, &everything(&copy)?).err());
+        }
+        // After the end the earlier phases have nothing to do; whether they say so or do nothing is theirs.
+        for phase in [Phase::Expand, Phase::Migrate] {
+            let copy = contracted.copy()?;
+            let before = everything(&copy)?;
+            let _ = run(&mut copy.connect()?, &split(self.scripts.of(phase)));
+            reports.extend(same(&format!("{} after contract changed something", phase.name()), &before, &everything(&copy)?).err());
+        }
+        all(reports)
+    }
+
+    /// Abort after expand, after half of migrate and after migrate.
+    fn abort(&self) -> Result<(), String> {
+        let expanded = self.after(&self.old, &[Phase::Expand])?;
+        let half = expanded.copy()?;
+        let migrate = split(&self.scripts.migrate);
+        run(&mut half.connect()?, &migrate[..migrate.len() / 2]).map_err(|stopped| format!("half of migrate: {stopped}"))?;
+        half.wait_alone()?;
+        let migrated = self.after(&expanded, &[Phase::Migrate])?;
+        let end = everything(&migrated)?;
+        let before = self.untouched(&self.old)?;
+        let mut reports = Vec::new();
+        for (state, database) in [("expand", &expanded), ("half of migrate", &half), ("migrate", &migrated)] {
+            let copy = database.copy()?;
+            if let Err(report) = self.run(&copy, Phase::Abort) {
+                reports.push(format!("abort after {state}: {report}"));
+                continue;
+            }
+            let found = catalog(&copy)?;
+            reports.extend(found.must_equal(&self.old_catalog, &format!("the catalog after {state} and abort")).err());
+            reports.extend(nothing_left(&found).err());
+            reports.extend(same(&format!("the old version's rows after {state} and abort"), &before, &self.untouched(&copy)?).err());
+            let once = everything(&copy)?;
+            if let Err(report) = self.run(&copy, Phase::Abort) {
+                reports.push(format!("abort after {state}, a second time: {report}"));
+            } else {
+                reports.extend(same(&format!("abort after {state}, a second time"), &once, &everything(&copy)?).err());
+            }
+            for phase in [Phase::Expand, Phase::Migrate] {
+                if let Err(report) = self.run(&copy, phase) {
+                    reports.push(format!("{} again, after {state} and abort: {report}", phase.name()));
+                    return all(reports);
+                }
+            }
+            reports.extend(same(&format!("the whole way again, after {state} and abort"), &end, &everything(&copy)?).err());
+        }
+        all(reports)
+    }
+
+    /// Each phase is killed after statement k and run again.
+    fn kill(&self) -> Result<(), String> {
+        let mut start = self.old.copy()?;
+        let mut reports = Vec::new();
+        for phase in [Phase::Expand, Phase::Migrate, Phase::Contract] {
+            let end = self.after(&start, &[phase])?;
+            let expected = everything(&end)?;
+            let statements = split(self.scripts.of(phase));
+            let open = open_after(&statements);
+            for k in 1..statements.len() {
+                // All kills within one transaction are the same kill; the one that loses most stands for them.
+                if open[k - 1] && open[k] {
+                    continue;
+                }
+                let copy = start.copy()?;
+                run(&mut copy.connect()?, &statements[..k]).map_err(|stopped| format!("{}: {stopped}", phase.name()))?;
+                copy.wait_alone()?;
+                let what = format!("{} killed after statement {k} (line {})", phase.name(), statements[k - 1].line);
+                match self.run(&copy, phase) {
+                    Ok(()) => reports.extend(same(&what, &expected, &everything(&copy)?).err()),
+                    Err(report) => reports.push(format!("{what} and run again: {report}")),
+                }
+            }
+            start = end;
+        }
+        // The same for the way back, from the end of migrate.
+        let migrated = self.after(&self.old, &[Phase::Expand, Phase::Migrate])?;
+        let statements = split(&self.scripts.abort);
+        let open = open_after(&statements);
+        for k in 1..statements.len() {
+            if open[k - 1] && open[k] {
+                continue;
+            }
+            let copy = migrated.copy()?;
+            run(&mut copy.connect()?, &statements[..k]).map_err(|stopped| format!("abort: {stopped}"))?;
+            copy.wait_alone()?;
+            let what = format!("abort killed after statement {k} (line {})", statements[k - 1].line);
+            match self.run(&copy, Phase::Abort) {
+                Ok(()) => reports.extend(catalog(&copy)?.must_equal(&self.old_catalog, &what).err()),
+                Err(report) => reports.push(format!("{what} and run again: {report}")),
+            }
+        }
+        all(reports)
+    }
+
+    /// Each script as a whole with the client that operators have.
+    fn psql(&self) -> Result<(), String> {
+        let database = self.old.copy()?;
+        let (code, said) = database.psql(&self.scripts.contract)?;
+        if code == 0 {
+            return Err(format!("psql ran contract before expand and ended with 0:\n{said}"));
+        }
+        for phase in [Phase::Expand, Phase::Migrate, Phase::Contract] {
+            let (code, said) = database.psql(self.scripts.of(phase))?;
+            if code != 0 {
+                return Err(format!("psql -f {}.sql ended with {code}:\n{said}", phase.name()));
+            }
+        }
+        self.must_be_new(&database)
+    }
+
+    /// The probes, between every two statements of every phase.
+    fn live(&self) -> Result<(), String> {
+        let database = self.old.copy()?;
+        let mut live = Live { bench: self, database: &database, next_key: 10_000, promised: Vec::new(), reports: Vec::new() };
+        live.probes(Stage::Before, "before expand")?;
+        for (phase, between, after) in [
+            (Phase::Expand, Stage::Expand, Stage::Migrate),
+            (Phase::Migrate, Stage::Migrate, Stage::Live),
+            (Phase::Contract, Stage::Contract, Stage::After),
+        ] {
+            let statements = split(self.scripts.of(phase));
+            let open = open_after(&statements);
+            let mut session = database.connect()?;
+            for (index, statement) in statements.iter().enumerate() {
+                if let Err(failure) = session.run(&statement.text) {
+                    live.reports.push(format!(
+                        "{} with both versions writing: statement {} (line {}): {failure}\n{}",
+                        phase.name(),
+                        index + 1,
+                        statement.line,
+                        indent(&statement.text)
+                    ));
+                    return all(live.reports);
+                }
+                let last = index + 1 == statements.len();
+                if !open[index] && !last {
+                    live.probes(between, &format!("after statement {} (line {}) of {}", index + 1, statement.line, phase.name()))?;
+                }
+            }
+            drop(session);
+            if phase == Phase::Migrate {
+                live.keep_promises("at the end of migrate");
+            }
+            live.probes(after, &format!("after {}", phase.name()))?;
+            if phase == Phase::Migrate {
+                if self.case.file.abort_after_writes {
+                    live.abort_from_here()?;
+                }
+                live.idle_from_here()?;
+            }
+        }
+        live.keep_promises("after contract");
+        let mut reports = live.reports;
+        reports.extend(self.must_be_new(&database).err());
+        all(reports)
+    }
+
+    /// `update t set c = c`, for every column, by either version, on the seed alone.
+    fn idle(&self) -> Result<(), String> {
+        let database = self.after(&self.old, &[Phase::Expand, Phase::Migrate])?;
+        all(self.idle_updates(&database)?)
+    }
+
+    fn idle_updates(&self, database: &Database<'_>) -> Result<Vec<String>, String> {
+        let mut reports = Vec::new();
+        let (old_before, new_before) = (self.dump(database, Side::Old)?, self.dump(database, Side::New)?);
+        for (side, shape) in [(Side::Old, &self.old_shape), (Side::New, &self.new_shape)] {
+            let mut client = self.client(database, side)?;
+            for (name, relation) in shape.relations.iter().filter(|(_, relation)| relation.table) {
+                let columns: Vec<&str> = relation
+                    .columns
+                    .iter()
+                    .filter(|column| !column.read_only && !self.case.file.unstable.contains(&format!("{name}.{}", column.name)))
+                    .map(|column| column.name.as_str())
+                    .collect();
+                let mut lists: Vec<String> = columns.iter().map(|column| format!("{0} = {0}", quoted(column))).collect();
+                lists.push(lists.join(", "));
+                for list in lists.iter().filter(|list| !list.is_empty()) {
+                    let statement = format!("update {} set {list}", quoted(name));
+                    if let Err(failure) = client.run(&statement) {
+                        reports.push(format!("{statement} by the {side:?} version: {failure}"));
+                        continue;
+                    }
+                    let (old_now, new_now) = (self.dump(database, Side::Old)?, self.dump(database, Side::New)?);
+                    let what = |seen: &str| format!("what the {seen} version sees after `{statement}` by the {side:?} version");
+                    let changed = [same(&what("old"), &old_before, &old_now).err(), same(&what("new"), &new_before, &new_now).err()];
+                    if changed.iter().any(Option::is_some) {
+                        reports.extend(changed.into_iter().flatten());
+                        return Ok(reports);
+                    }
+                }
+            }
+        }
+        Ok(reports)
+    }
+}
+
+/// A run in which both versions write.
+struct Live<'run, 'lab> {
+    bench: &'run Bench<'lab>,
+    database: &'run Database<'lab>,
+    next_key: u64,
+    /// What the new version must see once its shape is promised to it: probe, key, place.
+    promised: Vec<(&'run Probe, u64, String)>,
+    reports: Vec<String>,
+}
+
+impl Live<'_, '_> {
+    fn probes(&mut self, stage: Stage, place: &str) -> Result<(), String> {
+        let bench = self.bench;
+        let mut old = bench.client(self.database, Side::Old)?;
+        let mut new = if stage >= Stage::Migrate { Some(bench.client(self.database, Side::New)?) } else { None };
+        for probe in bench.case.file.probes.iter().filter(|probe| probe.runs_in(stage, bench.access)) {
+            let key = self.next_key;
+            self.next_key += 10;
+            let mut problems = Vec::new();
+            for step in probe.steps() {
+                let client = match step.side {
+                    Side::Old => &mut old,
+                    Side::New => new.as_mut().ok_or_else(|| format!("probe {}: the new version can't write yet", probe.name))?,
+                };
+                let statement = with_key(&step.sql, key);
+                match (client.run(&statement), &step.fails) {
+                    (Ok(outcome), None) => {
+                        if let Some(expected) = &step.returns {
+                            problems.extend(rows_problem(&statement, expected, &outcome.rows, key));
+                        }
+                    }
+                    (Ok(_), Some(code)) => problems.push(format!("{statement}\nwas accepted, not refused with {code}")),
+                    (Err(failure), Some(code)) if failure.code.as_deref() == Some(code) => {}
+                    (Err(failure), _) => problems.push(format!("{statement}\n{failure}")),
+                }
+                if !problems.is_empty() {
+                    break;
+                }
+            }
+            if problems.is_empty() {
+                if let Some(sees) = &probe.old_sees
+                    && stage <= Stage::Live
+                {
+                    problems.extend(sees_problem("old", sees, &mut old, key));
+                }
+                if let Some(sees) = &probe.new_sees {
+                    match &mut new {
+                        Some(new) if stage >= Stage::Live => problems.extend(sees_problem("new", sees, new, key)),
+                        _ => {}
+                    }
+                    self.promised.push((probe, key, place.to_owned()));
+                }
+            }
+            for problem in problems {
+                self.reports.push(format!("probe `{}` {place}: {problem}", probe.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that was written so far, seen by the new version.
+    fn keep_promises(&mut self, now: &str) {
+        match self.bench.client(self.database, Side::New) {
+            Ok(mut new) => {
+                for (probe, key, place) in &self.promised {
+                    if let Some(sees) = &probe.new_sees
+                        && let Some(problem) = sees_problem("new", sees, &mut new, *key)
+                    {
+                        self.reports.push(format!("probe `{}`, run {place}, seen {now}: {problem}", probe.name));
+                    }
+                }
+            }
+            Err(report) => self.reports.push(report),
+        }
+    }
+
+    /// What the old version sees stays when the upgrade is taken back, the new version's rows included.
+    fn abort_from_here(&mut self) -> Result<(), String> {
+        let before = self.bench.dump(self.database, Side::Old)?;
+        let copy = self.database.copy()?;
+        if let Err(report) = self.bench.run(&copy, Phase::Abort) {
+            self.reports.push(format!("abort after both versions wrote: {report}"));
+            return Ok(());
+        }
+        let after = self.bench.dump(&copy, Side::Old)?;
+        self.reports.extend(same("the old version's rows before and after abort, when both versions wrote", &before, &after).err());
+        let found = catalog(&copy)?;
+        self.reports.extend(found.must_equal(&self.bench.old_catalog, "the catalog after abort, when both versions wrote").err());
+        Ok(())
+    }
+
+    fn idle_from_here(&mut self) -> Result<(), String> {
+        let copy = self.database.copy()?;
+        let reports = self.bench.idle_updates(&copy)?;
+        self.reports.extend(reports);
+        Ok(())
+    }
+}
+
+fn sees_problem(who: &str, sees: &Sees, client: &mut Session, key: u64) -> Option<String> {
+    let query = with_key(&sees.query, key);
+    match client.run(&query) {
+        Ok(outcome) => rows_problem(&query, &sees.rows, &outcome.rows, key).map(|problem| format!("the {who} version sees: {problem}")),
+        Err(failure) => Some(format!("the {who} version can't read: {query}\n{failure}")),
+    }
+}
+
+fn rows_problem(query: &str, expected: &[Vec<Cell>], found: &[Vec<Option<String>>], key: u64) -> Option<String> {
+    let expected: Vec<Vec<Option<String>>> = expected.iter().map(|row| row.iter().map(|cell| cell.text(key)).collect()).collect();
+    if expected == found {
+        return None;
+    }
+    let list = |rows: &[Vec<Option<String>>]| rows.iter().map(|row| row_text(row)).collect::<Vec<_>>().join(" ");
+    Some(format!("{query}\nexpected {}\nfound    {}", list(&expected), list(found)))
+}
+
+fn catalog(database: &Database<'_>) -> Result<Catalog, String> {
+    Catalog::read(&mut database.connect()?).map_err(|failure| failure.to_string())
+}
+
+fn shape(database: &Database<'_>) -> Result<Shape, String> {
+    Shape::read(&mut database.connect()?).map_err(|failure| failure.to_string())
+}
+
+/// The catalog, the rows, and where the upgrade stands.
+fn everything(database: &Database<'_>) -> Result<String, String> {
+    let mut session = database.connect()?;
+    let mut text = Catalog::read(&mut session).map_err(|failure| failure.to_string())?.all();
+    text.push_str(&dump_tables(&mut session)?);
+    let stands = session.value("select to_regclass('crossfade.version')").map_err(|failure| failure.to_string())?;
+    if stands.is_some() {
+        let rows = session
+            .run("select old_version, new_version, phase, revision from crossfade.version")
+            .map_err(|failure| format!("crossfade.version: {failure}"))?
+            .rows;
+        for row in rows {
+            text.push_str(&format!("version {}\n", row_text(&row)));
+        }
+    }
+    Ok(text)
+}
+
+fn nothing_left(catalog: &Catalog) -> Result<(), String> {
+    let leftovers = catalog.leftovers();
+    if leftovers.is_empty() { Ok(()) } else { Err(format!("left over in schema crossfade:\n{}", indent(&leftovers.join("\n")))) }
+}
+
+fn all(reports: Vec<String>) -> Result<(), String> {
+    const SHOWN: usize = 8;
+    if reports.is_empty() {
+        return Ok(());
+    }
+    let more = reports.len().saturating_sub(SHOWN);
+    let mut text = reports.into_iter().take(SHOWN).collect::<Vec<_>>().join("\n");
+    if more > 0 {
+        text.push_str(&format!("\n… and {more} more"));
+    }
+    Err(text)
+}

@@ -1,0 +1,11 @@
+//! What the tests on real servers share.
+
+pub mod case;
+pub mod catalog;
+pub mod check;
+pub mod lab;
+pub mod scripts;
+pub mod servers;
+pub mod shape;
+pub mod splitter;
+pub mod text;

@@ -1,0 +1,138 @@
+//! The scripts of a case, as the program writes them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::case::{Access, Case};
+
+/// A phase of an upgrade, or the way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Expand,
+    Migrate,
+    Contract,
+    Abort,
+}
+
+impl Phase {
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Expand => "expand",
+            Phase::Migrate => "migrate",
+            Phase::Contract => "contract",
+            Phase::Abort => "abort",
+        }
+    }
+}
+
+/// The scripts of one upgrade, and those that install either snapshot alone.
+#[derive(Debug, Clone, Default)]
+pub struct Scripts {
+    /// Version of the new snapshot; it names its namespace.
+    pub new_version: String,
+    pub expand: String,
+    pub migrate: String,
+    pub contract: String,
+    pub abort: String,
+    pub verify: Option<String>,
+    /// Scripts that install the old snapshot in an empty database, in order.
+    pub install_old: Vec<String>,
+    /// Scripts that install the new snapshot with the case's access.
+    pub install_new: Vec<String>,
+    /// Scripts that install the new snapshot without a namespace of its own.
+    pub install_new_plain: Vec<String>,
+}
+
+impl Scripts {
+    pub fn of(&self, phase: Phase) -> &str {
+        match phase {
+            Phase::Expand => &self.expand,
+            Phase::Migrate => &self.migrate,
+            Phase::Contract => &self.contract,
+            Phase::Abort => &self.abort,
+        }
+    }
+}
+
+/// Compiles a case. The error is what the program printed.
+pub fn compile(case: &Case, access: Access) -> Result<Scripts, String> {
+    let old = case.folder.join("old.yaml");
+    let new = case.folder.join("new.yaml");
+    let upgrade = run_compile(&old, &new, access, &case.file.allow)?;
+    let install_old = run_compile(Path::new("empty"), &old, Access::Shared, &[])?;
+    let install_new = run_compile(Path::new("empty"), &new, access, &[])?;
+    let install_new_plain = match access {
+        Access::Shared => install_new.clone(),
+        Access::Versioned => run_compile(Path::new("empty"), &new, Access::Shared, &[])?,
+    };
+    Ok(Scripts {
+        new_version: upgrade.version.clone(),
+        expand: upgrade.read("expand")?,
+        migrate: upgrade.read("migrate")?,
+        contract: upgrade.read("contract")?,
+        abort: upgrade.read("abort")?,
+        verify: upgrade.read("verify").ok(),
+        install_old: install_old.phases()?,
+        install_new: install_new.phases()?,
+        install_new_plain: install_new_plain.phases()?,
+    })
+}
+
+#[derive(Clone)]
+struct Compiled {
+    version: String,
+    files: Vec<(String, String)>,
+}
+
+impl Compiled {
+    fn read(&self, name: &str) -> Result<String, String> {
+        self.files.iter().find(|(file, _)| file == name).map(|(_, text)| text.clone()).ok_or_else(|| format!("compile wrote no {name}.sql"))
+    }
+
+    fn phases(&self) -> Result<Vec<String>, String> {
+        ["expand", "migrate", "contract"].into_iter().map(|phase| self.read(phase)).collect()
+    }
+}
+
+fn run_compile(old: &Path, new: &Path, access: Access, allow: &[String]) -> Result<Compiled, String> {
+    let out = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+    command.arg("compile").arg(old).arg(new).args(["--dialect", "postgres", "--access", access.name(), "--out"]).arg(out.path());
+    for code in allow {
+        command.args(["--allow", code]);
+    }
+    // Nothing of the folder that the tests run in shall matter.
+    let output = command.current_dir(out.path()).env("NO_COLOR", "1").output().map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(format!(
+            "compile {} {} --access {} ended with {}:\n{}",
+            old.display(),
+            new.display(),
+            access.name(),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        ));
+    }
+    let folder = only_folder(out.path())?;
+    let version = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut files = Vec::new();
+    for name in ["expand", "migrate", "contract", "abort", "verify"] {
+        if let Ok(text) = std::fs::read_to_string(folder.join("postgres").join(format!("{name}.sql"))) {
+            files.push((name.to_owned(), text));
+        }
+    }
+    Ok(Compiled { version, files })
+}
+
+fn only_folder(parent: &Path) -> Result<PathBuf, String> {
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(parent)
+        .map_err(|error| error.to_string())?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect();
+    match (folders.pop(), folders.is_empty()) {
+        (Some(folder), true) => Ok(folder),
+        _ => Err("compile did not write exactly one folder".to_owned()),
+    }
+}
