@@ -17,7 +17,7 @@ begin
   if found > 0 then
 {%- if not group %}
     select string_agg(key, '; ') into sample
-    from (select concat_ws(', ', {{ key }}) as key from {{ table }} where {{ condition }} limit 5) as some;
+    from (select concat_ws(', ', {{ key }}) as key from {{ table }} where {{ condition }} limit 5) as samples;
 {%- endif %}
     raise {{ level }} {{ message }}, found, sample
       using hint = {{ hint }};

@@ -1,4 +1,4 @@
 create or replace view {{ view }} with (security_invoker = true) as
-  select {{ outer }}
+  select {{ settled }}
   from {{ table }};
 drop view if exists {{ marker_view }};
