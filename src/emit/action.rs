@@ -502,6 +502,10 @@ impl Actions<'_> {
                 batch => backfill.batch,
                 key => backfill.key.iter().map(|(_, ty)| context! { type => sql.ty(ty) }).collect::<Vec<_>>(),
                 cols => columns.join(", "),
+                cols_row => row_of(&columns),
+                los_row => row_of(&numbered("lo")),
+                his_row => row_of(&numbered("hi")),
+                tops_row => row_of(&numbered("top")),
                 cols_desc => columns.iter().map(|c| format!("{c} desc")).collect::<Vec<_>>().join(", "),
                 los => numbered("lo").join(", "),
                 his => numbered("hi").join(", "),
@@ -616,12 +620,13 @@ impl Actions<'_> {
 
     fn add_constraint(&self, table: &str, name: &str, definition: &str, needed: Option<String>) -> Rendered {
         let sql = &self.sql;
-        let missing = format!(
-            "not exists (select from pg_constraint where conrelid = {} and conname in ({}, {}))",
-            format_args!("to_regclass({})", self.table_literal(table)),
-            sql.literal(name),
-            sql.literal(name.strip_prefix("crossfade_new_").unwrap_or(name)),
-        );
+        // Under its interim name, or under its own when contract is through.
+        let names = match name.strip_prefix("crossfade_new_") {
+            Some(last) => ["in (", &sql.literal(name), ", ", &sql.literal(last), ")"].concat(),
+            None => ["= ", &sql.literal(name)].concat(),
+        };
+        let missing =
+            format!("not exists (select from pg_constraint where conrelid = to_regclass({}) and conname {names})", self.table_literal(table));
         let exists = format!("to_regclass({}) is not null", self.table_literal(table));
         let needed = [Some(exists), needed, Some(missing)].into_iter().flatten().collect::<Vec<_>>().join("\n    and ");
         self.render(
@@ -767,6 +772,14 @@ impl Actions<'_> {
             CommentTarget::Sequence(name) => format!("sequence {}", sql.table(name)),
         };
         self.render("comment", context! { target, comment => text.map(|text| sql.literal(text)) })
+    }
+}
+
+/// A key as one value: `id`, or `(a, b)`.
+fn row_of(columns: &[String]) -> String {
+    match columns {
+        [one] => one.clone(),
+        many => ["(", &many.join(", "), ")"].concat(),
     }
 }
 

@@ -825,7 +825,7 @@ impl<'a> Planner<'a> {
                 object: object.clone(),
                 why: "The check proves it, so the table is not read again; then the check has served its purpose.".to_owned(),
                 action: Action::SetNotNull { table: work.table.to_owned(), column: physical.name.clone(), check },
-                unit: Some(format!("{}{:02}.set_not_null.{object}", phase.name(), work.change)),
+                unit: None,
                 requires: vec![validate],
             });
             work.before_swap.push(set);
