@@ -191,11 +191,16 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Says that `values` needs both shapes of a column.
     fn misplaced_values(&mut self, table: &Table, pair: &ColumnPair<'a>, name: &str, place: &str) {
         if let Some(values) = pair.hints.and_then(|hints| hints.values.as_ref()) {
             let message = format!("`values` of `{}.{name}` has no other shape to map", table.name);
             let error = Diagnostic::error("misplaced-hint", message).at(values.span, "");
-            self.said.push(error.help(format!("say which old column it was: `{}: {{renamed_from: …, values: …}}` under {place}", yaml(name))));
+            let advice = match pair.new {
+                Some(_) => format!("say which old column it was: `{}: {{renamed_from: …, values: …}}` under {place}", yaml(name)),
+                None => format!("put them under the new column that it becomes, with `renamed_from: {}`, in {place}", yaml(name)),
+            };
+            self.said.push(error.help(advice));
         }
     }
 
@@ -239,11 +244,7 @@ impl<'a> Context<'a> {
             return Member { up: up.or_else(|| cast(&old.name)), down: down.or_else(|| cast(&new.name)), role: Role::Part };
         }
         if pair.facets.name {
-            return Member {
-                up: up.or(Some(Mapping::Copy(&old.name))),
-                down: down.or(Some(Mapping::Copy(&new.name))),
-                role: Role::Part,
-            };
+            return Member { up: up.or(Some(Mapping::Copy(&old.name))), down: down.or(Some(Mapping::Copy(&new.name))), role: Role::Part };
         }
         let (tightened, loosened) = (!old.not_null && new.not_null, old.not_null && !new.not_null);
         let name = &new.name;
@@ -254,23 +255,23 @@ impl<'a> Context<'a> {
             (None, Some(_)) if loosened => Member { up: Some(Mapping::Copy(&old.name)), down, role: Role::Part },
             (Some(_), None) => {
                 let message = format!("`up` changes the values of `{}.{name}`: what does the old version see of them?", table.name);
-                self.ask("needs-down", message, table, name, hints, "down", "new");
+                self.ask(Diagnostic::error("needs-down", message), table, name, hints, "down", "new");
                 Member { up, down: None, role: Role::Part }
             }
             (None, Some(_)) => {
                 let message = format!("`down` changes the values of `{}.{name}`: what does the new version see of them?", table.name);
-                self.ask("needs-up", message, table, name, hints, "up", "old");
+                self.ask(Diagnostic::error("needs-up", message), table, name, hints, "up", "old");
                 Member { up: None, down, role: Role::Part }
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one sentence")]
-    fn ask(&mut self, code: &'static str, message: String, table: &Table, name: &str, hints: Option<&ColumnHints>, key: &str, row: &str) {
+    /// Asks for `key` (`up` or `down`) of a column; `row` says whose names it uses.
+    fn ask(&mut self, error: Diagnostic, table: &Table, name: &str, hints: Option<&ColumnHints>, key: &str, row: &str) {
         let span = hints.map(|hints| hints.span).filter(|span| !span.is_nowhere());
         let span = span.or_else(|| table.columns.get(name).map(|column| column.span)).unwrap_or_default();
         let paste = format!("`{}: {{{key}: \"…\"}}` under {}, an expression over the {row} row", yaml(name), columns_place(&table.name));
-        self.said.push(Diagnostic::error(code, message).at(span, "").help(format!("say it: {paste}")));
+        self.said.push(error.at(span, "").help(format!("say it: {paste}")));
     }
 
     fn ask_for_casts(&mut self, table: &Table, old: &Column, new: &Column, hints: &ColumnHints, shape: Option<&EnumShape<'_>>) {
@@ -314,8 +315,9 @@ impl<'a> Context<'a> {
     fn ask_for_values(&mut self, table: &Table, pair: &ColumnPair<'a>) {
         match (pair.old, pair.new) {
             (None, Some(new)) if lacks_value(new) && pair.hints.is_none_or(|hints| hints.up.is_none()) => {
-                let message = format!("`{}.{}` is NOT NULL and has no default: what is its value in rows of the old version?", table.name, new.name);
-                self.ask("needs-up", message, table, &new.name, pair.hints, "up", "old");
+                let message =
+                    format!("`{}.{}` is NOT NULL and has no default: what is its value in rows of the old version?", table.name, new.name);
+                self.ask(Diagnostic::error("needs-up", message), table, &new.name, pair.hints, "up", "old");
             }
             (Some(old), None) if lacks_value(old) && pair.hints.is_none_or(|hints| hints.down.is_none()) => {
                 let message = format!(
@@ -350,7 +352,7 @@ impl<'a> Context<'a> {
             Err(error) => {
                 let message = format!("`{key}` is no expression over the {side} row of `{}`: {}", table.name, error.message);
                 let span = within(expr, error.offset..error.offset);
-                self.said.push(Diagnostic::error("invalid-expression", message).at(span, ""));
+                self.said.push(Diagnostic::error("bad-sql", message).at(span, ""));
                 return None;
             }
         };
@@ -415,9 +417,9 @@ impl<'a> Context<'a> {
             for (name, hint) in sorted_entries(&hints.columns).into_iter().filter(|(_, hint)| has_value_hints(Some(hint))) {
                 let message = format!("table `{}` is new and has no `from`, so that no old row gives `{name}` a value", table.name);
                 self.said.push(
-                    Diagnostic::error("misplaced-hint", message)
-                        .at(hint.span, "")
-                        .help("say which old table its rows come from: `from: …` and `key: {…}`, or `renamed_from: …` if it is an old table"),
+                    Diagnostic::error("misplaced-hint", message).at(hint.span, "").help(
+                        "say which old table its rows come from: `from: …` and `key: {…}`, or `renamed_from: …` if it is an old table",
+                    ),
                 );
             }
             return;
@@ -450,14 +452,15 @@ impl<'a> Context<'a> {
                 self.references(up, "up", Names::Old, old);
             }
         }
-        for column in table.columns.values().filter(|column| lacks_value(column) && !hints.key.contains_key(&column.name)) {
+        let in_key = |column: &Column| hints.key.is_empty() || hints.key.contains_key(&column.name);
+        for column in table.columns.values().filter(|column| lacks_value(column) && !in_key(column)) {
             let hint = hints.columns.get(&column.name);
             if hint.is_none_or(|hint| hint.up.is_none()) {
                 let message = format!(
                     "`{}.{}` is NOT NULL and has no default: what is its value in rows that come from `{}`?",
                     table.name, column.name, old.name
                 );
-                self.ask("needs-up", message, table, &column.name, hint, "up", "old");
+                self.ask(Diagnostic::error("needs-up", message), table, &column.name, hint, "up", "old");
             }
         }
     }
@@ -485,7 +488,11 @@ fn lens<'a>(
             .filter_map(|&at| both(at).and_then(|(pair, member)| side(at, pair.old, member.down)))
             .collect(),
         new: group.iter().filter_map(|&at| both(at).and_then(|(pair, member)| side(at, pair.new, member.up))).collect(),
-        inputs: inputs.filter_map(|at| columns.get(at)?.new).filter_map(|column| new.columns.get(&column.name)).map(|column| column.name.as_str()).collect(),
+        inputs: inputs
+            .filter_map(|at| columns.get(at)?.new)
+            .filter_map(|column| new.columns.get(&column.name))
+            .map(|column| column.name.as_str())
+            .collect(),
     }
 }
 
@@ -525,6 +532,7 @@ fn within(expr: &Expr, part: Range<usize>) -> Span {
         Some(2) => 1,
         Some(_) | None => return expr.span,
     };
-    let at = |offset: usize| u32::try_from(offset.saturating_add(lead)).map_or(expr.span.end, |offset| expr.span.start.saturating_add(offset));
+    let at =
+        |offset: usize| u32::try_from(offset.saturating_add(lead)).map_or(expr.span.end, |offset| expr.span.start.saturating_add(offset));
     if expr.span.is_nowhere() { expr.span } else { Span { file: expr.span.file, start: at(part.start), end: at(part.end) } }
 }

@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 
 use crate::snapshot::model::{
-    Check, Exclusion, Expr, ForeignKey, Index, IndexKey, IndexTarget, Name, Nulls, PrimaryKey, ReferentialAction, Schema, Table, Unique, View,
+    Check, Exclusion, Expr, ForeignKey, Index, IndexKey, IndexTarget, Name, Nulls, PrimaryKey, ReferentialAction, Schema, Table, Unique,
+    View,
 };
 use crate::sql::expression::{self, TableRef};
 use crate::sql::{Dialect, Scope, quote};
@@ -152,7 +153,7 @@ pub(super) trait Meaning {
     fn name(&self) -> &Name;
     /// A text that is the same exactly for things that mean the same.
     fn meaning(&self, side: Side<'_, '_>) -> String;
-    /// What else may differ without making it another thing.
+    /// What else may differ: its comment.
     fn comment(&self) -> Option<&str> {
         None
     }
@@ -182,7 +183,8 @@ impl Meaning for ForeignKey {
         &self.name
     }
     fn meaning(&self, side: Side<'_, '_>) -> String {
-        let ForeignKey { name: _, columns, ref_table, ref_columns, on_delete, on_update, deferrable, initially_deferred, match_full } = self;
+        let ForeignKey { name: _, columns, ref_table, ref_columns, on_delete, on_update, deferrable, initially_deferred, match_full } =
+            self;
         let there: Vec<String> = ref_columns.iter().map(|column| side.column_of(ref_table, column)).collect();
         let actions = (side.action(on_delete), side.action(on_update));
         format!("{:?}", (side.columns(columns), side.table_name(ref_table), there, actions, deferrable, initially_deferred, match_full))
@@ -276,8 +278,7 @@ pub(super) fn pair<'a, T: Meaning>(old: &'a [T], new: &'a [T], old_side: Side<'_
     let mut pairs: Vec<Pair<'a, T>> = Vec::new();
     for (at, thing) in new.iter().enumerate() {
         let found = partner.get(at).copied().flatten().and_then(|found| old.get(found));
-        let means_same = same_meaning.get(at).is_some_and(Option::is_some);
-        let equal = means_same && found.is_some_and(|found| found.comment() == thing.comment());
+        let equal = same_meaning.get(at).is_some_and(Option::is_some);
         pairs.push(Pair { old: found, new: Some(thing), equal });
     }
     pairs.extend(old.iter().zip(&taken).filter(|(_, taken)| !**taken).map(|(thing, _)| Pair { old: Some(thing), new: None, equal: false }));
@@ -295,9 +296,8 @@ fn set(partner: &mut [Option<usize>], at: usize, found: usize, taken: &mut [bool
 impl<'a> Context<'a> {
     /// Views that differ, sorted.
     pub(super) fn views(&self) -> Vec<Pair<'a, View>> {
-        super::by_name(&self.old.views, &self.new.views, |old, new| {
-            old.materialized == new.materialized && old.comment == new.comment && self.same_query(&old.query, &new.query)
-        })
+        let same = |old: &View, new: &View| old.materialized == new.materialized && self.same_query(&old.query, &new.query);
+        super::by_name(&self.old.views, &self.new.views, same, |view| view.comment.as_deref())
     }
 
     /// Whether two queries mean the same, old names seen through the renames, and have the same output.

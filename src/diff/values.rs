@@ -41,7 +41,7 @@ impl Context<'_> {
             for (value, span) in values {
                 if let Some(value) = spelled(value).filter(|value| !domain.contains(value)) {
                     let message = format!("`{value}` is no value of the {side} type of `{}.{name}`", table.name);
-                    let mut error = Diagnostic::error("unknown-label", message).at(span, "");
+                    let mut error = Diagnostic::error("unknown-value", message).at(span, "");
                     error.help.extend(did_you_mean(value, domain.iter().copied()));
                     self.said.push(error);
                 }
@@ -57,9 +57,14 @@ impl Context<'_> {
                         domain.iter().copied().filter(|label| !values.pairs.iter().any(|pair| spelled(&pair.old) == Some(label))).collect();
                     if !missing.is_empty() {
                         let message = format!("`values` of `{}.{name}` does not say what becomes of {}", table.name, list(&missing));
-                        let lines: Vec<String> = missing.iter().map(|label| format!("{}: …", yaml(label))).collect();
+                        let key = |label: &&str| if old.ty.kind == TypeKind::Boolean { (*label).to_owned() } else { yaml(label) };
+                        let lines: Vec<String> = missing.iter().map(|label| format!("{}: …", key(label))).collect();
                         let error = Diagnostic::error("values-not-total", message).at(span, "");
-                        self.said.push(error.help(format!("add `{}` to `values` of `{}` under {place}, or `else: …`", lines.join(", "), yaml(name))));
+                        self.said.push(error.help(format!(
+                            "add `{}` to `values` of `{}` under {place}, or `else: …`",
+                            lines.join(", "),
+                            yaml(name)
+                        )));
                     }
                 }
                 None => {
