@@ -6,10 +6,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crossfade::diagnostic::Sources;
 use crossfade::diagnostic::register::{codes, explain, find, nearest};
+use crossfade::sql::Dialect;
 
 /// Where a code is made. Codes are literals in these calls, so that this list is complete.
-const CALLS: [&str; 4] = ["Diagnostic::error(", "Diagnostic::warning(", "Diagnostic::note(", "Hazard::new("];
+const CALLS: [&str; 6] = ["Diagnostic::error(", "Diagnostic::warning(", "Diagnostic::note(", "Hazard::new(", ".warn(", " unknown("];
+
+/// Functions that pass a code on; the calls of these functions are among [`CALLS`].
+const FORWARDERS: [&str; 3] = ["diagnostic/mod.rs", "plan/planner.rs", "snapshot/raw.rs"];
 
 fn rust_files(dir: &Path, into: &mut Vec<PathBuf>) {
     let mut entries: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -40,13 +45,13 @@ fn codes_in_source() -> (BTreeMap<String, String>, Vec<String>) {
         let text = program_text(&fs::read_to_string(&file).unwrap());
         for call in CALLS {
             for (at, _) in text.match_indices(call) {
-                let argument = text[at + call.len()..].trim_start();
+                // `warn` takes a pair of code and level.
+                let argument = text[at + call.len()..].trim_start().trim_start_matches('(').trim_start();
                 match argument.strip_prefix('"').and_then(|rest| rest.split_once('"')) {
                     Some((code, _)) => {
                         codes.entry(code.to_owned()).or_insert_with(|| name.clone());
                     }
-                    // The constructors themselves pass their parameter on.
-                    None if name == "diagnostic/mod.rs" => {}
+                    None if FORWARDERS.contains(&name.as_str()) || !call.contains("::") => {}
                     None => computed.push(format!("{name}: {call}{}", argument.lines().next().unwrap_or_default())),
                 }
             }
@@ -118,4 +123,29 @@ fn a_misspelt_code_is_guessed() {
     let error = find("unknwon-code").unwrap_err();
     assert_eq!((error.code, error.help.as_slice()), ("unknown-code", ["did you mean `unknown-code`?".to_owned()].as_slice()));
     assert_eq!(find("zzz").unwrap_err().help, ["`crossfade explain` lists all codes"]);
+}
+
+/// An example that is a whole snapshot (it starts with `version:`) has the fault that its page is about.
+#[test]
+fn examples_do_what_their_page_says() {
+    let mut wrong = Vec::new();
+    for page in codes() {
+        let example = page.section("Example").unwrap_or_default();
+        let Some(yaml) = example.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()) else { continue };
+        if !yaml.starts_with("version:") {
+            continue;
+        }
+        let mut sources = Sources::default();
+        let file = sources.add("example.yaml", yaml);
+        let (snapshot, mut found) = crossfade::snapshot::read(&mut sources, &[file]);
+        for dialect in Dialect::ALL {
+            found.extend(snapshot.resolve(dialect).1);
+        }
+        let mut found: Vec<&str> = found.iter().map(|d| d.code).collect();
+        found.dedup();
+        if found.iter().any(|code| *code != page.code) || found.is_empty() {
+            wrong.push(format!("{}: {found:?}", page.code));
+        }
+    }
+    assert!(wrong.is_empty(), "these examples give other codes:\n{}", wrong.join("\n"));
 }

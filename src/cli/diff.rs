@@ -1,11 +1,62 @@
 //! `crossfade diff`.
 
-use super::Exit;
+use super::output::{Format, print, print_diagnostics};
+use super::{Exit, source};
+use crate::diagnostic::{Sources, has_errors};
+use crate::diff::print::{json, text};
+use crate::diff::{self, AssumeDrop, Options};
+use crate::sql::Dialect;
 
 /// Print what differs between two snapshots.
+///
+/// Exits with 0 when nothing differs, with 3 when something does, and with 1 when the snapshots or their hints have errors.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The old schema: a file, a directory, `git:REV:PATH` or `empty`.
+    old: String,
+    /// The new schema, likewise; its block `transition` is read.
+    new: String,
+    /// The dialect that both are resolved for: postgres, mysql, mariadb or sqlite.
+    #[arg(long, value_name = "DIALECT", default_value = "postgres", value_parser = dialect)]
+    dialect: Dialect,
+    /// How to print the differences, and the diagnostics.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Take a dropped and an added object that look alike for unrelated, instead of asking.
+    #[arg(long)]
+    assume_drop: bool,
+}
 
-pub(crate) fn run(_args: &Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("not yet: diff")
+fn dialect(name: &str) -> Result<Dialect, String> {
+    Dialect::from_name(name).ok_or_else(|| "postgres, mysql, mariadb or sqlite".to_owned())
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let mut sources = Sources::default();
+    let (old, mut said) = source::load(&args.old, &mut sources)?;
+    let (new, more) = source::load(&args.new, &mut sources)?;
+    said.extend(more);
+    let (old, more) = old.resolve(args.dialect);
+    said.extend(more);
+    let (new, more) = new.resolve(args.dialect);
+    said.extend(more);
+    // References of a broken snapshot lead nowhere: its own errors are all there is to say.
+    if has_errors(&said) {
+        print_diagnostics(&sources, &said, args.format)?;
+        return Ok(Exit::Failed);
+    }
+    let assume_drop = if args.assume_drop { AssumeDrop::Unrelated } else { AssumeDrop::Ask };
+    let (found, more) = diff::diff(&old, &new, args.dialect, &Options { assume_drop });
+    said.extend(more);
+    if !said.is_empty() {
+        print_diagnostics(&sources, &said, args.format)?;
+    }
+    if has_errors(&said) {
+        return Ok(Exit::Failed);
+    }
+    match args.format {
+        Format::Text => print(&text(&found))?,
+        Format::Json => print(&format!("{}\n", json(&found)?))?,
+    }
+    Ok(if found.is_empty() { Exit::Done } else { Exit::Differs })
 }

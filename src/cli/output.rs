@@ -80,3 +80,21 @@ fn gone_is_fine(written: io::Result<()>) -> io::Result<()> {
         other => other,
     }
 }
+
+/// What would change in a file, as a unified diff; empty when nothing would.
+pub(crate) fn unified_diff(name: &str, old: &str, new: &str, colour: Colour) -> String {
+    let diff = similar::TextDiff::from_lines(old, new);
+    let text = diff.unified_diff().context_radius(3).header(name, name).to_string();
+    match colour {
+        Colour::Never => text,
+        Colour::Always => text
+            .lines()
+            .map(|line| match line.chars().next() {
+                Some('+') => format!("\u{1b}[32m{line}\u{1b}[0m\n"),
+                Some('-') => format!("\u{1b}[31m{line}\u{1b}[0m\n"),
+                Some('@') => format!("\u{1b}[36m{line}\u{1b}[0m\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect(),
+    }
+}

@@ -125,3 +125,12 @@ fn git(arguments: &[&str], spec: &str) -> anyhow::Result<Vec<u8>> {
     }
     Ok(output.stdout)
 }
+
+/// The text of `crossfade.yaml` in the current folder, if it is there.
+///
+/// # Errors
+/// When it is there and can't be read.
+pub(crate) fn settings_text() -> anyhow::Result<Option<String>> {
+    let path = Path::new("crossfade.yaml");
+    if path.exists() { read_text(path).map(Some) } else { Ok(None) }
+}

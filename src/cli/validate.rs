@@ -1,11 +1,67 @@
 //! `crossfade validate`.
 
-use super::Exit;
+use std::collections::HashSet;
+
+use super::output::{self, Format};
+use super::{Exit, source};
+use crate::diagnostic::{self, Diagnostic, Sources};
+use crate::snapshot::settings::Settings;
+use crate::sql::Dialect;
 
 /// Check snapshots and print every fault.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Snapshots: files, directories or git:REV:PATH.
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<String>,
+    /// Check for this dialect; may be repeated. By default the dialects of crossfade.yaml, else postgres.
+    #[arg(long = "dialect", value_name = "DIALECT", value_parser = dialect)]
+    dialects: Vec<Dialect>,
+    /// How the faults are written.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
 
-pub(crate) fn run(_args: &Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("not yet: validate")
+fn dialect(name: &str) -> Result<Dialect, String> {
+    Dialect::from_name(name).ok_or_else(|| "the dialects are postgres, mysql, mariadb, sqlite".to_owned())
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let mut sources = Sources::default();
+    let mut all: Vec<Diagnostic> = Vec::new();
+    let mut clean: Vec<&str> = Vec::new();
+    let dialects = if args.dialects.is_empty() { configured(&mut sources, &mut all)? } else { args.dialects.clone() };
+    for spec in &args.sources {
+        let (snapshot, mut diagnostics) = source::load(spec, &mut sources)?;
+        let mut told = HashSet::new();
+        for dialect in &dialects {
+            for diagnostic in snapshot.resolve(*dialect).1 {
+                // What is wrong on every dialect is said once.
+                if told.insert((diagnostic.code, diagnostic.message.clone(), diagnostic.labels.first().map(|label| label.span))) {
+                    diagnostics.push(diagnostic);
+                }
+            }
+        }
+        if !diagnostic::has_errors(&diagnostics) {
+            clean.push(spec);
+        }
+        all.extend(diagnostics);
+    }
+    let failed = diagnostic::has_errors(&all);
+    output::print_diagnostics(&sources, &all, args.format)?;
+    if args.format == Format::Text {
+        let one = args.sources.len() == 1;
+        let lines: String = clean.iter().map(|spec| if one { "ok\n".to_owned() } else { format!("{spec}: ok\n") }).collect();
+        output::print(&lines)?;
+    }
+    Ok(if failed { Exit::Failed } else { Exit::Done })
+}
+
+/// The dialects of `crossfade.yaml` in the current folder.
+fn configured(sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) -> anyhow::Result<Vec<Dialect>> {
+    let Some(text) = source::settings_text()? else { return Ok(Settings::default().dialects) };
+    let file = sources.add("crossfade.yaml", text);
+    let (settings, faults) = Settings::read(sources, file);
+    diagnostics.extend(faults);
+    Ok(settings.dialects)
 }

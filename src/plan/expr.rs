@@ -3,7 +3,8 @@
 
 use crate::snapshot::model::{Expr, Schema};
 use crate::sql::Dialect;
-use crate::sql::expression::{query_references, row_references, type_references};
+use crate::sql::expression::{query_references, row_references};
+use crate::sql::shape::type_references;
 
 use super::model::{RowExpr, Splice};
 

@@ -21,6 +21,16 @@ mod views;
 
 use model::{Action, Footprint, Plan};
 
+pub use naming::MARKER;
+
+/// Name of the check that proves a column NOT NULL, while it is needed.
+pub fn not_null_check(table: &str, column: &str) -> String {
+    naming::not_null_check(table, column, crate::sql::Dialect::Postgres)
+}
+
+/// The schema (PostgreSQL) of the version tables and of what keeps two shapes in step.
+pub const VERSION_SCHEMA: &str = "crossfade";
+
 /// What the command line and the settings say about a plan.
 #[derive(Debug, Clone)]
 pub struct Settings {

@@ -47,6 +47,8 @@ pub struct Plan {
     pub schema: String,
     /// Version of the old snapshot; `None` for a first installation.
     pub old_version: Option<String>,
+    /// Name of the revisions that led to the old snapshot.
+    pub old_release: String,
     /// Version of the new snapshot.
     pub new_version: String,
     /// Name of the revisions.
@@ -532,6 +534,8 @@ pub enum Action {
     CheckRows {
         /// Physical table.
         table: String,
+        /// Physical columns that name a row in a message; none: nothing does.
+        key: Vec<String>,
         /// Which rows.
         finding: Finding,
         /// What then.

@@ -7,7 +7,7 @@ use crate::snapshot::names::bounded;
 use crate::sql::Dialect;
 
 /// The column whose default tells which version's view an INSERT came through.
-pub(crate) const MARKER: &str = "crossfade_writer";
+pub const MARKER: &str = "crossfade_writer";
 
 /// The physical column of a new column whose name an old one still has.
 pub(super) fn helper_column(name: &str, dialect: Dialect) -> String {

@@ -143,6 +143,7 @@ impl<'a> Planner<'a> {
             access: self.settings.access,
             schema: self.settings.schema.clone(),
             old_version: Some(self.diff.old.version.clone()).filter(|version| !version.is_empty()),
+            old_release: self.diff.old.release.clone(),
             new_version: self.diff.new.version.clone(),
             release: self.diff.new.release.clone(),
             changes: self.changes.list,

@@ -737,13 +737,14 @@ impl<'a> Planner<'a> {
             }
             (Finding::Duplicate { name, .. }, OnFinding::Refuse) => format!("Unique {name} is about to be built."),
         };
+        let key = self.key_of(work).unwrap_or_default().into_iter().map(|(name, _)| name).collect();
         self.step(Draft {
             phase,
             change: work.change,
             slug: format!("check_rows.{}.{what}", work.table),
             object: format!("{}.{what}", work.table),
             why,
-            action: Action::CheckRows { table: work.table.to_owned(), finding, on_finding },
+            action: Action::CheckRows { table: work.table.to_owned(), key, finding, on_finding },
             unit: None,
             requires,
         })
@@ -1439,7 +1440,7 @@ impl<'a> Planner<'a> {
                 (Role::Both, Some(old)) => {
                     let same = match (&old.default, &new.default) {
                         (None, None) => true,
-                        (Some(a), Some(b)) => crate::sql::expression::expression_equivalent(&a.text, &b.text, self.diff.dialect),
+                        (Some(a), Some(b)) => crate::sql::expression::default_equivalent(&a.text, &b.text, self.diff.dialect),
                         _ => false,
                     };
                     let loosened = old.not_null && old.default.is_none() && new.default.is_some();

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Diagnostic;
 use crate::snapshot::model::{Access, Schema, View};
-use crate::sql::expression::{query_extends, query_references};
+use crate::sql::expression::query_references;
+use crate::sql::shape::query_extends;
 
 use super::changes::Node;
 use super::layout::{Reach, Role};
@@ -271,7 +272,7 @@ impl<'a> Planner<'a> {
             (Role::Both, Some(old), new_default) => {
                 let same = match (&old.default, new_default) {
                     (None, None) => true,
-                    (Some(a), Some(b)) => crate::sql::expression::expression_equivalent(&a.text, &b.text, self.diff.dialect),
+                    (Some(a), Some(b)) => crate::sql::expression::default_equivalent(&a.text, &b.text, self.diff.dialect),
                     _ => false,
                 };
                 match new_default {

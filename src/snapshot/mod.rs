@@ -3,6 +3,8 @@
 //! Invariant: the only module that names `serde_yaml`. What leaves it as a [`model::Schema`] is consistent.
 
 mod decode;
+pub mod fmt;
+pub mod json_schema;
 pub mod model;
 pub mod names;
 mod raw;

@@ -4,6 +4,7 @@
 //! names everywhere; only the primary key of MySQL and MariaDB is always called `PRIMARY`.
 //! Source: `ChooseIndexName` and `ChooseForeignKeyConstraintNameAddition` in PostgreSQL's `src/backend/commands`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::sql::Dialect;
@@ -24,8 +25,8 @@ pub fn bounded(name: &str, dialect: Dialect) -> String {
 }
 
 /// A name as it is compared with others: two that differ only by case are one on some server.
-pub fn folded(name: &str) -> String {
-    name.to_lowercase()
+pub fn folded(name: &str) -> Cow<'_, str> {
+    if name.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) { Cow::Borrowed(name) } else { Cow::Owned(name.to_lowercase()) }
 }
 
 /// The names that are taken, and the conventional ones that are given.
@@ -39,7 +40,7 @@ pub(super) struct Names {
 impl Names {
     /// Takes a name that its author gave.
     pub(super) fn take(&mut self, name: &str) {
-        self.taken.insert(folded(name));
+        self.taken.insert(folded(name).into_owned());
     }
 
     /// The first free of `BASE_LABEL`, `BASE_LABEL1`, …
@@ -49,7 +50,7 @@ impl Names {
         loop {
             let name = if *next == 0 { bounded(&first, dialect) } else { bounded(&format!("{first}{next}"), dialect) };
             *next += 1;
-            if self.taken.insert(folded(&name)) {
+            if self.taken.insert(folded(&name).into_owned()) {
                 return name;
             }
         }

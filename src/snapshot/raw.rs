@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
-use super::decode::{Choice, Decoder, Text, is_null, nearest, suggest};
+use super::decode::{Choice, Decoder, Text, is_null, nearest};
 use super::model::{Access, Enforce, Identity, Nulls, OnConflict, Otherwise, RenamedFrom, Value};
 use super::tree::{self, Kind, Node, Scalar};
 use crate::diagnostic::{Diagnostic, FileId, Sources, Span};
@@ -1112,13 +1112,13 @@ fn transition(d: &mut Decoder, node: &Node, key: Span) -> RawTransition {
     let mut enums = IndexMap::new();
     if let Some(node) = fields.get("enums") {
         for (key, value) in d.map(node, "`enums` of the transition") {
-            let what = format!("the hints for enum `{}`", key.text);
+            let what = format!("the hint for enum `{}`", key.text);
             let fields = d.fields(value, &what, &["renamed_from", "values"]);
             let renamed_from = renamed(d, &fields);
             let mut values = IndexMap::new();
             if let Some(node) = fields.get("values") {
                 for (label, value) in d.map(node, "`values`") {
-                    let what = format!("the hints for value `{}`", label.text);
+                    let what = format!("the hint for value `{}`", label.text);
                     let fields = d.fields(value, &what, &["renamed_from"]);
                     match renamed(d, &fields) {
                         Some(from) => {
@@ -1147,7 +1147,7 @@ fn renamed(d: &mut Decoder, fields: &super::decode::Fields<'_>) -> Option<Rename
 }
 
 fn table_hints(d: &mut Decoder, name: Text, node: &Node) -> RawTableHints {
-    let what = format!("the hints for table `{}`", name.value);
+    let what = format!("the hint for table `{}`", name.value);
     let fields = d.fields(node, &what, &["renamed_from", "columns", "from", "key"]);
     let renamed_from = renamed(d, &fields);
     let mut columns = IndexMap::new();
@@ -1179,7 +1179,7 @@ fn table_hints(d: &mut Decoder, name: Text, node: &Node) -> RawTableHints {
 }
 
 fn column_hints(d: &mut Decoder, table: &str, name: Text, node: &Node) -> RawColumnHints {
-    let what = format!("the hints for column `{table}.{}`", name.value);
+    let what = format!("the hint for column `{table}.{}`", name.value);
     let keys = ["renamed_from", "up", "down", "backfill", "values", "lossy", "follow", "enforce", "on_conflict"];
     let fields = d.fields(node, &what, &keys);
     let mut expression =
@@ -1190,7 +1190,7 @@ fn column_hints(d: &mut Decoder, table: &str, name: Text, node: &Node) -> RawCol
         for (key, hint) in [("up", &up), ("down", &down)] {
             if hint.is_some() && key == "up" {
                 d.report(
-                    Diagnostic::error("contradiction", format!("{what} have both `values` and `{key}`"))
+                    Diagnostic::error("contradiction", format!("{what} has both `values` and `{key}`"))
                         .at(fields.key(key), "`values` gives this already")
                         .help("leave one of them out"),
                 );
@@ -1239,6 +1239,7 @@ fn value_map(d: &mut Decoder, node: &Node, what: &str) -> Option<super::model::V
     }
     let mut pairs = Vec::new();
     let mut otherwise = None;
+    let before = d.diagnostics.len();
     for (key, new) in d.map(node, &what) {
         let Kind::Scalar(scalar) = &new.kind else {
             d.wrong_type(new, &what, "a value");
@@ -1261,19 +1262,11 @@ fn value_map(d: &mut Decoder, node: &Node, what: &str) -> Option<super::model::V
         pairs.push(super::model::ValuePair { old, new: new_value, span: Span { end: scalar.span.end.max(key.span.end), ..key.span } });
     }
     if pairs.is_empty() && otherwise.is_none() {
+        if d.diagnostics.len() > before {
+            return None;
+        }
         d.report(Diagnostic::error("no-values", format!("{what} are empty")).at(node.span, "empty"));
         return None;
     }
     Some(super::model::ValueMap { pairs, otherwise, span: node.span })
-}
-
-/// Kept here so that settings and snapshots name their unknown words alike.
-pub(super) fn unknown<'c>(
-    code: &'static str,
-    message: String,
-    text: &Text,
-    candidates: impl IntoIterator<Item = &'c str> + Clone,
-    noun: &str,
-) -> Diagnostic {
-    suggest(Diagnostic::error(code, message).at(text.span, "unknown"), &text.value, candidates, noun)
 }

@@ -1,5 +1,6 @@
 //! From the snapshot as written to one dialect's schema.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
@@ -18,7 +19,7 @@ use super::tree::is_number;
 use super::types::{self, TypeFault, product};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::sql::definition::Action;
-use crate::sql::expression::{References, row_references};
+use crate::sql::expression::{References, check_expression, query_references, row_references};
 use crate::sql::{Dialect, Scope};
 
 impl Schema {
@@ -85,10 +86,10 @@ impl Resolver {
     }
 
     fn cannot(&mut self, what: &str, why: &str, span: Span) {
-        let dialects: Vec<&str> = Dialect::ALL.into_iter().filter(|d| *d != self.dialect).map(Dialect::name).collect();
+        let example = if self.postgres() { "mysql, mariadb" } else { "postgres" };
         let fault = Diagnostic::error("unsupported-by-dialect", format!("{what} can't be made on {}: {why}", product(self.dialect)))
             .at(span, format!("not on {}", product(self.dialect)))
-            .help(format!("if only some dialects have it, say which: `dialects: [{}]`", dialects.join(", ")));
+            .help(format!("an object that only some dialects have says which: `dialects: [{example}]`"));
         self.report(fault);
     }
 
@@ -160,7 +161,7 @@ impl Resolver {
 
     /// Names that differ in the file and are one on a server.
     fn collisions(&mut self, snapshot: &Snapshot) {
-        let mut relations: HashMap<String, (&str, &str, Span)> = HashMap::new();
+        let mut relations: HashMap<Cow<'_, str>, (&str, &str, Span)> = HashMap::new();
         let named = |dialects: &Dialects| self.has(dialects);
         let mut all: Vec<(&str, &str, Span)> = Vec::new();
         all.extend(snapshot.tables.iter().filter(|(_, x)| named(&x.dialects)).map(|(n, x)| ("table", n.as_str(), x.name.span)));
@@ -207,16 +208,16 @@ impl Resolver {
     fn take_names(&mut self, tables: &[&RawTable]) {
         // On PostgreSQL and SQLite an index is a relation among tables and views; on MySQL and MariaDB its table's own, but
         // a foreign key (and on MySQL a check) is named in the whole database.
-        let mut relations: HashMap<String, Span> = HashMap::new();
+        let mut relations: HashMap<Cow<'_, str>, Span> = HashMap::new();
         let objects = self.schema.tables.values().map(|x| (&x.name, x.span)).chain(self.schema.views.values().map(|x| (&x.name, x.span)));
         for (name, span) in objects.chain(self.schema.sequences.values().map(|x| (&x.name, x.span))) {
             relations.insert(folded(name), span);
         }
-        let mut database: HashMap<String, Span> = HashMap::new();
+        let mut database: HashMap<Cow<'_, str>, Span> = HashMap::new();
         let mut faults = Vec::new();
         for table in tables {
-            let mut indexes: HashMap<String, Span> = HashMap::new();
-            let mut constraints: HashMap<String, Span> = HashMap::new();
+            let mut indexes: HashMap<Cow<'_, str>, Span> = HashMap::new();
+            let mut constraints: HashMap<Cow<'_, str>, Span> = HashMap::new();
             let mut given: Vec<(&Text, bool, bool, bool)> = Vec::new();
             for name in table.primary_key.iter().filter(|x| self.has(&x.dialects)).filter_map(|x| x.name.as_ref()) {
                 given.push((name, true, true, false));
@@ -330,7 +331,7 @@ impl Resolver {
 
     fn columns(&mut self, raw: &RawTable) -> Table {
         let mut columns = IndexMap::with_capacity(raw.columns.len());
-        let mut seen: HashMap<String, (&str, Span)> = HashMap::with_capacity(raw.columns.len());
+        let mut seen: HashMap<Cow<'_, str>, (&str, Span)> = HashMap::with_capacity(raw.columns.len());
         for (name, column) in &raw.columns {
             if !self.has(&column.dialects) {
                 continue;
@@ -448,14 +449,20 @@ impl Resolver {
 
     /// The column that `name` means, as the table has it.
     fn column_name(&mut self, table: &str, name: &Text, what: &str) -> Option<String> {
-        let Some(found) = self.schema.tables.get(table) else { return None };
+        let found = self.schema.tables.get(table)?;
         if found.columns.contains_key(&name.value) {
             return Some(name.value.clone());
         }
         let fault =
             Diagnostic::error("unknown-column", format!("{what} names a column `{}` that table `{table}` does not have", name.value))
                 .at(name.span, format!("no column of `{table}`"));
-        let fault = suggest(fault, &name.value, found.columns.keys().map(String::as_str).collect::<Vec<_>>(), "its columns are");
+        let fault = suggest_among(
+            self.diagnostics.len(),
+            fault,
+            &name.value,
+            found.columns.keys().map(String::as_str).collect::<Vec<_>>(),
+            "its columns are",
+        );
         self.report(fault);
         None
     }
@@ -481,7 +488,7 @@ impl Resolver {
                         let fault = Diagnostic::error("unknown-column", message)
                             .at(part(expr, column.span.clone()), format!("no column of `{table}`"));
                         let names: Vec<&str> = found.columns.keys().map(String::as_str).collect();
-                        faults.push(suggest(fault, &column.name, names, "its columns are"));
+                        faults.push(suggest_among(self.diagnostics.len(), fault, &column.name, names, "its columns are"));
                     }
                 }
                 self.diagnostics.extend(faults);
@@ -694,7 +701,7 @@ impl Resolver {
                 format!("{what} refers to a table `{target}` that is not defined")
             };
             let fault = Diagnostic::error("unknown-table", message).at(raw.table.span, "no such table");
-            let fault = suggest(fault, target, names, "the tables are");
+            let fault = suggest_among(self.diagnostics.len(), fault, target, names, "the tables are");
             self.report(fault);
         }
         if raw.timing.deferrable && self.mysql_like() {
@@ -890,12 +897,8 @@ impl Resolver {
         }
         parts.extend(include.iter().cloned());
         // The second expression of an index is `expr1`, as PostgreSQL has it.
-        let mut expressions = 0;
-        for part in parts.iter_mut().filter(|p| *p == "expr") {
-            if expressions > 0 {
-                *part = format!("expr{expressions}");
-            }
-            expressions += 1;
+        for (number, part) in parts.iter_mut().filter(|p| *p == "expr").enumerate().skip(1) {
+            *part = format!("expr{number}");
         }
         let base = format!("{table}_{}", parts.join("_"));
         Some(Index {
@@ -1026,6 +1029,53 @@ impl Resolver {
                 View { name: name.clone(), query, materialized: raw.materialized, comment: raw.comment.clone(), span: raw.name.span };
             self.schema.views.insert(name.clone(), view);
         }
+        self.view_tables();
+    }
+
+    /// What views read must be there, and no view may read itself, however far around.
+    fn view_tables(&mut self) {
+        let by_fold: HashMap<String, String> =
+            self.schema.tables.keys().chain(self.schema.views.keys()).map(|name| (folded(name).into_owned(), name.clone())).collect();
+        let mut edges: IndexMap<String, Vec<(String, Span)>> = IndexMap::new();
+        let mut faults = Vec::new();
+        for view in self.schema.views.values() {
+            let references = match query_references(&view.query.text, self.dialect) {
+                Ok(references) => references,
+                Err(error) => {
+                    let offset = error.offset.min(view.query.text.len());
+                    let message = format!("the query of view `{}` is no query of {}: {}", view.name, product(self.dialect), error.message);
+                    faults.push(Diagnostic::error("bad-sql", message).at(part(&view.query, offset..offset), "here"));
+                    continue;
+                }
+            };
+            let mut reads = Vec::new();
+            for table in references.tables.iter().filter(|t| t.schema.is_none()) {
+                let place = part(&view.query, table.span.clone());
+                let exact = self.schema.tables.contains_key(&table.name) || self.schema.views.contains_key(&table.name);
+                let known = if exact { Some(&table.name) } else { by_fold.get(folded(&table.name).as_ref()).filter(|_| !self.postgres()) };
+                match known {
+                    Some(known) if self.schema.views.contains_key(known) => reads.push((known.clone(), place)),
+                    Some(_) => {}
+                    None if is_system_table(&table.name) => {}
+                    None => {
+                        let message = format!("view `{}` reads a table `{}` that is not defined", view.name, table.name);
+                        let fault = Diagnostic::error("unknown-table", message).at(place, "no such table or view");
+                        let names: Vec<&str> = self
+                            .schema
+                            .tables
+                            .keys()
+                            .chain(self.schema.views.keys())
+                            .map(String::as_str)
+                            .filter(|n| *n != view.name)
+                            .collect();
+                        faults.push(suggest_among(faults.len(), fault, &table.name, names, "there are"));
+                    }
+                }
+            }
+            edges.insert(view.name.clone(), reads);
+        }
+        faults.extend(cycles(&edges));
+        self.diagnostics.extend(faults);
     }
 
     fn transition(&mut self, raw: &RawTransition) -> Transition {
@@ -1053,13 +1103,14 @@ impl Resolver {
             let known = self.schema.tables.contains_key(name);
             if let Some((table, predicate)) = &hints.from {
                 let predicate = predicate.as_ref().and_then(|p| self.expression(p, &format!("`where` of table `{name}`")));
+                self.old_row(predicate.as_ref(), &format!("`where` of table `{name}`"));
                 out.from = Some(TableSource { table: table.value.clone(), predicate, span: table.span });
             }
             if !known && (hints.renamed_from.is_some() || hints.from.is_some()) {
-                let fault = Diagnostic::error("unknown-table", format!("the hints name a new table `{name}` that is not defined"))
+                let fault = Diagnostic::error("unknown-table", format!("the transition names a new table `{name}` that is not defined"))
                     .at(hints.name.span, "no such table");
                 let names: Vec<&str> = self.schema.tables.keys().map(String::as_str).collect();
-                let fault = suggest(fault, name, names, "the tables are");
+                let fault = suggest_among(self.diagnostics.len(), fault, name, names, "the tables are");
                 self.report(fault);
             }
             for (column, expression) in &hints.key {
@@ -1067,6 +1118,7 @@ impl Resolver {
                     self.column_name(name, column, "`key`");
                 }
                 if let Some(expression) = self.expression(expression, &format!("`key` of table `{name}`")) {
+                    self.old_row(Some(&expression), &format!("`key` of table `{name}`"));
                     out.key.insert(column.value.clone(), expression);
                 }
             }
@@ -1084,20 +1136,40 @@ impl Resolver {
                     if from.name.is_some() && !found.labels.contains(label) {
                         let fault = Diagnostic::error("unknown-value", format!("enum `{name}` has no value `{label}`"))
                             .at(from.span, format!("the hint is for `{label}`"));
-                        faults.push(suggest(fault, label, found.labels.iter().map(String::as_str).collect::<Vec<_>>(), "its values are"));
+                        faults.push(suggest_among(
+                            self.diagnostics.len(),
+                            fault,
+                            label,
+                            found.labels.iter().map(String::as_str).collect::<Vec<_>>(),
+                            "its values are",
+                        ));
                     }
                 }
             } else if hints.renamed_from.is_some() || !hints.values.is_empty() {
-                let fault = Diagnostic::error("unknown-type", format!("the hints name an enum `{name}` that is not defined"))
+                let fault = Diagnostic::error("unknown-type", format!("the transition names an enum `{name}` that is not defined"))
                     .at(hints.name.span, "no such enum");
                 let names: Vec<&str> = self.schema.enums.keys().map(String::as_str).collect();
-                faults.push(suggest(fault, name, names, "the enums are"));
+                faults.push(suggest_among(self.diagnostics.len(), fault, name, names, "the enums are"));
             }
             self.diagnostics.extend(faults);
             let out = EnumHints { renamed_from: hints.renamed_from.clone(), values: hints.values.clone(), span: hints.name.span };
             transition.enums.insert(name.clone(), out);
         }
         transition
+    }
+
+    /// Checks what can be checked of an expression over the old row, which is not known here: its syntax.
+    fn old_row(&mut self, expr: Option<&Expr>, what: &str) {
+        if let Some(expr) = expr
+            && !is_literal(&expr.text)
+            && let Err(error) = check_expression(&expr.text, self.dialect)
+        {
+            let offset = error.offset.min(expr.text.len());
+            self.report(
+                Diagnostic::error("bad-sql", format!("{what} is no SQL expression of {}: {}", product(self.dialect), error.message))
+                    .at(part(expr, offset..offset), "here"),
+            );
+        }
     }
 
     fn column_hints(&mut self, table: &str, column: &str, raw: &RawColumnHints) -> ColumnHints {
@@ -1109,14 +1181,16 @@ impl Resolver {
             if new_only && !found.columns.contains_key(column) {
                 let fault = Diagnostic::error(
                     "unknown-column",
-                    format!("the hints name a new column `{column}` that table `{table}` does not have"),
+                    format!("the transition names a new column `{column}` that table `{table}` does not have"),
                 )
                 .at(raw.name.span, format!("no column of `{table}`"));
                 let names: Vec<&str> = found.columns.keys().map(String::as_str).collect();
-                let fault = suggest(fault, column, names, "its columns are");
+                let fault = suggest_among(self.diagnostics.len(), fault, column, names, "its columns are");
                 self.report(fault);
             }
         }
+        self.old_row(up.as_ref(), &what("up"));
+        self.old_row(backfill.as_ref(), &what("backfill"));
         // `down` sees the new row, which is known here; `up` sees the old one, which the diff checks.
         if let Some(down) = &down
             && self.schema.tables.contains_key(table)
@@ -1151,8 +1225,12 @@ struct TargetKeys {
 
 impl Targets {
     fn new(tables: &[&RawTable], schema: &Schema) -> Targets {
-        let mut keys = HashMap::with_capacity(tables.len());
-        for raw in tables.iter().filter(|raw| schema.tables.contains_key(&raw.name.value)) {
+        let inline = tables.iter().flat_map(|t| t.columns.values()).flat_map(|c| &c.references);
+        let referenced: HashSet<&str> =
+            inline.chain(tables.iter().flat_map(|t| &t.foreign_keys)).map(|key| key.table.value.as_str()).collect();
+        let mut keys = HashMap::with_capacity(referenced.len());
+        let known = |raw: &&&RawTable| referenced.contains(raw.name.value.as_str()) && schema.tables.contains_key(&raw.name.value);
+        for raw in tables.iter().filter(known) {
             let values = |texts: &[Text]| texts.iter().map(|t| t.value.clone()).collect::<Vec<String>>();
             let mut unique = HashSet::new();
             let mut add = |mut columns: Vec<String>| {
@@ -1183,6 +1261,73 @@ impl Targets {
 /// The place of a part of an expression; of the whole where the file holds it in another spelling.
 fn part(expr: &Expr, range: std::ops::Range<usize>) -> Span {
     super::tree::part_of(expr.span, (expr.span.end - expr.span.start) as usize == expr.text.len(), range)
+}
+
+/// As [`suggest`], while there are few faults: with thousands of them, and thousands of names, the search would cost minutes.
+fn suggest_among<'c>(
+    told: usize,
+    fault: Diagnostic,
+    word: &str,
+    names: impl IntoIterator<Item = &'c str> + Clone,
+    noun: &str,
+) -> Diagnostic {
+    if told < 200 { suggest(fault, word, names, noun) } else { fault }
+}
+
+/// Tables that a server has without being told, and functions that stand where a table does.
+fn is_system_table(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["pg_", "sqlite_", "pragma_", "json_"].iter().any(|prefix| name.starts_with(prefix))
+        || matches!(name.as_str(), "dual" | "generate_series" | "unnest" | "jsonb_each" | "seq")
+}
+
+/// The cycles among views, each reported once, at the reference that closes it.
+fn cycles(edges: &IndexMap<String, Vec<(String, Span)>>) -> Vec<Diagnostic> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum State {
+        New,
+        Open,
+        Done,
+    }
+    let mut states = vec![State::New; edges.len()];
+    let mut faults = Vec::new();
+    for start in 0..edges.len() {
+        // Each entry is a view and how many of its references were followed; a stack of our own, as a chain may be long.
+        let mut path: Vec<(usize, usize)> = Vec::new();
+        if states[start] == State::New {
+            states[start] = State::Open;
+            path.push((start, 0));
+        }
+        while let Some((view, followed)) = path.last().copied() {
+            let Some((target, span)) = edges.get_index(view).and_then(|(_, reads)| reads.get(followed)) else {
+                states[view] = State::Done;
+                path.pop();
+                continue;
+            };
+            if let Some(last) = path.last_mut() {
+                last.1 += 1;
+            }
+            let Some(next) = edges.get_index_of(target) else { continue };
+            match states[next] {
+                State::Done => {}
+                State::New => {
+                    states[next] = State::Open;
+                    path.push((next, 0));
+                }
+                State::Open => {
+                    let from = path.iter().position(|(v, _)| *v == next).unwrap_or(0);
+                    let name = |v: usize| edges.get_index(v).map_or("", |(name, _)| name.as_str());
+                    let mut around: Vec<&str> = path[from..].iter().map(|(v, _)| name(*v)).collect();
+                    around.push(name(next));
+                    faults.push(
+                        Diagnostic::error("cyclic-views", format!("the view `{target}` reads itself: {}", around.join(" → ")))
+                            .at(*span, "this closes the circle"),
+                    );
+                }
+            }
+        }
+    }
+    faults
 }
 
 /// Whether an expression is a number, a plain text or a word that is the same everywhere: nothing in it can be wrong.

@@ -128,7 +128,12 @@ struct Open {
 
 enum Content {
     List(Vec<Node>),
-    Map { entries: Vec<(Scalar, Node)>, seen: HashMap<String, Span>, key: Option<Key> },
+    Map {
+        entries: Vec<(Scalar, Node)>,
+        /// Keys and their places, once there are so many that looking through `entries` would cost.
+        seen: HashMap<String, Span>,
+        key: Option<Key>,
+    },
 }
 
 enum Key {
@@ -190,6 +195,7 @@ impl<'a> Builder<'a> {
                 }
             };
             let range = span.byte_range().unwrap_or(0..0);
+            let mut opened = true;
             match event {
                 Event::DocumentStart(..) => {
                     documents += 1;
@@ -244,18 +250,19 @@ impl<'a> Builder<'a> {
                     self.add(node, 1, 0);
                 }
                 Event::SequenceStart(_, anchor, _tag) => {
-                    if !self.open(range.start, anchor, Content::List(Vec::new())) {
-                        return false;
-                    }
+                    let list = Content::List(Vec::new());
+                    opened = self.open(range.start, anchor, list);
                 }
                 Event::MappingStart(_, anchor, _tag) => {
-                    if !self.open(range.start, anchor, Content::Map { entries: Vec::new(), seen: HashMap::new(), key: None }) {
-                        return false;
-                    }
+                    let map = Content::Map { entries: Vec::new(), seen: HashMap::new(), key: None };
+                    opened = self.open(range.start, anchor, map);
                 }
                 Event::SequenceEnd | Event::MappingEnd => self.close(range.end),
                 // Starts and ends of stream and document, comments; the parser may learn more of them.
                 _ => {}
+            }
+            if !opened {
+                return false;
             }
         }
         true
@@ -358,19 +365,16 @@ impl<'a> Builder<'a> {
             Content::Map { entries, seen, key } => match key.take() {
                 None => {
                     *key = Some(match node.kind {
-                        Kind::Scalar(scalar) => match seen.get(&scalar.text) {
+                        Kind::Scalar(scalar) => match first_place(entries, seen, &scalar.text) {
                             Some(first) => {
                                 self.diagnostics.push(
                                     Diagnostic::error("duplicate-key", format!("the key `{}` stands twice in one map", scalar.text))
                                         .at(scalar.span, "a second time here")
-                                        .at(*first, "first here"),
+                                        .at(first, "first here"),
                                 );
                                 Key::Bad
                             }
-                            None => {
-                                seen.insert(scalar.text.clone(), scalar.span);
-                                Key::Good(scalar)
-                            }
+                            None => Key::Good(scalar),
                         },
                         Kind::List(_) | Kind::Map(_) => {
                             self.diagnostics.push(Diagnostic::error("wrong-type", "a key must be a text").at(node.span, "not a key"));
@@ -393,6 +397,20 @@ impl<'a> Builder<'a> {
             },
         }
     }
+}
+
+/// Maps up to this size are looked through; larger ones get an index.
+const SMALL_MAP: usize = 24;
+
+/// Where a key stands already in a map.
+fn first_place(entries: &[(Scalar, Node)], seen: &mut HashMap<String, Span>, text: &str) -> Option<Span> {
+    if entries.len() < SMALL_MAP {
+        return entries.iter().find(|(key, _)| key.text == text).map(|(key, _)| key.span);
+    }
+    for (key, _) in &entries[seen.len()..] {
+        seen.insert(key.text.clone(), key.span);
+    }
+    seen.get(text).copied()
 }
 
 #[cfg(test)]

@@ -134,9 +134,9 @@ pub fn canonical(text: &str) -> String {
             continue;
         }
         let tight = matches!(c, '(' | ')' | ',' | '[' | ']') || out.ends_with(['(', ',', '[']);
-        if space && !tight && !out.is_empty() {
-            out.push(' ');
-        } else if out.ends_with(')') && c.is_alphabetic() {
+        let apart = space && !tight && !out.is_empty();
+        let after_arguments = out.ends_with(')') && c.is_alphabetic();
+        if apart || after_arguments {
             out.push(' ');
         }
         space = false;

@@ -130,6 +130,14 @@ pub fn expression_equivalent(a: &str, b: &str, dialect: Dialect) -> bool {
     }
 }
 
+/// One text for all expressions that [`expression_equivalent`] finds equal, to look them up by meaning. It is no SQL to run.
+pub fn normal_form(text: &str, dialect: Dialect) -> String {
+    match parse::expression(text, dialect) {
+        Ok(tree) => normal::expression(tree, dialect).to_string(),
+        Err(_) => folded_space(text),
+    }
+}
+
 /// Whether two defaults of one column mean the same: as [`expression_equivalent`], and a cast of a bare literal says nothing,
 /// since the server casts it to the column's type anyway.
 pub fn default_equivalent(a: &str, b: &str, dialect: Dialect) -> bool {

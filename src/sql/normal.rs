@@ -14,6 +14,7 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::Span;
 
 use super::Dialect;
+use super::quote::is_reserved;
 use super::parse::{fold, same_name};
 
 /// The normal form of an expression.
@@ -409,11 +410,14 @@ impl VisitorMut for Normalizer {
     type Break = ();
 
     fn pre_visit_ident(&mut self, ident: &mut Ident) -> ControlFlow<()> {
+        let quoted = ident.quote_style.is_some();
         ident.value = match self.dialect {
             Dialect::Postgres => fold(ident),
             Dialect::Mysql | Dialect::Mariadb | Dialect::Sqlite => ident.value.to_lowercase(),
         };
-        ident.quote_style = None;
+        // Quotes stay where they tell a name from something else, so that the normal form is unambiguous as text, too.
+        let simple = ident.value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        ident.quote_style = if simple && !(quoted && is_reserved(&ident.value, self.dialect)) { None } else { Some('"') };
         ControlFlow::Continue(())
     }
 

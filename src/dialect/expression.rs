@@ -1,0 +1,225 @@
+//! Values and conditions over rows, as PostgreSQL reads them.
+
+use crate::plan::model::{Formula, FormulaOtherwise, RowExpr, Splice, SyncLens};
+use crate::snapshot::model::{Type, TypeKind, Value};
+use crate::snapshot::types::sql_name;
+use crate::sql::Dialect;
+use crate::sql::expression::replace;
+use crate::sql::quote::{ident, literal};
+
+/// Which row an expression is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Row<'a> {
+    /// The row as a trigger lets it be written.
+    New,
+    /// The row as it was.
+    Old,
+    /// A row of a table in FROM or UPDATE, by the table's name.
+    Table(&'a str),
+}
+
+/// Writes values and conditions.
+#[derive(Debug, Clone, Copy)]
+pub struct Expressions<'a> {
+    /// The schema that tables and types live in.
+    pub schema: &'a str,
+}
+
+impl Expressions<'_> {
+    /// A name.
+    pub fn ident(&self, name: &str) -> String {
+        ident(name, Dialect::Postgres)
+    }
+
+    /// Names, separated by commas.
+    pub fn list<'n>(&self, names: impl IntoIterator<Item = &'n String>) -> String {
+        names.into_iter().map(|name| self.ident(name)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// A relation of a schema.
+    pub fn relation(&self, schema: &str, name: &str) -> String {
+        [self.ident(schema), self.ident(name)].join(".")
+    }
+
+    /// A table of the base schema.
+    pub fn table(&self, name: &str) -> String {
+        self.relation(self.schema, name)
+    }
+
+    /// A text.
+    pub fn literal(&self, text: &str) -> String {
+        literal(text, Dialect::Postgres)
+    }
+
+    /// A type. Enums carry their schema: a trigger is read under the client's search path.
+    pub fn ty(&self, ty: &Type) -> String {
+        match &ty.kind {
+            TypeKind::Enum(name) => {
+                let mut text = self.relation(self.schema, name);
+                for _ in 0..ty.array_dimensions {
+                    text.push_str("[]");
+                }
+                text
+            }
+            _ => sql_name(ty, Dialect::Postgres),
+        }
+    }
+
+    /// A type to cast to. An explicit cast to `varchar(5)` cuts silently, an assignment refuses what is too long: so the cast
+    /// leaves the length out, and the assignment that follows looks at it (manual, "Character Types").
+    pub fn cast_type(&self, ty: &Type) -> String {
+        let kind = match &ty.kind {
+            TypeKind::Varchar(Some(_)) => TypeKind::Varchar(None),
+            TypeKind::Char(_) => TypeKind::Native("bpchar".to_owned()),
+            TypeKind::Native(text) if text.starts_with("bit") || text.starts_with("varbit") => {
+                TypeKind::Native(text.split('(').next().unwrap_or(text).trim().to_owned())
+            }
+            kind => kind.clone(),
+        };
+        self.ty(&Type { kind, array_dimensions: ty.array_dimensions })
+    }
+
+    /// A column of a row.
+    pub fn column(&self, name: &str, row: Row<'_>) -> String {
+        match row {
+            Row::New => ["new", &self.ident(name)].join("."),
+            Row::Old => ["old", &self.ident(name)].join("."),
+            Row::Table(_) => self.ident(name),
+        }
+    }
+
+    /// An expression of the author's, with its names put in.
+    pub fn written(&self, expr: &RowExpr, row: Row<'_>) -> String {
+        let edits: Vec<_> = expr
+            .splices
+            .iter()
+            .map(|(range, splice)| {
+                let text = match splice {
+                    // Inside a subquery a bare name could mean the subquery's own column.
+                    Splice::Column(name) => match row {
+                        Row::Table(table) if expr.has_subquery && !table.is_empty() => [self.ident(table), self.ident(name)].join("."),
+                        row => self.column(name, row),
+                    },
+                    Splice::Relation(schema, name) | Splice::Type(schema, name) => self.relation(schema, name),
+                };
+                (range.clone(), text)
+            })
+            .collect();
+        replace(&expr.text, &edits)
+    }
+
+    /// The value that a formula gives a column of a type.
+    pub fn value(&self, formula: &Formula, ty: &Type, row: Row<'_>) -> String {
+        match formula {
+            Formula::Column(name) => self.column(name, row),
+            Formula::Cast(name) => format!("{}::{}", self.column(name, row), self.cast_type(ty)),
+            Formula::Values { column, ty: from, pairs, otherwise } => {
+                let of = self.column(column, row);
+                let mut text = format!("(case when {of} is null then null");
+                for (value, result) in pairs {
+                    text.push_str(&format!(" when {of} = {} then {}", self.scalar(value, from), self.scalar(result, ty)));
+                }
+                match otherwise {
+                    FormulaOtherwise::Nothing => {}
+                    FormulaOtherwise::Value(value) => text.push_str(&format!(" else {}", self.scalar(value, ty))),
+                    // There is no expression that raises; a cast that can't succeed does, and says why.
+                    FormulaOtherwise::Error => {
+                        let why = self.literal(&format!("{column} has a value that the mapping does not list: "));
+                        text.push_str(&format!(" else ({why} || {of}::text)::integer::text::{}", self.cast_type(ty)));
+                    }
+                }
+                text.push_str(&format!(" end)::{}", self.cast_type(ty)));
+                text
+            }
+            Formula::Written(expr) => format!("({})::{}", self.written(expr, row).trim(), self.cast_type(ty)),
+        }
+    }
+
+    /// A scalar of the format as a literal of a type.
+    pub fn scalar(&self, value: &Value, ty: &Type) -> String {
+        let numeric = matches!(
+            ty.kind,
+            TypeKind::SmallInt
+                | TypeKind::Integer
+                | TypeKind::BigInt
+                | TypeKind::Numeric { .. }
+                | TypeKind::Real
+                | TypeKind::Double
+        );
+        match value {
+            Value::Null => "null".to_owned(),
+            Value::Boolean(truth) if ty.kind == TypeKind::Boolean => truth.to_string(),
+            Value::Boolean(truth) => self.literal(&truth.to_string()),
+            Value::Number(number) if numeric => number.clone(),
+            Value::Number(text) | Value::Text(text) => self.literal(text),
+        }
+    }
+
+    /// Whether two values of a type differ, NULL counting as a value. Types without equality are compared as text.
+    pub fn distinct(&self, a: &str, b: &str, ty: &Type) -> String {
+        let incomparable = match &ty.kind {
+            TypeKind::Json => true,
+            TypeKind::Native(name) => {
+                let name = name.split('(').next().unwrap_or(name).trim();
+                ["json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"].contains(&name)
+            }
+            _ => false,
+        };
+        if incomparable { format!("{a}::text is distinct from {b}::text") } else { format!("{a} is distinct from {b}") }
+    }
+
+    /// Conditions, one of which must hold.
+    pub fn any(&self, conditions: &[String]) -> String {
+        match conditions {
+            [] => "false".to_owned(),
+            [one] => one.clone(),
+            many => many.join(" or "),
+        }
+    }
+
+    /// Conditions, all of which must hold.
+    pub fn all(&self, conditions: &[String]) -> String {
+        match conditions {
+            [] => "true".to_owned(),
+            [one] => one.clone(),
+            many => many.iter().map(|c| if c.contains(" or ") { format!("({c})") } else { c.clone() }).collect::<Vec<_>>().join(" and "),
+        }
+    }
+
+    /// The rows on which the two sides of a lens disagree: neither follows from the other, nor is the new side what the
+    /// backfill gives. A side that nothing is derived for can't disagree.
+    pub fn disagree(&self, lens: &SyncLens, row: Row<'_>) -> String {
+        let differs = |columns: &[crate::plan::model::SyncColumn], backfill: bool| -> Option<String> {
+            let parts: Vec<String> = columns
+                .iter()
+                .filter_map(|c| {
+                    let formula = if backfill { c.backfill.as_ref().or(c.formula.as_ref())? } else { c.formula.as_ref()? };
+                    Some(self.distinct(&self.column(&c.name, row), &self.value(formula, &c.ty, row), &c.ty))
+                })
+                .collect();
+            (!parts.is_empty()).then(|| self.any(&parts))
+        };
+        if lens.old.iter().all(|c| c.formula.is_none()) {
+            // The new version may have said something else: only what was never filled disagrees.
+            let parts: Vec<String> = lens
+                .new
+                .iter()
+                .filter_map(|c| {
+                    let formula = c.backfill.as_ref().or(c.formula.as_ref())?;
+                    Some(format!("({} is null and {} is not null)", self.column(&c.name, row), self.value(formula, &c.ty, row)))
+                })
+                .collect();
+            return self.any(&parts);
+        }
+        if lens.new.is_empty() {
+            return "false".to_owned();
+        }
+        let mut conditions: Vec<String> = Vec::new();
+        conditions.extend(differs(&lens.new, false));
+        conditions.extend(differs(&lens.old, false));
+        if lens.new.iter().any(|c| c.backfill.is_some()) {
+            conditions.extend(differs(&lens.new, true));
+        }
+        self.all(&conditions)
+    }
+}

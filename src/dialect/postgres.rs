@@ -1,0 +1,132 @@
+//! PostgreSQL 15 to 18.
+//!
+//! Locks: manual, "Explicit Locking" and the page of each command; each one was also read from `pg_locks` on 15 and 18.
+
+use crate::plan::Target;
+use crate::plan::model::{Action, CommentTarget, ConstraintSpec, Cost, Footprint, Lock, LockMode, Marker};
+use crate::snapshot::model::{Type, TypeKind};
+
+/// The planner's view of PostgreSQL.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Postgres;
+
+impl Target for Postgres {
+    fn footprint(&self, action: &Action) -> Footprint {
+        let locks = |tables: &[&str], mode: LockMode| -> Vec<Lock> {
+            tables.iter().map(|table| Lock { table: (*table).to_owned(), mode }).collect()
+        };
+        let footprint = |locks: Vec<Lock>, cost: Cost| Footprint { locks, cost, transactional: true };
+        let instant = |tables: &[&str]| footprint(locks(tables, LockMode::AccessExclusive), Cost::Instant);
+        match action {
+            Action::CreateExtension(_)
+            | Action::CreateEnum(_)
+            | Action::CreateSequence(_)
+            | Action::CreateTable(_)
+            | Action::CreateNamespace { .. }
+            | Action::DropNamespace { .. }
+            | Action::CopyGrants { .. }
+            | Action::DropSequence(_)
+            | Action::DropEnum(_)
+            | Action::DropExtension(_)
+            | Action::ReplaceView { .. }
+            | Action::DropViews { .. }
+            | Action::SettleShapeView(_) => footprint(Vec::new(), Cost::Instant),
+            // A label that a transaction adds can't be used in it, so the statement stands alone.
+            Action::AddEnumValue { .. } => Footprint { locks: Vec::new(), cost: Cost::Instant, transactional: false },
+            Action::CreateShapeView(view) => footprint(locks(&[&view.table], LockMode::AccessShare), Cost::Instant),
+            Action::CreateView(_) => footprint(Vec::new(), Cost::Instant),
+            Action::CheckRows { table, .. } => footprint(locks(&[table], LockMode::AccessShare), Cost::Scan),
+            Action::DropNotNull { table, .. }
+            | Action::AlterType { table, .. }
+            | Action::SetDefault { table, .. }
+            | Action::AttachUnique { table, .. }
+            | Action::AddCheck { table, .. }
+            | Action::AddNotNullCheck { table, .. }
+            | Action::SetNotNull { table, .. }
+            | Action::SwapColumns { table, .. }
+            | Action::RenameConstraint { table, .. }
+            | Action::TidyNames { table }
+            | Action::SettleDefaults { table, .. }
+            | Action::DropTable { table } => instant(&[table]),
+            Action::AddColumns { table, columns, marker } => {
+                debug_assert!(!columns.is_empty() || *marker == Marker::With);
+                instant(&[table])
+            }
+            Action::RenameTable { from, .. } => instant(&[from]),
+            Action::RemoveSync(sync) => instant(&[&sync.table]),
+            Action::InstallSync(sync) => footprint(locks(&[&sync.table], LockMode::ShareRowExclusive), Cost::Instant),
+            Action::Backfill(backfill) => {
+                Footprint { locks: locks(&[&backfill.table], LockMode::RowExclusive), cost: Cost::Copy, transactional: false }
+            }
+            Action::Analyze { table, .. } => footprint(locks(&[table], LockMode::ShareUpdateExclusive), Cost::Scan),
+            Action::CreateIndex(index) => Footprint {
+                locks: locks(&[&index.table], LockMode::ShareUpdateExclusive),
+                cost: Cost::Scan,
+                transactional: false,
+            },
+            Action::DropIndex { index } => Footprint {
+                locks: locks(&[&index.table], LockMode::ShareUpdateExclusive),
+                cost: Cost::Instant,
+                transactional: false,
+            },
+            Action::AddForeignKey(spec) => {
+                footprint(locks(&distinct(&spec.table, &spec.key.ref_table), LockMode::ShareRowExclusive), Cost::Instant)
+            }
+            Action::ValidateConstraint { table, references, .. } => {
+                let mut taken = locks(&[table], LockMode::ShareUpdateExclusive);
+                if let Some(other) = references.as_ref().filter(|other| *other != table) {
+                    taken.push(Lock { table: other.clone(), mode: LockMode::AccessShare });
+                }
+                footprint(taken, Cost::Scan)
+            }
+            Action::DropConstraint { table, constraint } => match constraint {
+                // The manual does not say so: dropping the key locks the table that it refers to as well.
+                ConstraintSpec::ForeignKey(spec) => instant(&distinct(table, &spec.key.ref_table)),
+                ConstraintSpec::Check(..) | ConstraintSpec::Unique(_) => instant(&[table]),
+            },
+            Action::RenameIndex(rename) => footprint(locks(&[&rename.from], LockMode::ShareUpdateExclusive), Cost::Instant),
+            Action::Comment { target, .. } => match target {
+                CommentTarget::Table(table) | CommentTarget::Column(table, _) => {
+                    footprint(locks(&[table], LockMode::ShareUpdateExclusive), Cost::Instant)
+                }
+                CommentTarget::View(_) | CommentTarget::Enum(_) | CommentTarget::Index(_) | CommentTarget::Sequence(_) => {
+                    footprint(Vec::new(), Cost::Instant)
+                }
+            },
+        }
+    }
+
+    fn widens_in_place(&self, old: &Type, new: &Type) -> bool {
+        if old == new {
+            return true;
+        }
+        if old.array_dimensions != 0 || new.array_dimensions != 0 {
+            return false;
+        }
+        // Each pair: relfilenode unchanged and no scan, on 15 and 18 ("ALTER TABLE", notes on SET DATA TYPE).
+        match (&old.kind, &new.kind) {
+            (TypeKind::Varchar(_), TypeKind::Varchar(None) | TypeKind::Text) | (TypeKind::Text, TypeKind::Varchar(None)) => true,
+            (TypeKind::Varchar(Some(from)), TypeKind::Varchar(Some(to))) => from <= to,
+            (TypeKind::Numeric { .. }, TypeKind::Numeric { precision: None, .. }) => true,
+            (
+                TypeKind::Numeric { precision: Some(from), scale: from_scale },
+                TypeKind::Numeric { precision: Some(to), scale: to_scale },
+            ) => from <= to && from_scale.unwrap_or(0) == to_scale.unwrap_or(0),
+            (
+                TypeKind::Timestamp { precision: from, zone: from_zone },
+                TypeKind::Timestamp { precision: to, zone: to_zone },
+            )
+            | (TypeKind::Time { precision: from, zone: from_zone }, TypeKind::Time { precision: to, zone: to_zone }) => {
+                from_zone == to_zone && from.unwrap_or(6) <= to.unwrap_or(6)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn distinct<'a>(a: &'a str, b: &'a str) -> Vec<&'a str> {
+    let mut both = vec![a, b];
+    both.sort_unstable();
+    both.dedup();
+    both
+}

@@ -1,0 +1,38 @@
+//! Steps to scripts: each action fills in its template, and the scripts put them in order with their comments and marks.
+//!
+//! Invariant: it decides nothing. What is done, in which phase and in which order is the plan's; how it is said is the templates'.
+
+use crate::dialect::expression::Expressions;
+use crate::plan::model::{Action, Finding, Phase, Plan, Step};
+
+mod action;
+pub mod manifest;
+mod script;
+mod sync;
+mod templates;
+
+pub use script::{Scripts, scripts};
+
+/// A template and its context don't fit: a fault of crossfade.
+#[derive(Debug, thiserror::Error)]
+#[error("template {template}: {why}; this is a fault of crossfade, please report it with both snapshots")]
+pub struct EmitError {
+    /// The template.
+    pub template: String,
+    /// The engine's words.
+    pub why: String,
+}
+
+/// The lenses of a plan, with the table each one stands on.
+fn lenses(plan: &Plan) -> impl Iterator<Item = (&Step, &str, &crate::plan::model::SyncLens)> {
+    plan.steps.iter().filter_map(|step| match &step.action {
+        Action::CheckRows { table, finding: Finding::Disagree(lens), .. } if step.phase == Phase::Migrate => {
+            Some((step, table.as_str(), lens))
+        }
+        _ => None,
+    })
+}
+
+fn expressions(plan: &Plan) -> Expressions<'_> {
+    Expressions { schema: &plan.schema }
+}

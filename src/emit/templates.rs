@@ -1,0 +1,114 @@
+//! The templates, embedded: all SQL text of statements lives there. The only module that names `minijinja`.
+
+use minijinja::value::Value;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+
+macro_rules! templates {
+    ($($name:literal),+ $(,)?) => {
+        /// Name and text of every template.
+        const TEMPLATES: &[(&str, &str)] = &[$(($name, include_str!(concat!("../../templates/", $name, ".sql")))),+];
+    };
+}
+
+templates![
+    "postgres/add_columns",
+    "postgres/add_constraint",
+    "postgres/add_enum_value",
+    "postgres/alter_type",
+    "postgres/analyze",
+    "postgres/attach_unique",
+    "postgres/backfill",
+    "postgres/check_rows",
+    "postgres/comment",
+    "postgres/copy_grants",
+    "postgres/create_enum",
+    "postgres/create_extension",
+    "postgres/create_index",
+    "postgres/create_namespace",
+    "postgres/create_sequence",
+    "postgres/create_shape_view",
+    "postgres/create_table",
+    "postgres/create_view",
+    "postgres/drop_constraint",
+    "postgres/drop_enum",
+    "postgres/drop_extension",
+    "postgres/drop_index",
+    "postgres/drop_namespace",
+    "postgres/drop_not_null",
+    "postgres/drop_sequence",
+    "postgres/drop_table",
+    "postgres/drop_views",
+    "postgres/finish",
+    "postgres/finish_abort",
+    "postgres/gate_abort",
+    "postgres/gate_contract",
+    "postgres/gate_expand",
+    "postgres/gate_migrate",
+    "postgres/header",
+    "postgres/install_sync",
+    "postgres/mark",
+    "postgres/once",
+    "postgres/remove_sync",
+    "postgres/rename_constraint",
+    "postgres/rename_index",
+    "postgres/rename_table",
+    "postgres/replace_view",
+    "postgres/set_default",
+    "postgres/set_not_null",
+    "postgres/settle_defaults",
+    "postgres/settle_shape_view",
+    "postgres/swap_columns",
+    "postgres/tidy_names",
+    "postgres/undo/add_columns",
+    "postgres/undo/alter_type",
+    "postgres/undo/create_namespace",
+    "postgres/undo/create_shape_view",
+    "postgres/undo/drop_not_null",
+    "postgres/undo/replace_view",
+    "postgres/undo/set_not_null",
+    "postgres/validate_constraint",
+    "postgres/verify",
+    "postgres/version_tables",
+];
+
+/// The templates, ready to be filled in. A name that a context lacks is an error, not an empty string.
+#[derive(Debug)]
+pub(super) struct Templates {
+    environment: Environment<'static>,
+}
+
+impl Templates {
+    pub(super) fn new() -> Self {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        for (name, text) in TEMPLATES {
+            // A template that does not parse is found by the test below, before anyone meets it.
+            let _ = environment.add_template(name, text);
+        }
+        Templates { environment }
+    }
+
+    /// Fills in a template; the result has no line break at its ends.
+    ///
+    /// # Errors
+    /// When the template and its context don't fit: a fault of crossfade, never of its input.
+    pub(super) fn render(&self, name: &str, context: Value) -> Result<String, super::EmitError> {
+        let fault = |error: minijinja::Error| super::EmitError { template: name.to_owned(), why: format!("{error:#}") };
+        let text = self.environment.get_template(name).and_then(|template| template.render(context)).map_err(fault)?;
+        Ok(text.trim_matches('\n').to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_template_parses() {
+        let mut environment = Environment::new();
+        for (name, text) in TEMPLATES {
+            environment.add_template(name, text).expect(name);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+do $crossfade$
+begin
+  if {{ needed }} then
+    alter table {{ table }} add constraint {{ name }} {{ definition }} not valid;
+  end if;
+end
+$crossfade$;

@@ -1,0 +1,71 @@
+set lock_timeout = '2s';  -- rows only: nobody queues behind a batch that waits
+do $crossfade$
+declare
+{%- for k in key %}
+  lo_{{ loop.index }} {{ k.type }};
+  hi_{{ loop.index }} {{ k.type }};
+  top_{{ loop.index }} {{ k.type }};
+{%- endfor %}
+  checkpoint crossfade.checkpoint;
+  batch integer := {{ batch }};
+  changed bigint;
+  failures integer := 0;
+begin
+  insert into crossfade.checkpoint (release, backfill) values ({{ release }}, {{ name }}) on conflict do nothing;
+  select * into checkpoint from crossfade.checkpoint where release = {{ release }} and backfill = {{ name }} and part = 0;
+  if checkpoint.finished_at is not null then
+    return;
+  end if;
+  -- Rows that come after this are filled by the trigger.
+  if checkpoint.top_key is null then
+    select {{ cols }} into {{ tops }} from {{ table }} order by {{ cols_desc }} limit 1;
+    update crossfade.checkpoint set top_key = array[{{ top_texts }}]
+    where release = {{ release }} and backfill = {{ name }} and part = 0 and {{ top_1 }} is not null;
+  else
+{%- for k in key %}
+    top_{{ loop.index }} := checkpoint.top_key[{{ loop.index }}];
+{%- endfor %}
+  end if;
+  if checkpoint.last_key is null then
+    select {{ cols }} into {{ los }} from {{ table }} order by {{ cols }} limit 1;
+  else
+{%- for k in key %}
+    hi_{{ loop.index }} := checkpoint.last_key[{{ loop.index }}];
+{%- endfor %}
+    select {{ cols }} into {{ los }} from {{ table }} where ({{ cols }}) > ({{ his }}) order by {{ cols }} limit 1;
+  end if;
+  commit;
+  while ({{ los }}) <= ({{ tops }}) loop
+    select {{ cols }} into {{ his }}
+    from (select {{ cols }} from {{ table }}
+          where ({{ cols }}) >= ({{ los }}) and ({{ cols }}) <= ({{ tops }})
+          order by {{ cols }} limit batch) as keys
+    order by {{ cols_desc }} limit 1;
+    exit when hi_1 is null;  -- the last of them were deleted meanwhile
+    begin
+      update {{ table }}
+      set {{ sets }}
+      where ({{ cols }}) >= ({{ los }}) and ({{ cols }}) <= ({{ his }})
+        and {{ unfilled }};
+      get diagnostics changed = row_count;
+      failures := 0;
+    exception when lock_not_available or deadlock_detected or serialization_failure then
+      -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
+      failures := failures + 1;
+      if failures > 100 then
+        raise;
+      end if;
+      batch := greatest(batch / 2, 100);
+      perform pg_sleep(random() * least(failures, 10) * 0.1);
+      continue;
+    end;
+    update crossfade.checkpoint c set last_key = array[{{ hi_texts }}], rows = c.rows + changed
+    where c.release = {{ release }} and c.backfill = {{ name }} and c.part = 0;
+    commit;
+    batch := least(batch * 2, {{ batch }});
+    select {{ cols }} into {{ los }} from {{ table }} where ({{ cols }}) > ({{ his }}) order by {{ cols }} limit 1;
+  end loop;
+  update crossfade.checkpoint set finished_at = now() where release = {{ release }} and backfill = {{ name }} and part = 0;
+end
+$crossfade$;
+set lock_timeout = '300ms';

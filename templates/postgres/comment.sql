@@ -1,0 +1,1 @@
+comment on {{ target }} is {{ comment or "null" }};

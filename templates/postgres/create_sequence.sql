@@ -1,0 +1,4 @@
+create sequence if not exists {{ name }}{{ options }};
+{%- if comment %}
+comment on sequence {{ name }} is {{ comment }};
+{%- endif %}

@@ -1,0 +1,11 @@
+create table if not exists {{ name }} (
+{%- for line in lines %}
+  {{ line }}{% if not loop.last %},{% endif %}
+{%- endfor %}
+);
+{%- for index in indexes %}
+{{ index }};
+{%- endfor %}
+{%- for comment in comments %}
+{{ comment }};
+{%- endfor %}

@@ -1,0 +1,1 @@
+alter table if exists {{ table }} drop constraint if exists {{ name }};

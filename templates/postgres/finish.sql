@@ -1,0 +1,1 @@
+update crossfade.revision set phase = '{{ phase }}' where release = {{ release }} and phase = '{{ before }}';

@@ -1,0 +1,16 @@
+-- Nothing is changed once contract has begun: from there on there is only forward.
+do $crossfade$
+declare
+  latest crossfade.revision;
+begin
+  select * into latest from crossfade.revision order by ordinal desc limit 1;
+  if exists (select from crossfade.revision where release = {{ release }} and (contract is not null or phase = 'contract'))
+    or exists (select from crossfade.journal where release = {{ release }} and step like 'contract%') then
+    raise exception '% can''t be aborted any more: its contract has begun', {{ release }}
+      using hint = 'Run contract.sql to its end.';
+  end if;
+  if latest.release <> {{ release }} and exists (select from crossfade.revision where release = {{ release }}) then
+    raise exception '% is long done: this database is at version %', {{ release }}, latest.new_version;
+  end if;
+end
+$crossfade$;

@@ -1,0 +1,18 @@
+-- {{ title }}
+--
+--   from      {{ old }}
+--   to        {{ new }}
+--   access    {{ access }}
+--   revisions {{ revisions }}
+--
+-- Run it with:  psql -X -v ON_ERROR_STOP=1 -f {{ file }}
+-- Before it:    {{ before }}
+-- After it:     {{ after }}
+--
+-- It can be run again after a failure, a kill or a finish. No statement waits longer than the lock timeout for a lock
+-- that others would queue behind; when one gives up, run the script again.
+
+set client_min_messages = warning;
+set lock_timeout = '300ms';
+set statement_timeout = 0;
+set search_path = {{ schema }};

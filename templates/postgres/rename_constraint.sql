@@ -1,0 +1,1 @@
+alter table {{ table }} rename constraint {{ from }} to {{ to }};

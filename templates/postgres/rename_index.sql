@@ -1,0 +1,1 @@
+alter index if exists {{ from }} rename to {{ to }};

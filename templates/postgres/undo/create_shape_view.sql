@@ -1,0 +1,4 @@
+drop view if exists {{ view }};
+{%- if marker_view %}
+drop view if exists {{ marker_view }};
+{%- endif %}
