@@ -13,6 +13,7 @@ pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod output;
 pub(crate) mod plan;
+pub(crate) mod planning;
 pub(crate) mod schema;
 pub(crate) mod source;
 pub(crate) mod validate;

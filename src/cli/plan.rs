@@ -1,11 +1,151 @@
 //! `crossfade plan`.
 
+use std::fmt::Write as _;
+
+use super::output;
+use super::planning::{self, PlanningArgs};
 use super::Exit;
+use crate::emit::manifest::OfDialect;
+use crate::plan::model::{Phase, Plan};
+use crate::snapshot::model::Access;
 
-/// Print the steps from one snapshot to another.
+/// Print the steps from one snapshot to another, in order, with their phases, locks, costs and hazards; or the graph.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(flatten)]
+    planning: PlanningArgs,
+    /// How the plan is printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
 
-pub(crate) fn run(_args: &Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("not yet: plan")
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// The graph, for Graphviz.
+    Dot,
+    /// The graph, for Mermaid.
+    Mermaid,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let planned = planning::plan(&args.planning)?;
+    let as_json = args.format == Format::Json;
+    if planned.failed() {
+        planned.report(if as_json { output::Format::Json } else { output::Format::Text })?;
+        return Ok(Exit::Failed);
+    }
+    let text = match args.format {
+        Format::Text => planned.plans.iter().map(text).collect::<Vec<_>>().join("\n"),
+        Format::Json => {
+            let plans: Vec<OfDialect> = planned.plans.iter().map(OfDialect::new).collect();
+            serde_json::to_string_pretty(&plans)? + "\n"
+        }
+        Format::Dot => planned.plans.iter().map(dot).collect(),
+        Format::Mermaid => planned.plans.iter().map(mermaid).collect(),
+    };
+    output::print(&text)?;
+    Ok(Exit::Done)
+}
+
+fn text(plan: &Plan) -> String {
+    let mut out = String::new();
+    let access = match plan.access {
+        Access::Shared => "shared",
+        Access::Versioned => "versioned",
+    };
+    let _ = writeln!(
+        out,
+        "{} -> {} on {}, {access} access",
+        plan.old_version.as_deref().unwrap_or("nothing"),
+        plan.new_version,
+        plan.dialect.name()
+    );
+    if plan.changes.is_empty() {
+        let _ = writeln!(out, "\nNothing differs.");
+    }
+    for phase in Phase::ALL {
+        for change in &plan.changes {
+            let _ = writeln!(out, "\n{}  {}", plan.revision(phase, change.number), change.title);
+            let mut any = false;
+            for step in plan.steps.iter().filter(|s| s.phase == phase && s.change == change.number) {
+                any = true;
+                let locks: Vec<String> = step.footprint.locks.iter().map(|l| format!("{} on {}", l.mode.name(), l.table)).collect();
+                let kind = step.id.split('.').nth(1).unwrap_or_default().replace('_', " ");
+                let _ = writeln!(
+                    out,
+                    "  {:<22} {:<40} {:<8} {}",
+                    kind,
+                    step.object,
+                    step.footprint.cost.name(),
+                    if locks.is_empty() { "-".to_owned() } else { locks.join(", ") }
+                );
+            }
+            if !any {
+                let _ = writeln!(out, "  nothing");
+            }
+        }
+    }
+    if !plan.hazards.is_empty() {
+        let _ = writeln!(out, "\nHazards (crossfade explain CODE says more)");
+        for hazard in &plan.hazards {
+            let level = match hazard.level {
+                crate::diagnostic::Level::Note => "note",
+                crate::diagnostic::Level::Warning => "warning",
+                crate::diagnostic::Level::Error => "error, acknowledged",
+            };
+            let _ = writeln!(out, "  {level} {}: {}: {}", hazard.code, hazard.object, hazard.message);
+        }
+    }
+    out
+}
+
+fn dot(plan: &Plan) -> String {
+    let mut out = format!("digraph \"{} to {}\" {{\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n", plan.old_version.as_deref().unwrap_or("nothing"), plan.new_version);
+    for phase in Phase::ALL {
+        let _ = writeln!(out, "  subgraph cluster_{} {{\n    label=\"{}\";", phase.name(), phase.name());
+        for step in plan.steps.iter().filter(|s| s.phase == phase) {
+            let _ = writeln!(out, "    {:?};", step.id);
+        }
+        out.push_str("  }\n");
+    }
+    for (from, to) in edges(plan) {
+        let _ = writeln!(out, "  {from:?} -> {to:?};");
+    }
+    out.push_str("}\n");
+    out
+}
+
+fn mermaid(plan: &Plan) -> String {
+    let mut out = String::from("flowchart LR\n");
+    let number = |id: &str| plan.steps.iter().position(|s| s.id == id).unwrap_or_default();
+    for phase in Phase::ALL {
+        let _ = writeln!(out, "  subgraph {}", phase.name());
+        for (at, step) in plan.steps.iter().enumerate().filter(|(_, s)| s.phase == phase) {
+            let _ = writeln!(out, "    s{at}[\"{}\"]", step.id.replace('"', "#quot;"));
+        }
+        out.push_str("  end\n");
+    }
+    for (from, to) in edges(plan) {
+        let _ = writeln!(out, "  s{} --> s{}", number(from), number(to));
+    }
+    out
+}
+
+/// Which step must have run before which.
+fn edges(plan: &Plan) -> Vec<(&str, &str)> {
+    let mut edges: Vec<(&str, &str)> = plan
+        .steps
+        .iter()
+        .flat_map(|step| step.requires.iter().map(|needed| (needed.as_str(), step.id.as_str())))
+        .filter(|(from, _)| plan.steps.iter().any(|s| s.id == *from))
+        .collect();
+    edges.sort_unstable();
+    edges.dedup();
+    edges
 }

@@ -65,6 +65,11 @@ impl Sources {
         id
     }
 
+    /// All texts in the order in which they were read.
+    pub fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+
     /// The text of an id; `None` for nowhere.
     pub fn get(&self, id: FileId) -> Option<&SourceFile> {
         self.files.get(id.0 as usize)

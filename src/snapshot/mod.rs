@@ -12,6 +12,7 @@ mod resolve;
 pub mod settings;
 mod tree;
 pub mod types;
+pub mod yaml;
 
 pub use raw::{Snapshot, read};
 pub use tree::{MAX_ALIASED_NODES, MAX_DEPTH, MAX_FILE_BYTES};

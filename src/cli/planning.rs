@@ -1,0 +1,230 @@
+//! From arguments and settings to plans: what `compile`, `plan` and `connect` have in common.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use sha2::{Digest, Sha256};
+
+use super::output::Format;
+use super::source;
+use crate::diagnostic::{Diagnostic, Sources, has_errors};
+use crate::dialect::postgres::Postgres;
+use crate::diff::{self, AssumeDrop, Options};
+use crate::plan::model::Plan;
+use crate::plan::{self};
+use crate::snapshot::Snapshot;
+use crate::snapshot::model::Access;
+use crate::snapshot::settings::Settings;
+use crate::sql::Dialect;
+
+/// What every command that plans takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PlanningArgs {
+    /// The old schema: a file, a directory, `git:REV:PATH` or `empty`. With neither: the newest transition of crossfade.yaml.
+    #[arg(requires = "new")]
+    pub(crate) old: Option<String>,
+    /// The new schema, likewise; its block `transition` is read.
+    pub(crate) new: Option<String>,
+    /// Compile for this dialect; may be repeated. By default the dialects of crossfade.yaml, else postgres.
+    #[arg(long = "dialect", value_name = "DIALECT", value_parser = dialect)]
+    pub(crate) dialects: Vec<Dialect>,
+    /// How the two versions reach their shapes. A flag beats the transition, which beats crossfade.yaml; else shared.
+    #[arg(long, value_enum)]
+    pub(crate) access: Option<AccessArg>,
+    /// Acknowledge a hazard by its code; may be repeated.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) allow: Vec<String>,
+    /// What looks renamed is not: drop the one and add the other.
+    #[arg(long)]
+    pub(crate) assume_drop: bool,
+    /// The schema (PostgreSQL) that the tables live in. By default crossfade.yaml's, else public.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) schema: Option<String>,
+    /// The database (MySQL, MariaDB) that the tables live in.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+}
+
+/// `--access`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AccessArg {
+    /// One namespace for both versions.
+    Shared,
+    /// A namespace of views for the new version.
+    Versioned,
+}
+
+/// Reads the name of a dialect.
+pub(crate) fn dialect(name: &str) -> Result<Dialect, String> {
+    Dialect::from_name(name).ok_or_else(|| "the dialects are postgres, mysql, mariadb, sqlite".to_owned())
+}
+
+/// What planning came to.
+pub(crate) struct Planned {
+    pub(crate) sources: Sources,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) settings: Settings,
+    /// One a dialect; empty when there are errors.
+    pub(crate) plans: Vec<Plan>,
+    /// Hash of the old snapshot; `None` for a first installation.
+    pub(crate) old_hash: Option<String>,
+    pub(crate) new_hash: String,
+    pub(crate) new_version: String,
+}
+
+/// The settings of the current folder.
+pub(crate) fn settings(sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) -> anyhow::Result<Settings> {
+    let Some(text) = source::settings_text()? else { return Ok(Settings::default()) };
+    let file = sources.add("crossfade.yaml", text);
+    let (settings, faults) = Settings::read(sources, file);
+    diagnostics.extend(faults);
+    Ok(settings)
+}
+
+/// Reads both sides and plans for every dialect.
+pub(crate) fn plan(args: &PlanningArgs) -> anyhow::Result<Planned> {
+    let mut sources = Sources::default();
+    let mut diagnostics = Vec::new();
+    let settings = settings(&mut sources, &mut diagnostics)?;
+    let dialects = if args.dialects.is_empty() { settings.dialects.clone() } else { args.dialects.clone() };
+    if let Some(dialect) = dialects.iter().find(|d| **d != Dialect::Postgres) {
+        bail!("not yet: {} scripts; this version of crossfade compiles for postgres", dialect.name());
+    }
+    let (old_spec, new_spec) = match (&args.old, &args.new) {
+        (Some(old), Some(new)) => (old.clone(), new.clone()),
+        _ => newest_transition(&settings)?,
+    };
+    let (old, old_hash) = load(&old_spec, &mut sources, &mut diagnostics)?;
+    let (new, new_hash) = load(&new_spec, &mut sources, &mut diagnostics)?;
+    if new.is_empty() {
+        bail!("the new schema can't be `empty`: nothing is left of an application without a schema");
+    }
+    let mut planned = Planned {
+        sources,
+        diagnostics,
+        settings,
+        plans: Vec::new(),
+        old_hash: (!old.is_empty()).then_some(old_hash),
+        new_hash,
+        new_version: new.version().to_owned(),
+    };
+    if has_errors(&planned.diagnostics) {
+        return Ok(planned);
+    }
+    let mut plans = Vec::new();
+    for dialect in dialects {
+        let (old_schema, faults) = old.resolve(dialect);
+        planned.add(faults);
+        let (new_schema, faults) = new.resolve(dialect);
+        planned.add(faults);
+        if has_errors(&planned.diagnostics) {
+            continue;
+        }
+        let options = Options { assume_drop: if args.assume_drop { AssumeDrop::Unrelated } else { AssumeDrop::Ask } };
+        let (diff, faults) = diff::diff(&old_schema, &new_schema, dialect, &options);
+        planned.add(faults);
+        let in_transition = new_schema.transition.as_ref().filter(|_| !old.is_empty()).and_then(|t| t.access);
+        let access = match args.access {
+            Some(AccessArg::Shared) => Access::Shared,
+            Some(AccessArg::Versioned) => Access::Versioned,
+            None => in_transition.or_else(|| planned.settings.access(dialect)).unwrap_or(Access::Shared),
+        };
+        let wanted = plan::Settings {
+            access,
+            schema: args.schema.clone().or_else(|| planned.settings.schema.clone()).unwrap_or_else(|| "public".to_owned()),
+            allow: args.allow.iter().cloned().chain(planned.settings.allow.iter().map(|(code, _)| code.clone())).collect(),
+        };
+        if has_errors(&planned.diagnostics) {
+            continue;
+        }
+        let (plan, faults) = plan::plan(&diff, &wanted, &Postgres);
+        planned.add(faults);
+        plans.push(plan);
+    }
+    if !has_errors(&planned.diagnostics) {
+        planned.plans = plans;
+    }
+    Ok(planned)
+}
+
+impl Planned {
+    /// Adds diagnostics; what another dialect has said already is not said again.
+    fn add(&mut self, diagnostics: Vec<Diagnostic>) {
+        for diagnostic in diagnostics {
+            if !self.diagnostics.contains(&diagnostic) {
+                self.diagnostics.push(diagnostic);
+            }
+        }
+    }
+
+    /// Prints the diagnostics, and warnings of the plans with them.
+    pub(crate) fn report(&self, format: Format) -> anyhow::Result<()> {
+        let mut all = self.diagnostics.clone();
+        for plan in &self.plans {
+            for hazard in &plan.hazards {
+                if hazard.level == crate::diagnostic::Level::Warning {
+                    let diagnostic = Diagnostic::warning(hazard.code, format!("{}: {}", hazard.object, hazard.message)).at(hazard.span, "");
+                    if !all.contains(&diagnostic) {
+                        all.push(diagnostic);
+                    }
+                }
+            }
+        }
+        if format == Format::Json || !all.is_empty() {
+            super::output::print_diagnostics(&self.sources, &all, format)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn failed(&self) -> bool {
+        has_errors(&self.diagnostics)
+    }
+}
+
+fn load(spec: &str, sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) -> anyhow::Result<(Snapshot, String)> {
+    let before = sources.files().len();
+    let (snapshot, faults) = source::load(spec, sources)?;
+    diagnostics.extend(faults);
+    let mut hash = Sha256::new();
+    for file in &sources.files()[before..] {
+        hash.update(file.text.as_bytes());
+        hash.update([0]);
+    }
+    let hex = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    Ok((snapshot, format!("sha256:{hex}")))
+}
+
+/// The last snapshot below the folder of snapshots, and the one that its transition starts from.
+fn newest_transition(settings: &Settings) -> anyhow::Result<(String, String)> {
+    let folder = Path::new(&settings.schemas);
+    let advice = "name both sources, or keep the snapshots in the folder that `schemas` in crossfade.yaml names";
+    let entries = std::fs::read_dir(folder).with_context(|| format!("there is no folder `{}`: {advice}", folder.display()))?;
+    let mut found: Vec<(String, Option<String>, String)> = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let is_snapshot = path.is_dir() || path.extension().is_some_and(|e| e == "yaml" || e == "yml");
+        if !is_snapshot {
+            continue;
+        }
+        let spec = path.display().to_string();
+        let mut sources = Sources::default();
+        let (snapshot, _) = source::load(&spec, &mut sources)?;
+        let from = snapshot.resolve(Dialect::Postgres).0.transition.and_then(|t| t.from);
+        found.push((snapshot.version().to_owned(), from, spec));
+    }
+    found.sort();
+    let last: Vec<_> = found.iter().filter(|(version, _, _)| !found.iter().any(|(_, from, _)| from.as_ref() == Some(version))).collect();
+    match last.as_slice() {
+        [] => bail!("there is no snapshot in `{}`: {advice}", folder.display()),
+        [(_, None, spec)] => Ok(("empty".to_owned(), spec.clone())),
+        [(version, Some(from), spec)] => match found.iter().find(|(other, _, _)| other == from) {
+            Some((_, _, old)) => Ok((old.clone(), spec.clone())),
+            None => bail!("version {version} comes from version {from}, which is not in `{}`", folder.display()),
+        },
+        several => bail!(
+            "it is not clear which snapshot in `{}` is the newest: no transition starts from {}",
+            folder.display(),
+            several.iter().map(|(version, _, _)| version.as_str()).collect::<Vec<_>>().join(" or from ")
+        ),
+    }
+}
