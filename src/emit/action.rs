@@ -617,8 +617,10 @@ impl Actions<'_> {
             Some(last) => ["in (", &sql.literal(name), ", ", &sql.literal(last), ")"].concat(),
             None => ["= ", &sql.literal(name)].concat(),
         };
-        let missing =
-            format!("not exists (select from pg_constraint where conrelid = to_regclass({}) and conname {names})", self.table_literal(table));
+        let missing = format!(
+            "not exists (select from pg_constraint where conrelid = to_regclass({}) and conname {names})",
+            self.table_literal(table)
+        );
         let exists = format!("to_regclass({}) is not null", self.table_literal(table));
         let needed = [Some(exists), needed, Some(missing)].into_iter().flatten().collect::<Vec<_>>().join("\n    and ");
         self.render("add_constraint", context! { table => sql.table(table), name => sql.ident(name), definition, needed })
