@@ -109,6 +109,7 @@ fn by_hand() -> Scripts {
         contract: CONTRACT.to_owned(),
         abort: ABORT.to_owned(),
         verify: None,
+        manifest: String::new(),
         install_old: vec![INSTALL.to_owned(), OLD.to_owned()],
         install_new: vec![INSTALL.to_owned(), NEW.to_owned()],
         install_new_plain: vec![INSTALL.to_owned(), NEW.to_owned()],

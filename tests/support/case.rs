@@ -75,6 +75,9 @@ pub struct CaseFile {
     /// Whether abort can give the old snapshot back when the new version wrote what the old rules forbid.
     #[serde(default = "yes")]
     pub abort_after_writes: bool,
+    /// What abort can't take back, by the hazard that says so: how the lines of the catalog start that it may leave different.
+    #[serde(default)]
+    pub abort_keeps: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     pub probes: Vec<Probe>,
 }
