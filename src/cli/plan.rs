@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::Exit;
 use super::output;
 use super::planning::{self, PlanningArgs};
-use super::Exit;
 use crate::emit::manifest::OfDialect;
 use crate::plan::model::{Phase, Plan};
 use crate::snapshot::model::Access;
@@ -106,7 +106,11 @@ fn text(plan: &Plan) -> String {
 }
 
 fn dot(plan: &Plan) -> String {
-    let mut out = format!("digraph \"{} to {}\" {{\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n", plan.old_version.as_deref().unwrap_or("nothing"), plan.new_version);
+    let mut out = format!(
+        "digraph \"{} to {}\" {{\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n",
+        plan.old_version.as_deref().unwrap_or("nothing"),
+        plan.new_version
+    );
     for phase in Phase::ALL {
         let _ = writeln!(out, "  subgraph cluster_{} {{\n    label=\"{}\";", phase.name(), phase.name());
         for step in plan.steps.iter().filter(|s| s.phase == phase) {

@@ -63,6 +63,7 @@ const PAGES: &[Page] = pages![
     "bad-yaml",
     "column-count",
     "contradiction",
+    "cyclic-views",
     "derived-follows",
     "dropped-table-keys-bind",
     "drops-data",

@@ -215,14 +215,14 @@ impl<'a> Context<'a> {
         let none = ColumnHints::default();
         let hints = pair.hints;
         let up = hints.and_then(|hints| hints.up.as_ref()).map(Mapping::Expression);
-        let down = hints.and_then(|hints| hints.down.as_ref()).map(Mapping::Expression);
+        let down = self.down_of(table, old, hints).map(Mapping::Expression);
         let values = hints.and_then(|hints| hints.values.as_ref());
         if old.generated.is_some() && new.generated.is_some() {
             // The server computes both shapes.
             return Member::default();
         }
         if let (Some(hints), Some(values)) = (hints, values) {
-            self.check_values(table, old, new, hints, values);
+            self.check_values(table, old, new, hints, values, down);
             let by_list = |name: &'a str, direction| Some(Mapping::Values(name, values, direction));
             return Member {
                 up: up.or_else(|| by_list(&old.name, Direction::Up)),
@@ -238,7 +238,7 @@ impl<'a> Context<'a> {
                 None => same_family(&old.ty, &new.ty),
             };
             if !casts && !shape.is_some_and(|shape| shape.asked) {
-                self.ask_for_casts(table, old, new, hints.unwrap_or(&none), shape);
+                self.ask_for_casts(table, old, new, hints.unwrap_or(&none), shape, down);
             }
             let cast = |name: &'a str| if casts { Some(Mapping::Cast(name)) } else { None };
             return Member { up: up.or_else(|| cast(&old.name)), down: down.or_else(|| cast(&new.name)), role: Role::Part };
@@ -274,13 +274,32 @@ impl<'a> Context<'a> {
         self.said.push(error.at(span, "").help(format!("say it: {paste}")));
     }
 
-    fn ask_for_casts(&mut self, table: &Table, old: &Column, new: &Column, hints: &ColumnHints, shape: Option<&EnumShape<'_>>) {
-        if hints.up.is_some() && hints.down.is_some() {
+    /// The `down` of a column that both sides have. It speaks of the old column, so that it may stand under the old name of a
+    /// renamed column, too.
+    fn down_of(&self, table: &Table, old: &Column, hints: Option<&'a ColumnHints>) -> Option<&'a Expr> {
+        let own = hints.and_then(|hints| hints.down.as_ref());
+        let by_old_name = || {
+            let hints = self.hints_of(table).filter(|_| !table.columns.contains_key(&old.name))?;
+            hints.columns.get(&old.name)?.down.as_ref()
+        };
+        own.or_else(by_old_name)
+    }
+
+    fn ask_for_casts(
+        &mut self,
+        table: &Table,
+        old: &Column,
+        new: &Column,
+        hints: &ColumnHints,
+        shape: Option<&EnumShape<'_>>,
+        down: Option<Mapping<'_>>,
+    ) {
+        if hints.up.is_some() && down.is_some() {
             return;
         }
         let name = &new.name;
         let place = columns_place(&table.name);
-        let missing: Vec<&str> = [("up", hints.up.is_none()), ("down", hints.down.is_none())]
+        let missing: Vec<&str> = [("up", hints.up.is_none()), ("down", down.is_none())]
             .into_iter()
             .filter(|(_, missing)| *missing)
             .map(|(key, _)| key)

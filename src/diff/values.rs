@@ -4,6 +4,7 @@ use crate::diagnostic::Diagnostic;
 use crate::snapshot::model::{Column, ColumnHints, Otherwise, Schema, Table, Type, TypeKind, Value, ValueMap};
 
 use super::Context;
+use super::model::Mapping;
 use super::names::{columns_place, did_you_mean, yaml};
 
 /// The values of a type that has few of them.
@@ -28,7 +29,15 @@ pub(super) fn spelled(value: &Value) -> Option<&str> {
 
 impl Context<'_> {
     /// Says what a list of values leaves open.
-    pub(super) fn check_values(&mut self, table: &Table, old: &Column, new: &Column, hints: &ColumnHints, values: &ValueMap) {
+    pub(super) fn check_values(
+        &mut self,
+        table: &Table,
+        old: &Column,
+        new: &Column,
+        hints: &ColumnHints,
+        values: &ValueMap,
+        down: Option<Mapping<'_>>,
+    ) {
         let name = &new.name;
         let place = columns_place(&table.name);
         let old_domain = domain(&old.ty, self.old);
@@ -78,7 +87,7 @@ impl Context<'_> {
             }
         }
         // The way down: every new value was something.
-        if hints.down.is_none()
+        if down.is_none()
             && let Some(domain) = new_domain
         {
             let otherwise = match &values.otherwise {

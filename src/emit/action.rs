@@ -386,11 +386,7 @@ impl Actions<'_> {
     fn check_rows(&self, table: &str, key: &[String], finding: &Finding, on_finding: OnFinding, why: Option<&str>) -> Rendered {
         let sql = &self.sql;
         let own = |column: &String| [sql.ident(table), sql.ident(column)].join(".");
-        let key = if key.is_empty() {
-            [&sql.ident(table), ".ctid"].concat()
-        } else {
-            key.iter().map(own).collect::<Vec<_>>().join(", ")
-        };
+        let key = if key.is_empty() { [&sql.ident(table), ".ctid"].concat() } else { key.iter().map(own).collect::<Vec<_>>().join(", ") };
         let constraint_missing = |name: &str| {
             format!(
                 "not exists (select from pg_constraint where conrelid = to_regclass({}) and conname = {})",
@@ -400,9 +396,8 @@ impl Actions<'_> {
         };
         let (message, condition, group, needed) = match finding {
             Finding::Disagree(lens) => {
-                let names = |columns: &[crate::plan::model::SyncColumn]| {
-                    columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")
-                };
+                let names =
+                    |columns: &[crate::plan::model::SyncColumn]| columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
                 let message = match (lens.old.is_empty(), lens.new.is_empty()) {
                     (false, false) => format!("{table}: {} and {} disagree", names(&lens.old), names(&lens.new)),
                     _ => format!("{table}: {} is not filled", names(if lens.new.is_empty() { &lens.old } else { &lens.new })),
@@ -411,9 +406,12 @@ impl Actions<'_> {
                 let helper = self.columns_exist(table, &columns);
                 (message, sql.disagree(lens, Row::Table(table)), None, Some(helper))
             }
-            Finding::Null(column) => {
-                (format!("{table}: {column} is NULL"), format!("{} is null", sql.ident(column)), None, Some(self.is_nullable(table, column)))
-            }
+            Finding::Null(column) => (
+                format!("{table}: {column} is NULL"),
+                format!("{} is null", sql.ident(column)),
+                None,
+                Some(self.is_nullable(table, column)),
+            ),
             Finding::Check(name, condition) => (
                 format!("{table}: check {name} is broken"),
                 format!("not ({})", self.sql.written(condition, Row::Table(table)).trim()),
@@ -487,11 +485,8 @@ impl Actions<'_> {
         let texts = |prefix: &str| numbered(prefix).iter().map(|v| format!("{v}::text")).collect::<Vec<_>>().join(", ");
         let columns: Vec<String> = backfill.key.iter().map(|(name, _)| sql.ident(name)).collect();
         let row = Row::Table(&backfill.table);
-        let sets: Vec<String> = backfill
-            .sets
-            .iter()
-            .map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row)))
-            .collect();
+        let sets: Vec<String> =
+            backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row))).collect();
         let unfilled: Vec<String> = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect();
         self.render(
             "backfill",
@@ -502,6 +497,10 @@ impl Actions<'_> {
                 batch => backfill.batch,
                 key => backfill.key.iter().map(|(_, ty)| context! { type => sql.ty(ty) }).collect::<Vec<_>>(),
                 cols => columns.join(", "),
+                cols_row => row_of(&columns),
+                los_row => row_of(&numbered("lo")),
+                his_row => row_of(&numbered("hi")),
+                tops_row => row_of(&numbered("top")),
                 cols_desc => columns.iter().map(|c| format!("{c} desc")).collect::<Vec<_>>().join(", "),
                 los => numbered("lo").join(", "),
                 his => numbered("hi").join(", "),
@@ -557,7 +556,8 @@ impl Actions<'_> {
             lines.push(format!("constraint {} primary key ({})", sql.ident(&key.name.text), sql.list(&key.columns)));
         }
         lines.extend(spec.uniques.iter().map(|u| format!("constraint {} {}", sql.ident(&u.name.text), self.unique(u))));
-        lines.extend(spec.checks.iter().map(|(name, condition)| format!("constraint {} check ({})", sql.ident(name), self.text(condition))));
+        lines
+            .extend(spec.checks.iter().map(|(name, condition)| format!("constraint {} check ({})", sql.ident(name), self.text(condition))));
         lines.extend(spec.exclusions.iter().map(|e| format!("constraint {} {}", sql.ident(&e.name.text), exclusion(e))));
         let indexes: Vec<String> = spec.indexes.iter().map(|index| self.index_statement(index, "")).collect();
         let mut comments = Vec::new();
@@ -587,12 +587,8 @@ impl Actions<'_> {
     fn foreign_key(&self, spec: &ForeignKeySpec) -> String {
         let sql = &self.sql;
         let key = &spec.key;
-        let mut text = format!(
-            "foreign key ({}) references {} ({})",
-            sql.list(&key.columns),
-            sql.table(&key.ref_table),
-            sql.list(&key.ref_columns)
-        );
+        let mut text =
+            format!("foreign key ({}) references {} ({})", sql.list(&key.columns), sql.table(&key.ref_table), sql.list(&key.ref_columns));
         if key.match_full {
             text.push_str(" match full");
         }
@@ -616,18 +612,18 @@ impl Actions<'_> {
 
     fn add_constraint(&self, table: &str, name: &str, definition: &str, needed: Option<String>) -> Rendered {
         let sql = &self.sql;
+        // Under its interim name, or under its own when contract is through.
+        let names = match name.strip_prefix("crossfade_new_") {
+            Some(last) => ["in (", &sql.literal(name), ", ", &sql.literal(last), ")"].concat(),
+            None => ["= ", &sql.literal(name)].concat(),
+        };
         let missing = format!(
-            "not exists (select from pg_constraint where conrelid = {} and conname in ({}, {}))",
-            format_args!("to_regclass({})", self.table_literal(table)),
-            sql.literal(name),
-            sql.literal(name.strip_prefix("crossfade_new_").unwrap_or(name)),
+            "not exists (select from pg_constraint where conrelid = to_regclass({}) and conname {names})",
+            self.table_literal(table)
         );
         let exists = format!("to_regclass({}) is not null", self.table_literal(table));
         let needed = [Some(exists), needed, Some(missing)].into_iter().flatten().collect::<Vec<_>>().join("\n    and ");
-        self.render(
-            "add_constraint",
-            context! { table => sql.table(table), name => sql.ident(name), definition, needed },
-        )
+        self.render("add_constraint", context! { table => sql.table(table), name => sql.ident(name), definition, needed })
     }
 
     fn drop_constraint(&self, table: &str, name: &str) -> Rendered {
@@ -767,6 +763,14 @@ impl Actions<'_> {
             CommentTarget::Sequence(name) => format!("sequence {}", sql.table(name)),
         };
         self.render("comment", context! { target, comment => text.map(|text| sql.literal(text)) })
+    }
+}
+
+/// A key as one value: `id`, or `(a, b)`.
+fn row_of(columns: &[String]) -> String {
+    match columns {
+        [one] => one.clone(),
+        many => ["(", &many.join(", "), ")"].concat(),
     }
 }
 

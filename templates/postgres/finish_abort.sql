@@ -1,3 +1,3 @@
 delete from crossfade.checkpoint where release = {{ release }};
 delete from crossfade.journal where release = {{ release }};
-delete from crossfade.revision where release = {{ release }};
+update crossfade.revision set phase = 'aborted', expand = null, migrate = null where release = {{ release }};

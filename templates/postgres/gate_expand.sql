@@ -6,11 +6,11 @@ begin
   if current_setting('server_version_num')::integer < 150000 then
     raise exception 'crossfade needs PostgreSQL 15 or later, and this is %', current_setting('server_version');
   end if;
-  select * into latest from crossfade.revision order by ordinal desc limit 1;
+  select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
   if latest.release = {{ release }} and latest.phase = 'contract' then
     raise exception '% is contracted already: there is nothing to expand', {{ release }};
   end if;
-  if latest.release <> {{ release }} and exists (select from crossfade.revision where release = {{ release }}) then
+  if latest.release <> {{ release }} and exists (select from crossfade.revision where release = {{ release }} and phase <> 'aborted') then
     raise exception '% is long done: this database is at version %', {{ release }}, latest.new_version;
   end if;
   if latest.release <> {{ release }} and latest.phase <> 'contract' then
@@ -39,6 +39,6 @@ begin
 {%- endif %}
   insert into crossfade.revision (release, old_version, new_version, changes, phase)
   values ({{ release }}, {{ old_version or "null" }}, {{ new_version }}, {{ changes }}, 'begun')
-  on conflict (release) do nothing;
+  on conflict (release) do update set phase = 'begun' where revision.phase = 'aborted';
 end
 $crossfade$;
