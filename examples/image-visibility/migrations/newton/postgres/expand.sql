@@ -29,7 +29,7 @@ create table if not exists crossfade.revision (
   old_version text,
   new_version text not null,
   changes     integer not null,
-  phase       text not null,    -- the last phase that is finished: begun, expand, migrate or contract
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
   expand      text,             -- the last revision of each phase
   migrate     text,
   contract    text,
@@ -66,6 +66,7 @@ create table if not exists crossfade.failing_row (
 create or replace view crossfade.version as
   select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
   from crossfade.revision
+  where phase <> 'aborted'
   order by ordinal desc
   limit 1;
 grant usage on schema crossfade to public;
@@ -79,11 +80,11 @@ begin
   if current_setting('server_version_num')::integer < 150000 then
     raise exception 'crossfade needs PostgreSQL 15 or later, and this is %', current_setting('server_version');
   end if;
-  select * into latest from crossfade.revision order by ordinal desc limit 1;
+  select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
   if latest.release = 'newton' and latest.phase = 'contract' then
     raise exception '% is contracted already: there is nothing to expand', 'newton';
   end if;
-  if latest.release <> 'newton' and exists (select from crossfade.revision where release = 'newton') then
+  if latest.release <> 'newton' and exists (select from crossfade.revision where release = 'newton' and phase <> 'aborted') then
     raise exception '% is long done: this database is at version %', 'newton', latest.new_version;
   end if;
   if latest.release <> 'newton' and latest.phase <> 'contract' then
@@ -95,7 +96,7 @@ begin
   end if;
   insert into crossfade.revision (release, old_version, new_version, changes, phase)
   values ('newton', null, 'newton', 1, 'begun')
-  on conflict (release) do nothing;
+  on conflict (release) do update set phase = 'begun' where revision.phase = 'aborted';
 end
 $crossfade$;
 
@@ -139,7 +140,7 @@ commit;
 do $crossfade$
 begin
   if to_regclass('public.image_members') is not null
-    and not exists (select from pg_constraint where conrelid = to_regclass('public.image_members') and conname in ('image_members_image_id_fkey', 'image_members_image_id_fkey')) then
+    and not exists (select from pg_constraint where conrelid = to_regclass('public.image_members') and conname = 'image_members_image_id_fkey') then
     alter table public.image_members add constraint image_members_image_id_fkey foreign key (image_id) references public.images (id) not valid;
   end if;
 end

@@ -29,7 +29,7 @@ create table if not exists crossfade.revision (
   old_version text,
   new_version text not null,
   changes     integer not null,
-  phase       text not null,    -- the last phase that is finished: begun, expand, migrate or contract
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
   expand      text,             -- the last revision of each phase
   migrate     text,
   contract    text,
@@ -66,6 +66,7 @@ create table if not exists crossfade.failing_row (
 create or replace view crossfade.version as
   select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
   from crossfade.revision
+  where phase <> 'aborted'
   order by ordinal desc
   limit 1;
 grant usage on schema crossfade to public;
@@ -76,7 +77,7 @@ do $crossfade$
 declare
   latest crossfade.revision;
 begin
-  select * into latest from crossfade.revision order by ordinal desc limit 1;
+  select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
   if latest.release is distinct from 'ocata' or latest.phase in ('begun', 'expand') then
     raise exception 'contract of % can''t run before its migrate has finished', 'ocata'
       using hint = case
@@ -146,7 +147,7 @@ do $crossfade$
 begin
   if to_regclass('public.images') is not null
     and exists (select from pg_attribute where attrelid = to_regclass('public.images') and attname = 'visibility' and not attnotnull and not attisdropped)
-    and not exists (select from pg_constraint where conrelid = to_regclass('public.images') and conname in ('crossfade_not_null_images_visibility', 'crossfade_not_null_images_visibility')) then
+    and not exists (select from pg_constraint where conrelid = to_regclass('public.images') and conname = 'crossfade_not_null_images_visibility') then
     alter table public.images add constraint crossfade_not_null_images_visibility check (visibility is not null) not valid;
   end if;
 end
@@ -162,8 +163,6 @@ begin
 end
 $crossfade$;
 
-begin;
-
 -- The check proves it, so the table is not read again; then the check has served its purpose.
 -- Locks images ACCESS EXCLUSIVE; instant.
 do $crossfade$
@@ -174,8 +173,6 @@ begin
   end if;
 end
 $crossfade$;
-
-commit;
 
 -- The namespace of version newton, if its clients came through one: nobody uses it any more.
 -- Locks nothing that clients use; instant.

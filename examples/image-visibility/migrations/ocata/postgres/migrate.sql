@@ -29,7 +29,7 @@ create table if not exists crossfade.revision (
   old_version text,
   new_version text not null,
   changes     integer not null,
-  phase       text not null,    -- the last phase that is finished: begun, expand, migrate or contract
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
   expand      text,             -- the last revision of each phase
   migrate     text,
   contract    text,
@@ -66,6 +66,7 @@ create table if not exists crossfade.failing_row (
 create or replace view crossfade.version as
   select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
   from crossfade.revision
+  where phase <> 'aborted'
   order by ordinal desc
   limit 1;
 grant usage on schema crossfade to public;
@@ -76,7 +77,7 @@ do $crossfade$
 declare
   latest crossfade.revision;
 begin
-  select * into latest from crossfade.revision order by ordinal desc limit 1;
+  select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
   if latest.release is distinct from 'ocata' or latest.phase = 'begun' then
     raise exception 'migrate of % can''t run before its expand has finished', 'ocata'
       using hint = 'Run expand.sql first: psql -X -v ON_ERROR_STOP=1 -f expand.sql';
@@ -122,13 +123,13 @@ begin
     select id into lo_1 from public.images order by id limit 1;
   else
     hi_1 := checkpoint.last_key[1];
-    select id into lo_1 from public.images where (id) > (hi_1) order by id limit 1;
+    select id into lo_1 from public.images where id > hi_1 order by id limit 1;
   end if;
   commit;
-  while (lo_1) <= (top_1) loop
+  while lo_1 <= top_1 loop
     select id into hi_1
     from (select id from public.images
-          where (id) >= (lo_1) and (id) <= (top_1)
+          where id >= lo_1 and id <= top_1
           order by id limit batch) as keys
     order by id desc limit 1;
     exit when hi_1 is null;  -- the last of them were deleted meanwhile
@@ -137,7 +138,7 @@ begin
       set visibility = (case when images.is_public then 'public'
      when exists (select 1 from public.image_members m where m.image_id = images.id and not m.deleted) then 'shared'
      else 'private' end)::public.visibility
-      where (id) >= (lo_1) and (id) <= (hi_1)
+      where id >= lo_1 and id <= hi_1
         and visibility is null;
       get diagnostics changed = row_count;
       failures := 0;
@@ -155,7 +156,7 @@ begin
     where c.release = 'ocata' and c.backfill = 'ocata_migrate01.images.visibility' and c.part = 0;
     commit;
     batch := least(batch * 2, 10000);
-    select id into lo_1 from public.images where (id) > (hi_1) order by id limit 1;
+    select id into lo_1 from public.images where id > hi_1 order by id limit 1;
   end loop;
   update crossfade.checkpoint set finished_at = now() where release = 'ocata' and backfill = 'ocata_migrate01.images.visibility' and part = 0;
 end

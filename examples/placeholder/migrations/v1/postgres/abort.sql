@@ -29,7 +29,7 @@ create table if not exists crossfade.revision (
   old_version text,
   new_version text not null,
   changes     integer not null,
-  phase       text not null,    -- the last phase that is finished: begun, expand, migrate or contract
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
   expand      text,             -- the last revision of each phase
   migrate     text,
   contract    text,
@@ -66,6 +66,7 @@ create table if not exists crossfade.failing_row (
 create or replace view crossfade.version as
   select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
   from crossfade.revision
+  where phase <> 'aborted'
   order by ordinal desc
   limit 1;
 grant usage on schema crossfade to public;
@@ -76,14 +77,17 @@ do $crossfade$
 declare
   latest crossfade.revision;
 begin
-  select * into latest from crossfade.revision order by ordinal desc limit 1;
+  select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
   if exists (select from crossfade.revision where release = 'v1' and (contract is not null or phase = 'contract'))
     or exists (select from crossfade.journal where release = 'v1' and step like 'contract%') then
     raise exception '% can''t be aborted any more: its contract has begun', 'v1'
       using hint = 'Run contract.sql to its end.';
   end if;
-  if latest.release <> 'v1' and exists (select from crossfade.revision where release = 'v1') then
-    raise exception '% is long done: this database is at version %', 'v1', latest.new_version;
+  if not exists (select from crossfade.revision where release = 'v1') then
+    raise exception 'there is nothing to abort: expand of % has never run here', 'v1';
+  end if;
+  if latest.release <> 'v1' and latest.ordinal > (select ordinal from crossfade.revision where release = 'v1') then
+    raise exception '% is long past: this database is at version %', 'v1', latest.new_version;
   end if;
 end
 $crossfade$;
@@ -103,5 +107,5 @@ drop table if exists public.users;
 begin;
 delete from crossfade.checkpoint where release = 'v1';
 delete from crossfade.journal where release = 'v1';
-delete from crossfade.revision where release = 'v1';
+update crossfade.revision set phase = 'aborted', expand = null, migrate = null where release = 'v1';
 commit;

@@ -29,7 +29,7 @@ create table if not exists crossfade.revision (
   old_version text,
   new_version text not null,
   changes     integer not null,
-  phase       text not null,    -- the last phase that is finished: begun, expand, migrate or contract
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
   expand      text,             -- the last revision of each phase
   migrate     text,
   contract    text,
@@ -66,6 +66,7 @@ create table if not exists crossfade.failing_row (
 create or replace view crossfade.version as
   select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
   from crossfade.revision
+  where phase <> 'aborted'
   order by ordinal desc
   limit 1;
 grant usage on schema crossfade to public;
@@ -76,7 +77,7 @@ do $crossfade$
 declare
   latest crossfade.revision;
 begin
-  select * into latest from crossfade.revision order by ordinal desc limit 1;
+  select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
   if latest.release is distinct from 'v1' or latest.phase in ('begun', 'expand') then
     raise exception 'contract of % can''t run before its migrate has finished', 'v1'
       using hint = case

@@ -29,7 +29,7 @@ create table if not exists crossfade.revision (
   old_version text,
   new_version text not null,
   changes     integer not null,
-  phase       text not null,    -- the last phase that is finished: begun, expand, migrate or contract
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
   expand      text,             -- the last revision of each phase
   migrate     text,
   contract    text,
@@ -66,6 +66,7 @@ create table if not exists crossfade.failing_row (
 create or replace view crossfade.version as
   select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
   from crossfade.revision
+  where phase <> 'aborted'
   order by ordinal desc
   limit 1;
 grant usage on schema crossfade to public;
@@ -79,11 +80,11 @@ begin
   if current_setting('server_version_num')::integer < 150000 then
     raise exception 'crossfade needs PostgreSQL 15 or later, and this is %', current_setting('server_version');
   end if;
-  select * into latest from crossfade.revision order by ordinal desc limit 1;
+  select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
   if latest.release = 'v1' and latest.phase = 'contract' then
     raise exception '% is contracted already: there is nothing to expand', 'v1';
   end if;
-  if latest.release <> 'v1' and exists (select from crossfade.revision where release = 'v1') then
+  if latest.release <> 'v1' and exists (select from crossfade.revision where release = 'v1' and phase <> 'aborted') then
     raise exception '% is long done: this database is at version %', 'v1', latest.new_version;
   end if;
   if latest.release <> 'v1' and latest.phase <> 'contract' then
@@ -95,7 +96,7 @@ begin
   end if;
   insert into crossfade.revision (release, old_version, new_version, changes, phase)
   values ('v1', null, 'v1', 1, 'begun')
-  on conflict (release) do nothing;
+  on conflict (release) do update set phase = 'begun' where revision.phase = 'aborted';
 end
 $crossfade$;
 

@@ -29,7 +29,7 @@ create table if not exists crossfade.revision (
   old_version text,
   new_version text not null,
   changes     integer not null,
-  phase       text not null,    -- the last phase that is finished: begun, expand, migrate or contract
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
   expand      text,             -- the last revision of each phase
   migrate     text,
   contract    text,
@@ -66,6 +66,7 @@ create table if not exists crossfade.failing_row (
 create or replace view crossfade.version as
   select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
   from crossfade.revision
+  where phase <> 'aborted'
   order by ordinal desc
   limit 1;
 grant usage on schema crossfade to public;
@@ -76,7 +77,7 @@ do $crossfade$
 declare
   latest crossfade.revision;
 begin
-  select * into latest from crossfade.revision order by ordinal desc limit 1;
+  select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
   if latest.release is distinct from 'v2' or latest.phase in ('begun', 'expand') then
     raise exception 'contract of % can''t run before its migrate has finished', 'v2'
       using hint = case
@@ -142,7 +143,7 @@ do $crossfade$
 begin
   if to_regclass('public.users') is not null
     and exists (select from pg_attribute where attrelid = to_regclass('public.users') and attname = 'nickname' and not attnotnull and not attisdropped)
-    and not exists (select from pg_constraint where conrelid = to_regclass('public.users') and conname in ('crossfade_not_null_users_nickname', 'crossfade_not_null_users_nickname')) then
+    and not exists (select from pg_constraint where conrelid = to_regclass('public.users') and conname = 'crossfade_not_null_users_nickname') then
     alter table public.users add constraint crossfade_not_null_users_nickname check (nickname is not null) not valid;
   end if;
 end
@@ -158,8 +159,6 @@ begin
 end
 $crossfade$;
 
-begin;
-
 -- The check proves it, so the table is not read again; then the check has served its purpose.
 -- Locks users ACCESS EXCLUSIVE; instant.
 do $crossfade$
@@ -170,8 +169,6 @@ begin
   end if;
 end
 $crossfade$;
-
-commit;
 
 -- The namespace of version v1, if its clients came through one: nobody uses it any more.
 -- Locks nothing that clients use; instant.

@@ -29,7 +29,7 @@ create table if not exists crossfade.revision (
   old_version text,
   new_version text not null,
   changes     integer not null,
-  phase       text not null,    -- the last phase that is finished: begun, expand, migrate or contract
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
   expand      text,             -- the last revision of each phase
   migrate     text,
   contract    text,
@@ -66,6 +66,7 @@ create table if not exists crossfade.failing_row (
 create or replace view crossfade.version as
   select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
   from crossfade.revision
+  where phase <> 'aborted'
   order by ordinal desc
   limit 1;
 grant usage on schema crossfade to public;
@@ -76,7 +77,7 @@ do $crossfade$
 declare
   latest crossfade.revision;
 begin
-  select * into latest from crossfade.revision order by ordinal desc limit 1;
+  select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
   if latest.release is distinct from 'sprint_123' or latest.phase in ('begun', 'expand') then
     raise exception 'contract of % can''t run before its migrate has finished', 'sprint_123'
       using hint = case
@@ -242,7 +243,7 @@ do $crossfade$
 begin
   if to_regclass('public.customers') is not null
     and exists (select from pg_attribute where attrelid = to_regclass('public.customers') and attname = 'email_lower' and not attnotnull and not attisdropped)
-    and not exists (select from pg_constraint where conrelid = to_regclass('public.customers') and conname in ('crossfade_not_null_customers_email_lower', 'crossfade_not_null_customers_email_lower')) then
+    and not exists (select from pg_constraint where conrelid = to_regclass('public.customers') and conname = 'crossfade_not_null_customers_email_lower') then
     alter table public.customers add constraint crossfade_not_null_customers_email_lower check (email_lower is not null) not valid;
   end if;
 end
@@ -258,8 +259,6 @@ begin
 end
 $crossfade$;
 
-begin;
-
 -- The check proves it, so the table is not read again; then the check has served its purpose.
 -- Locks customers ACCESS EXCLUSIVE; instant.
 do $crossfade$
@@ -270,8 +269,6 @@ begin
   end if;
 end
 $crossfade$;
-
-commit;
 
 -- The namespace of version sprint_122, if its clients came through one: nobody uses it any more.
 -- Locks nothing that clients use; instant.
@@ -315,7 +312,7 @@ update crossfade.revision set contract = 'sprint_123_contract01' where release =
 do $crossfade$
 begin
   if to_regclass('public.orders') is not null
-    and not exists (select from pg_constraint where conrelid = to_regclass('public.orders') and conname in ('orders_status_check', 'orders_status_check')) then
+    and not exists (select from pg_constraint where conrelid = to_regclass('public.orders') and conname = 'orders_status_check') then
     alter table public.orders add constraint orders_status_check check (status in ('new', 'paid', 'shipped')) not valid;
   end if;
 end
@@ -327,7 +324,7 @@ do $crossfade$
 begin
   if to_regclass('public.orders') is not null
     and exists (select from pg_attribute where attrelid = to_regclass('public.orders') and attname = 'amount_cents' and not attnotnull and not attisdropped)
-    and not exists (select from pg_constraint where conrelid = to_regclass('public.orders') and conname in ('crossfade_not_null_orders_amount_cents', 'crossfade_not_null_orders_amount_cents')) then
+    and not exists (select from pg_constraint where conrelid = to_regclass('public.orders') and conname = 'crossfade_not_null_orders_amount_cents') then
     alter table public.orders add constraint crossfade_not_null_orders_amount_cents check (amount_cents is not null) not valid;
   end if;
 end
@@ -339,7 +336,7 @@ do $crossfade$
 begin
   if to_regclass('public.orders') is not null
     and exists (select from pg_attribute where attrelid = to_regclass('public.orders') and attname = 'status' and not attnotnull and not attisdropped)
-    and not exists (select from pg_constraint where conrelid = to_regclass('public.orders') and conname in ('crossfade_not_null_orders_status', 'crossfade_not_null_orders_status')) then
+    and not exists (select from pg_constraint where conrelid = to_regclass('public.orders') and conname = 'crossfade_not_null_orders_status') then
     alter table public.orders add constraint crossfade_not_null_orders_status check (status is not null) not valid;
   end if;
 end
@@ -375,8 +372,6 @@ begin
 end
 $crossfade$;
 
-begin;
-
 -- The check proves it, so the table is not read again; then the check has served its purpose.
 -- Locks orders ACCESS EXCLUSIVE; instant.
 do $crossfade$
@@ -388,10 +383,6 @@ begin
 end
 $crossfade$;
 
-commit;
-
-begin;
-
 -- The check proves it, so the table is not read again; then the check has served its purpose.
 -- Locks orders ACCESS EXCLUSIVE; instant.
 do $crossfade$
@@ -402,8 +393,6 @@ begin
   end if;
 end
 $crossfade$;
-
-commit;
 
 -- All of this in one transaction, and once: the journal knows when it is done.
 do $crossfade$
