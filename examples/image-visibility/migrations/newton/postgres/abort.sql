@@ -111,6 +111,7 @@ drop table if exists public.image_members;
 -- Done
 -- ====================================================================================================
 begin;
+delete from crossfade.failing_row where release = 'newton';
 delete from crossfade.checkpoint where release = 'newton';
 delete from crossfade.journal where release = 'newton';
 update crossfade.revision set phase = 'aborted', expand = null, migrate = null where release = 'newton';

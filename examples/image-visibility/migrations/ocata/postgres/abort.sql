@@ -123,6 +123,7 @@ drop type if exists public.visibility;
 -- Done
 -- ====================================================================================================
 begin;
+delete from crossfade.failing_row where release = 'ocata';
 delete from crossfade.checkpoint where release = 'ocata';
 delete from crossfade.journal where release = 'ocata';
 update crossfade.revision set phase = 'aborted', expand = null, migrate = null where release = 'ocata';

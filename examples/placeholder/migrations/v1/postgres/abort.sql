@@ -105,6 +105,7 @@ drop table if exists public.users;
 -- Done
 -- ====================================================================================================
 begin;
+delete from crossfade.failing_row where release = 'v1';
 delete from crossfade.checkpoint where release = 'v1';
 delete from crossfade.journal where release = 'v1';
 update crossfade.revision set phase = 'aborted', expand = null, migrate = null where release = 'v1';

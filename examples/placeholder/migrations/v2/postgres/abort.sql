@@ -115,6 +115,7 @@ commit;
 -- Done
 -- ====================================================================================================
 begin;
+delete from crossfade.failing_row where release = 'v2';
 delete from crossfade.checkpoint where release = 'v2';
 delete from crossfade.journal where release = 'v2';
 update crossfade.revision set phase = 'aborted', expand = null, migrate = null where release = 'v2';

@@ -105,6 +105,7 @@ drop table if exists public.users;
 -- Done
 -- ====================================================================================================
 begin;
+delete from crossfade.failing_row where release = 'ocata';
 delete from crossfade.checkpoint where release = 'ocata';
 delete from crossfade.journal where release = 'ocata';
 update crossfade.revision set phase = 'aborted', expand = null, migrate = null where release = 'ocata';

@@ -116,6 +116,7 @@ commit;
 -- Done
 -- ====================================================================================================
 begin;
+delete from crossfade.failing_row where release = 'pike';
 delete from crossfade.checkpoint where release = 'pike';
 delete from crossfade.journal where release = 'pike';
 update crossfade.revision set phase = 'aborted', expand = null, migrate = null where release = 'pike';

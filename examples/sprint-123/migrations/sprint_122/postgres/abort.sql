@@ -111,6 +111,7 @@ drop table if exists public.customers;
 -- Done
 -- ====================================================================================================
 begin;
+delete from crossfade.failing_row where release = 'sprint_122';
 delete from crossfade.checkpoint where release = 'sprint_122';
 delete from crossfade.journal where release = 'sprint_122';
 update crossfade.revision set phase = 'aborted', expand = null, migrate = null where release = 'sprint_122';

@@ -141,6 +141,7 @@ commit;
 -- Done
 -- ====================================================================================================
 begin;
+delete from crossfade.failing_row where release = 'sprint_123';
 delete from crossfade.checkpoint where release = 'sprint_123';
 delete from crossfade.journal where release = 'sprint_123';
 update crossfade.revision set phase = 'aborted', expand = null, migrate = null where release = 'sprint_123';
