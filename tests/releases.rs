@@ -18,11 +18,8 @@ fn snapshot(folder: &Path, file: &str, version: &str, columns: &[&str]) {
 }
 
 fn compile(folder: &Path, old: &str, new: &str, out: &str) {
-    let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
-        .args(["compile", old, new, "--out", out])
-        .current_dir(folder)
-        .output()
-        .unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_crossfade")).args(["compile", old, new, "--out", out]).current_dir(folder).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -56,7 +53,11 @@ fn an_aborted_release_begins_again_behind_another_one() {
         run(&database, folder, "early/v2", &["expand", "migrate", "abort", "abort", "expand", "abort"]);
         run(&database, folder, "between/fix", &all);
         run(&database, folder, "late/v2", &["expand", "abort", "expand", "expand", "migrate", "contract", "contract"]);
-        let version = database.connect().unwrap().value("select concat_ws(' ', old_version, new_version, phase, revision) from crossfade.version").unwrap();
+        let version = database
+            .connect()
+            .unwrap()
+            .value("select concat_ws(' ', old_version, new_version, phase, revision) from crossfade.version")
+            .unwrap();
         assert_eq!(version.as_deref(), Some("fix v2 contract v2_contract01"), "PostgreSQL {major}");
     }
 }

@@ -23,11 +23,19 @@ fn the_table_is_the_programs() {
             text => format!("`{}`", text.replace(['{', '}'], "")),
         };
         let cells: Vec<String> = dialects.iter().map(|text| cell(text)).collect();
-        let _ = writeln!(table, "| {} | {} |", if portable == "enum" { "an enum's name".to_owned() } else { cell(portable) }, cells.join(" | "));
+        let _ = writeln!(
+            table,
+            "| {} | {} |",
+            if portable == "enum" { "an enum's name".to_owned() } else { cell(portable) },
+            cells.join(" | ")
+        );
     }
     let fresh = format!("{before}{BEGIN}{table}{END}{after}");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, &fresh).unwrap();
     }
-    assert!(page == fresh || std::env::var_os("UPDATE_DOCS").is_some(), "docs/types.md is stale: run UPDATE_DOCS=1 cargo test --test types_page");
+    assert!(
+        page == fresh || std::env::var_os("UPDATE_DOCS").is_some(),
+        "docs/types.md is stale: run UPDATE_DOCS=1 cargo test --test types_page"
+    );
 }
