@@ -11,8 +11,8 @@ use crate::sql::expression::defines_volatile;
 
 use super::layout::{Layout, Reach, Role, Treatment};
 use super::model::{
-    Action, Backfill, CommentTarget, ConstraintSpec, FillColumn, Finding, Follow, ForeignKeySpec, Formula, FormulaOtherwise, Marker,
-    OnFinding, Phase, Rename, RowExpr, Splice, Sync, SyncColumn, SyncLens, Writer,
+    Action, Backfill, CommentTarget, Concurrently, ConstraintSpec, FillColumn, Finding, Follow, ForeignKeySpec, Formula, FormulaOtherwise,
+    Marker, OnFinding, Phase, Rename, RowExpr, Splice, Sync, SyncColumn, SyncLens, Writer,
 };
 use super::naming;
 use super::planner::{Draft, Planner};
@@ -1298,6 +1298,20 @@ impl<'a> Planner<'a> {
             );
         }
         let object = format!("{}.{}", work.table, old.name.text);
+        let new = work.layout.change.new;
+        let name_is_reused =
+            new.indexes.iter().map(|i| &i.name).chain(new.uniques.iter().map(|u| &u.name)).any(|n| n.text == old.name.text);
+        if phase == Phase::Contract && name_is_reused {
+            // In the block that runs once: run again, a statement of its own would drop the index that has the name by then.
+            work.before_swap.extend(built);
+            work.swap.push((
+                format!("drop_index.{object}"),
+                object,
+                "Its place is taken by the one that was built for the new shape.".to_owned(),
+                Action::DropIndex { index: spec, concurrently: Concurrently::No },
+            ));
+            return;
+        }
         let mut requires: Vec<String> = built.into_iter().collect();
         requires.extend(self.drop_namespace_step.clone().filter(|_| phase == Phase::Contract));
         let id = self.step(Draft {
@@ -1306,7 +1320,7 @@ impl<'a> Planner<'a> {
             slug: format!("drop_index.{object}"),
             object,
             why: "Only the old version looked rows up by it.".to_owned(),
-            action: Action::DropIndex { index: spec },
+            action: Action::DropIndex { index: spec, concurrently: Concurrently::Yes },
             unit: None,
             requires,
         });
