@@ -6,7 +6,7 @@ mod support;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use crossfade::engine::postgres::Session;
 use support::case::{Access, Case, Side};
@@ -56,16 +56,17 @@ fn counts(major: u32, access: Access) {
     // Two clients of each version, while migrate runs again and again.
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        let sides = [Side::Old, Side::New, Side::Old, Side::New];
-        let clients: Vec<_> = sides.map(|side| scope.spawn(|| run.count(side, 2))).into_iter().collect();
+        let run = &run;
+        let clients = [Side::Old, Side::New, Side::Old, Side::New].map(|side| scope.spawn(move || run.count(side, 2)));
         let migrating = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 run.phase(Phase::Migrate);
             }
         });
-        clients.into_iter().for_each(|client| client.join().unwrap());
+        let ends = clients.map(ScopedJoinHandle::join);
         done.store(true, Ordering::Relaxed);
         migrating.join().unwrap();
+        ends.into_iter().for_each(|end| end.unwrap());
     });
     run.must_be(2, 4 * TIMES, &[Side::Old, Side::New]);
 

@@ -139,12 +139,7 @@ impl Expressions<'_> {
     pub fn scalar(&self, value: &Value, ty: &Type) -> String {
         let numeric = matches!(
             ty.kind,
-            TypeKind::SmallInt
-                | TypeKind::Integer
-                | TypeKind::BigInt
-                | TypeKind::Numeric { .. }
-                | TypeKind::Real
-                | TypeKind::Double
+            TypeKind::SmallInt | TypeKind::Integer | TypeKind::BigInt | TypeKind::Numeric { .. } | TypeKind::Real | TypeKind::Double
         );
         match value {
             Value::Null => "null".to_owned(),

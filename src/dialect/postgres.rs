@@ -59,16 +59,12 @@ impl Target for Postgres {
                 Footprint { locks: locks(&[&backfill.table], LockMode::RowExclusive), cost: Cost::Copy, transactional: false }
             }
             Action::Analyze { table, .. } => footprint(locks(&[table], LockMode::ShareUpdateExclusive), Cost::Scan),
-            Action::CreateIndex(index) => Footprint {
-                locks: locks(&[&index.table], LockMode::ShareUpdateExclusive),
-                cost: Cost::Scan,
-                transactional: false,
-            },
-            Action::DropIndex { index } => Footprint {
-                locks: locks(&[&index.table], LockMode::ShareUpdateExclusive),
-                cost: Cost::Instant,
-                transactional: false,
-            },
+            Action::CreateIndex(index) => {
+                Footprint { locks: locks(&[&index.table], LockMode::ShareUpdateExclusive), cost: Cost::Scan, transactional: false }
+            }
+            Action::DropIndex { index } => {
+                Footprint { locks: locks(&[&index.table], LockMode::ShareUpdateExclusive), cost: Cost::Instant, transactional: false }
+            }
             Action::AddForeignKey(spec) => {
                 footprint(locks(&distinct(&spec.table, &spec.key.ref_table), LockMode::ShareRowExclusive), Cost::Instant)
             }
@@ -112,10 +108,7 @@ impl Target for Postgres {
                 TypeKind::Numeric { precision: Some(from), scale: from_scale },
                 TypeKind::Numeric { precision: Some(to), scale: to_scale },
             ) => from <= to && from_scale.unwrap_or(0) == to_scale.unwrap_or(0),
-            (
-                TypeKind::Timestamp { precision: from, zone: from_zone },
-                TypeKind::Timestamp { precision: to, zone: to_zone },
-            )
+            (TypeKind::Timestamp { precision: from, zone: from_zone }, TypeKind::Timestamp { precision: to, zone: to_zone })
             | (TypeKind::Time { precision: from, zone: from_zone }, TypeKind::Time { precision: to, zone: to_zone }) => {
                 from_zone == to_zone && from.unwrap_or(6) <= to.unwrap_or(6)
             }

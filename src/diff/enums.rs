@@ -85,8 +85,7 @@ impl<'a> Context<'a> {
             }
             shape.asked = true;
             let gone: Vec<String> = shape.dropped.iter().map(|label| format!("`{label}`")).collect();
-            let message =
-                format!("is label `{label}` of enum `{}` new, or is it {} under another name?", new.name, gone.join(" or "));
+            let message = format!("is label `{label}` of enum `{}` new, or is it {} under another name?", new.name, gone.join(" or "));
             let place = format!("transition/enums/{}/values", yaml(&new.name));
             let mut question = Diagnostic::error("ambiguous-rename", message).at(new.span, "");
             for gone in &shape.dropped {

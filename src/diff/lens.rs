@@ -195,7 +195,8 @@ impl<'a> Context<'a> {
         if let Some(values) = pair.hints.and_then(|hints| hints.values.as_ref()) {
             let message = format!("`values` of `{}.{name}` has no other shape to map", table.name);
             let error = Diagnostic::error("misplaced-hint", message).at(values.span, "");
-            self.said.push(error.help(format!("say which old column it was: `{}: {{renamed_from: …, values: …}}` under {place}", yaml(name))));
+            self.said
+                .push(error.help(format!("say which old column it was: `{}: {{renamed_from: …, values: …}}` under {place}", yaml(name))));
         }
     }
 
@@ -239,11 +240,7 @@ impl<'a> Context<'a> {
             return Member { up: up.or_else(|| cast(&old.name)), down: down.or_else(|| cast(&new.name)), role: Role::Part };
         }
         if pair.facets.name {
-            return Member {
-                up: up.or(Some(Mapping::Copy(&old.name))),
-                down: down.or(Some(Mapping::Copy(&new.name))),
-                role: Role::Part,
-            };
+            return Member { up: up.or(Some(Mapping::Copy(&old.name))), down: down.or(Some(Mapping::Copy(&new.name))), role: Role::Part };
         }
         let (tightened, loosened) = (!old.not_null && new.not_null, old.not_null && !new.not_null);
         let name = &new.name;
@@ -314,7 +311,8 @@ impl<'a> Context<'a> {
     fn ask_for_values(&mut self, table: &Table, pair: &ColumnPair<'a>) {
         match (pair.old, pair.new) {
             (None, Some(new)) if lacks_value(new) && pair.hints.is_none_or(|hints| hints.up.is_none()) => {
-                let message = format!("`{}.{}` is NOT NULL and has no default: what is its value in rows of the old version?", table.name, new.name);
+                let message =
+                    format!("`{}.{}` is NOT NULL and has no default: what is its value in rows of the old version?", table.name, new.name);
                 self.ask("needs-up", message, table, &new.name, pair.hints, "up", "old");
             }
             (Some(old), None) if lacks_value(old) && pair.hints.is_none_or(|hints| hints.down.is_none()) => {
@@ -415,9 +413,9 @@ impl<'a> Context<'a> {
             for (name, hint) in sorted_entries(&hints.columns).into_iter().filter(|(_, hint)| has_value_hints(Some(hint))) {
                 let message = format!("table `{}` is new and has no `from`, so that no old row gives `{name}` a value", table.name);
                 self.said.push(
-                    Diagnostic::error("misplaced-hint", message)
-                        .at(hint.span, "")
-                        .help("say which old table its rows come from: `from: …` and `key: {…}`, or `renamed_from: …` if it is an old table"),
+                    Diagnostic::error("misplaced-hint", message).at(hint.span, "").help(
+                        "say which old table its rows come from: `from: …` and `key: {…}`, or `renamed_from: …` if it is an old table",
+                    ),
                 );
             }
             return;
@@ -485,7 +483,11 @@ fn lens<'a>(
             .filter_map(|&at| both(at).and_then(|(pair, member)| side(at, pair.old, member.down)))
             .collect(),
         new: group.iter().filter_map(|&at| both(at).and_then(|(pair, member)| side(at, pair.new, member.up))).collect(),
-        inputs: inputs.filter_map(|at| columns.get(at)?.new).filter_map(|column| new.columns.get(&column.name)).map(|column| column.name.as_str()).collect(),
+        inputs: inputs
+            .filter_map(|at| columns.get(at)?.new)
+            .filter_map(|column| new.columns.get(&column.name))
+            .map(|column| column.name.as_str())
+            .collect(),
     }
 }
 
@@ -525,6 +527,7 @@ fn within(expr: &Expr, part: Range<usize>) -> Span {
         Some(2) => 1,
         Some(_) | None => return expr.span,
     };
-    let at = |offset: usize| u32::try_from(offset.saturating_add(lead)).map_or(expr.span.end, |offset| expr.span.start.saturating_add(offset));
+    let at =
+        |offset: usize| u32::try_from(offset.saturating_add(lead)).map_or(expr.span.end, |offset| expr.span.start.saturating_add(offset));
     if expr.span.is_nowhere() { expr.span } else { Span { file: expr.span.file, start: at(part.start), end: at(part.end) } }
 }

@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 
 use crate::snapshot::model::{
-    Check, Exclusion, Expr, ForeignKey, Index, IndexKey, IndexTarget, Name, Nulls, PrimaryKey, ReferentialAction, Schema, Table, Unique, View,
+    Check, Exclusion, Expr, ForeignKey, Index, IndexKey, IndexTarget, Name, Nulls, PrimaryKey, ReferentialAction, Schema, Table, Unique,
+    View,
 };
 use crate::sql::expression::{self, TableRef};
 use crate::sql::{Dialect, Scope, quote};
@@ -182,7 +183,8 @@ impl Meaning for ForeignKey {
         &self.name
     }
     fn meaning(&self, side: Side<'_, '_>) -> String {
-        let ForeignKey { name: _, columns, ref_table, ref_columns, on_delete, on_update, deferrable, initially_deferred, match_full } = self;
+        let ForeignKey { name: _, columns, ref_table, ref_columns, on_delete, on_update, deferrable, initially_deferred, match_full } =
+            self;
         let there: Vec<String> = ref_columns.iter().map(|column| side.column_of(ref_table, column)).collect();
         let actions = (side.action(on_delete), side.action(on_update));
         format!("{:?}", (side.columns(columns), side.table_name(ref_table), there, actions, deferrable, initially_deferred, match_full))

@@ -134,7 +134,8 @@ impl<'a> Context<'a> {
 
     fn check_column_hints(&mut self, old: &Table, new: &Table, columns: &[ColumnPair<'a>], hints: Option<&'a TableHints>) {
         let Some(hints) = hints else { return };
-        let dropped: Vec<&str> = columns.iter().filter(|pair| pair.new.is_none()).filter_map(|pair| Some(pair.old?.name.as_str())).collect();
+        let dropped: Vec<&str> =
+            columns.iter().filter(|pair| pair.new.is_none()).filter_map(|pair| Some(pair.old?.name.as_str())).collect();
         for (name, hint) in sorted_entries(&hints.columns) {
             if new.columns.contains_key(name) || dropped.contains(&name) {
                 continue;
@@ -153,7 +154,9 @@ impl<'a> Context<'a> {
         }
         if let Some(source) = &hints.from {
             let message = format!("`from` is for a new table, and the old snapshot has `{}`", old.name);
-            self.said.push(Diagnostic::error("from-not-new", message).at(source.span, "").help("delete `from`, or give the new table another name"));
+            self.said.push(
+                Diagnostic::error("from-not-new", message).at(source.span, "").help("delete `from`, or give the new table another name"),
+            );
         }
     }
 

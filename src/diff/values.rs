@@ -59,7 +59,11 @@ impl Context<'_> {
                         let message = format!("`values` of `{}.{name}` does not say what becomes of {}", table.name, list(&missing));
                         let lines: Vec<String> = missing.iter().map(|label| format!("{}: …", yaml(label))).collect();
                         let error = Diagnostic::error("values-not-total", message).at(span, "");
-                        self.said.push(error.help(format!("add `{}` to `values` of `{}` under {place}, or `else: …`", lines.join(", "), yaml(name))));
+                        self.said.push(error.help(format!(
+                            "add `{}` to `values` of `{}` under {place}, or `else: …`",
+                            lines.join(", "),
+                            yaml(name)
+                        )));
                     }
                 }
                 None => {

@@ -386,11 +386,7 @@ impl Actions<'_> {
     fn check_rows(&self, table: &str, key: &[String], finding: &Finding, on_finding: OnFinding, why: Option<&str>) -> Rendered {
         let sql = &self.sql;
         let own = |column: &String| [sql.ident(table), sql.ident(column)].join(".");
-        let key = if key.is_empty() {
-            [&sql.ident(table), ".ctid"].concat()
-        } else {
-            key.iter().map(own).collect::<Vec<_>>().join(", ")
-        };
+        let key = if key.is_empty() { [&sql.ident(table), ".ctid"].concat() } else { key.iter().map(own).collect::<Vec<_>>().join(", ") };
         let constraint_missing = |name: &str| {
             format!(
                 "not exists (select from pg_constraint where conrelid = to_regclass({}) and conname = {})",
@@ -400,9 +396,8 @@ impl Actions<'_> {
         };
         let (message, condition, group, needed) = match finding {
             Finding::Disagree(lens) => {
-                let names = |columns: &[crate::plan::model::SyncColumn]| {
-                    columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")
-                };
+                let names =
+                    |columns: &[crate::plan::model::SyncColumn]| columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
                 let message = match (lens.old.is_empty(), lens.new.is_empty()) {
                     (false, false) => format!("{table}: {} and {} disagree", names(&lens.old), names(&lens.new)),
                     _ => format!("{table}: {} is not filled", names(if lens.new.is_empty() { &lens.old } else { &lens.new })),
@@ -411,9 +406,12 @@ impl Actions<'_> {
                 let helper = self.columns_exist(table, &columns);
                 (message, sql.disagree(lens, Row::Table(table)), None, Some(helper))
             }
-            Finding::Null(column) => {
-                (format!("{table}: {column} is NULL"), format!("{} is null", sql.ident(column)), None, Some(self.is_nullable(table, column)))
-            }
+            Finding::Null(column) => (
+                format!("{table}: {column} is NULL"),
+                format!("{} is null", sql.ident(column)),
+                None,
+                Some(self.is_nullable(table, column)),
+            ),
             Finding::Check(name, condition) => (
                 format!("{table}: check {name} is broken"),
                 format!("not ({})", self.sql.written(condition, Row::Table(table)).trim()),
@@ -487,11 +485,8 @@ impl Actions<'_> {
         let texts = |prefix: &str| numbered(prefix).iter().map(|v| format!("{v}::text")).collect::<Vec<_>>().join(", ");
         let columns: Vec<String> = backfill.key.iter().map(|(name, _)| sql.ident(name)).collect();
         let row = Row::Table(&backfill.table);
-        let sets: Vec<String> = backfill
-            .sets
-            .iter()
-            .map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row)))
-            .collect();
+        let sets: Vec<String> =
+            backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row))).collect();
         let unfilled: Vec<String> = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect();
         self.render(
             "backfill",
@@ -557,7 +552,8 @@ impl Actions<'_> {
             lines.push(format!("constraint {} primary key ({})", sql.ident(&key.name.text), sql.list(&key.columns)));
         }
         lines.extend(spec.uniques.iter().map(|u| format!("constraint {} {}", sql.ident(&u.name.text), self.unique(u))));
-        lines.extend(spec.checks.iter().map(|(name, condition)| format!("constraint {} check ({})", sql.ident(name), self.text(condition))));
+        lines
+            .extend(spec.checks.iter().map(|(name, condition)| format!("constraint {} check ({})", sql.ident(name), self.text(condition))));
         lines.extend(spec.exclusions.iter().map(|e| format!("constraint {} {}", sql.ident(&e.name.text), exclusion(e))));
         let indexes: Vec<String> = spec.indexes.iter().map(|index| self.index_statement(index, "")).collect();
         let mut comments = Vec::new();
@@ -587,12 +583,8 @@ impl Actions<'_> {
     fn foreign_key(&self, spec: &ForeignKeySpec) -> String {
         let sql = &self.sql;
         let key = &spec.key;
-        let mut text = format!(
-            "foreign key ({}) references {} ({})",
-            sql.list(&key.columns),
-            sql.table(&key.ref_table),
-            sql.list(&key.ref_columns)
-        );
+        let mut text =
+            format!("foreign key ({}) references {} ({})", sql.list(&key.columns), sql.table(&key.ref_table), sql.list(&key.ref_columns));
         if key.match_full {
             text.push_str(" match full");
         }
@@ -624,10 +616,7 @@ impl Actions<'_> {
         );
         let exists = format!("to_regclass({}) is not null", self.table_literal(table));
         let needed = [Some(exists), needed, Some(missing)].into_iter().flatten().collect::<Vec<_>>().join("\n    and ");
-        self.render(
-            "add_constraint",
-            context! { table => sql.table(table), name => sql.ident(name), definition, needed },
-        )
+        self.render("add_constraint", context! { table => sql.table(table), name => sql.ident(name), definition, needed })
     }
 
     fn drop_constraint(&self, table: &str, name: &str) -> Rendered {

@@ -105,12 +105,16 @@ impl Writer<'_> {
         let old = plan.old_version.as_deref().unwrap_or("nothing");
         let (title, before, after) = match phase {
             Phase::Expand => (
-                format!("expand {old} -> {new}: adds what version {new} needs, and keeps both shapes in step. Version {old} does not notice."),
+                format!(
+                    "expand {old} -> {new}: adds what version {new} needs, and keeps both shapes in step. Version {old} does not notice."
+                ),
                 format!("the database is at version {old}, and no other upgrade is half done"),
                 "run migrate.sql; abort.sql takes it back".to_owned(),
             ),
             Phase::Migrate => (
-                format!("migrate {old} -> {new}: fills the new shape for the rows that were there before, and builds what version {new} relies on."),
+                format!(
+                    "migrate {old} -> {new}: fills the new shape for the rows that were there before, and builds what version {new} relies on."
+                ),
                 "expand.sql has finished".to_owned(),
                 format!("start version {new}, stop version {old}, in any order; abort.sql still takes it back"),
             ),
@@ -130,9 +134,8 @@ impl Writer<'_> {
         let last = self.literal(&plan.last_revision(phase));
         let release = self.literal(&plan.release);
         let steps: Vec<&Step> = plan.steps.iter().filter(|step| step.phase == phase).collect();
-        let (gates, steps): (Vec<&Step>, Vec<&Step>) = steps
-            .into_iter()
-            .partition(|step| phase == Phase::Contract && matches!(step.action, Action::CheckRows { .. }));
+        let (gates, steps): (Vec<&Step>, Vec<&Step>) =
+            steps.into_iter().partition(|step| phase == Phase::Contract && matches!(step.action, Action::CheckRows { .. }));
         self.section(&mut out, "Gates", "");
         out.push_str(&self.render("version_tables", context! {})?);
         out.push_str("\n\n");
@@ -250,10 +253,7 @@ impl Writer<'_> {
             }
         }
         out.push('\n');
-        out.push_str(&self.render(
-            "once",
-            context! { release => self.literal(&self.plan.release), step => self.literal(name), body },
-        )?);
+        out.push_str(&self.render("once", context! { release => self.literal(&self.plan.release), step => self.literal(name), body })?);
         out.push('\n');
         Ok(())
     }
@@ -289,7 +289,11 @@ impl Writer<'_> {
             }
         }
         for change in plan.changes.iter().rev() {
-            self.section(&mut out, &format!("{}, {}", plan.revision(Phase::Migrate, change.number), plan.revision(Phase::Expand, change.number)), &change.title);
+            self.section(
+                &mut out,
+                &format!("{}, {}", plan.revision(Phase::Migrate, change.number), plan.revision(Phase::Expand, change.number)),
+                &change.title,
+            );
             let mine: Vec<&Step> = undone.iter().copied().filter(|step| step.change == change.number).collect();
             let mut any = false;
             for unit in mine.chunk_by(|a, b| a.unit.is_some() && a.unit == b.unit) {
@@ -326,9 +330,8 @@ impl Writer<'_> {
         let sql = &self.actions.sql;
         let checks: Vec<_> = lenses(plan)
             .map(|(_, table, lens)| {
-                let names = |columns: &[crate::plan::model::SyncColumn]| {
-                    columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")
-                };
+                let names =
+                    |columns: &[crate::plan::model::SyncColumn]| columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
                 let what = match (lens.old.is_empty(), lens.new.is_empty()) {
                     (false, false) => format!("{table}: {} <-> {}", names(&lens.old), names(&lens.new)),
                     (true, _) => format!("{table}: {}", names(&lens.new)),

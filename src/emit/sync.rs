@@ -122,16 +122,12 @@ impl Body<'_> {
 
     /// `N := up(row)`.
     fn set_new(&self, indent: &str) -> Vec<String> {
-        self.ups()
-            .map(|(c, f)| format!("{indent}{} := {};", self.new(&c.name), self.sql.value(f, &c.ty, Row::New)))
-            .collect()
+        self.ups().map(|(c, f)| format!("{indent}{} := {};", self.new(&c.name), self.sql.value(f, &c.ty, Row::New))).collect()
     }
 
     /// `O := down(row)`.
     fn set_old(&self, indent: &str) -> Vec<String> {
-        self.downs()
-            .map(|(c, f)| format!("{indent}{} := {};", self.new(&c.name), self.sql.value(f, &c.ty, Row::New)))
-            .collect()
+        self.downs().map(|(c, f)| format!("{indent}{} := {};", self.new(&c.name), self.sql.value(f, &c.ty, Row::New))).collect()
     }
 
     /// Variables := up(row).
@@ -209,8 +205,7 @@ impl Body<'_> {
     }
 
     fn changed(&self, columns: &[(String, crate::snapshot::model::Type)]) -> String {
-        let parts: Vec<String> =
-            columns.iter().map(|(name, ty)| self.sql.distinct(&self.new(name), &self.old(name), ty)).collect();
+        let parts: Vec<String> = columns.iter().map(|(name, ty)| self.sql.distinct(&self.new(name), &self.old(name), ty)).collect();
         self.sql.any(&parts)
     }
 
@@ -284,8 +279,7 @@ impl Body<'_> {
             }
             if self.downs().next().is_some() {
                 lines.extend(self.compute(Row::New, "  "));
-                let mut condition =
-                    self.differs_from_variables(&|c| self.sql.distinct(&self.new(&c.name), &self.old(&c.name), &c.ty));
+                let mut condition = self.differs_from_variables(&|c| self.sql.distinct(&self.new(&c.name), &self.old(&c.name), &c.ty));
                 if self.lens.new.iter().any(|c| c.backfill.is_some()) {
                     // What the backfill gives a row is declared to differ; the old side stays as it is.
                     let old_row = self.backfill_differs();
@@ -349,10 +343,8 @@ impl Body<'_> {
         if !plain {
             return changed;
         }
-        let differs: Vec<String> = self
-            .ups()
-            .map(|(c, f)| self.sql.distinct(&self.new(&c.name), &self.sql.value(f, &c.ty, Row::New), &c.ty))
-            .collect();
+        let differs: Vec<String> =
+            self.ups().map(|(c, f)| self.sql.distinct(&self.new(&c.name), &self.sql.value(f, &c.ty, Row::New), &c.ty)).collect();
         format!("({changed})\n      and ({})", self.sql.any(&differs))
     }
 }
@@ -360,8 +352,6 @@ impl Body<'_> {
 fn has_subquery(formula: &crate::plan::model::Formula) -> bool {
     match formula {
         crate::plan::model::Formula::Written(expr) => expr.has_subquery,
-        crate::plan::model::Formula::Column(_)
-        | crate::plan::model::Formula::Cast(_)
-        | crate::plan::model::Formula::Values { .. } => false,
+        crate::plan::model::Formula::Column(_) | crate::plan::model::Formula::Cast(_) | crate::plan::model::Formula::Values { .. } => false,
     }
 }

@@ -158,13 +158,7 @@ impl<'a> Layout<'a> {
 }
 
 /// Physical name of a column that only the new version has.
-fn new_name(
-    new: &Column,
-    change: &TableChange<'_>,
-    reach: Reach,
-    dialect: Dialect,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> String {
+fn new_name(new: &Column, change: &TableChange<'_>, reach: Reach, dialect: Dialect, diagnostics: &mut Vec<Diagnostic>) -> String {
     if !change.old.columns.contains_key(&new.name) {
         return new.name.clone();
     }

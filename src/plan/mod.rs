@@ -69,16 +69,18 @@ fn unacknowledged(diff: &Diff<'_>, settings: &Settings, plan: &Plan) -> Vec<Diag
     plan.hazards
         .iter()
         .filter(|hazard| hazard.level == Level::Error && !allowed(hazard.code))
-        .map(|hazard| Diagnostic {
-            code: hazard.code,
-            level: Level::Error,
-            message: format!("{}: {}", hazard.object, hazard.message),
-            labels: Vec::new(),
-            help: vec![format!(
-                "if that is what you want, say so: `--allow {code}`, or `allow: [{code}]` in the transition",
-                code = hazard.code
-            )],
-        }
-        .at(hazard.span, ""))
+        .map(|hazard| {
+            Diagnostic {
+                code: hazard.code,
+                level: Level::Error,
+                message: format!("{}: {}", hazard.object, hazard.message),
+                labels: Vec::new(),
+                help: vec![format!(
+                    "if that is what you want, say so: `--allow {code}`, or `allow: [{code}]` in the transition",
+                    code = hazard.code
+                )],
+            }
+            .at(hazard.span, "")
+        })
         .collect()
 }

@@ -867,4 +867,3 @@ impl Hazard {
         Hazard { code, level, object: object.into(), message: message.into(), span }
     }
 }
-

@@ -99,7 +99,9 @@ impl<'a> Planner<'a> {
                         self.warn(
                             ("old-reads-unknown-label", Level::Warning),
                             &format!("enum {}", new.name),
-                            format!("the old version may read the label {label}, which it does not know, as soon as the new version writes it"),
+                            format!(
+                                "the old version may read the label {label}, which it does not know, as soon as the new version writes it"
+                            ),
                             new.span,
                         );
                         self.warn(
@@ -186,13 +188,9 @@ impl<'a> Planner<'a> {
                 .indexes
                 .iter()
                 .map(|index| {
-                    self.index_spec(
-                        index,
-                        &index.name.text,
-                        &table.name,
-                        &|expr| self.new_expr(expr, &table.name, &same),
-                        &|name| name.to_owned(),
-                    )
+                    self.index_spec(index, &index.name.text, &table.name, &|expr| self.new_expr(expr, &table.name, &same), &|name| {
+                        name.to_owned()
+                    })
                 })
                 .collect(),
             comment: table.comment.clone(),
@@ -213,9 +211,11 @@ impl<'a> Planner<'a> {
             if added_too && key.ref_table != table.name {
                 requires.push(format!("expand{:02}.create_table.{}", self.change_of_table(&key.ref_table), key.ref_table));
             }
-            if self.layouts.get(key.ref_table.as_str()).is_some_and(|layout| {
-                key.ref_columns.iter().any(|c| layout.of_new(c).is_some_and(|c| c.role != super::layout::Role::Both))
-            }) {
+            if self
+                .layouts
+                .get(key.ref_table.as_str())
+                .is_some_and(|layout| key.ref_columns.iter().any(|c| layout.of_new(c).is_some_and(|c| c.role != super::layout::Role::Both)))
+            {
                 self.not_yet(
                     &format!("foreign key {}", key.name.text),
                     &format!("it refers to a column of {} that this transition makes", key.ref_table),
@@ -231,10 +231,7 @@ impl<'a> Planner<'a> {
                 change,
                 slug: format!("add_foreign_key.{object}"),
                 object: object.clone(),
-                why: format!(
-                    "Rows of {} point to {references}. NOT VALID, so that neither table is read under the lock.",
-                    table.name
-                ),
+                why: format!("Rows of {} point to {references}. NOT VALID, so that neither table is read under the lock.", table.name),
                 action: Action::AddForeignKey(spec),
                 unit: None,
                 requires,
@@ -245,11 +242,7 @@ impl<'a> Planner<'a> {
                 slug: format!("validate.{object}"),
                 object,
                 why: "The key is proved for the rows that are there, in a transaction of its own.".to_owned(),
-                action: Action::ValidateConstraint {
-                    table: table.name.clone(),
-                    name: key.name.text.clone(),
-                    references: Some(references),
-                },
+                action: Action::ValidateConstraint { table: table.name.clone(), name: key.name.text.clone(), references: Some(references) },
                 unit: None,
                 requires: vec![add],
             });

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Level, Span};
 use crate::diff::model::{Direction, Lens, LensColumn, Mapping, Pair};
-use crate::snapshot::model::{
-    Access, Column, Enforce, Expr, Identity, Index, Name, OnConflict, Otherwise, Type, TypeKind, Unique, Value,
-};
+use crate::snapshot::model::{Access, Column, Enforce, Expr, Identity, Index, Name, OnConflict, Otherwise, Type, TypeKind, Unique, Value};
 use crate::sql::expression::defines_volatile;
 
 use super::layout::{Layout, Reach, Role, Treatment};
@@ -95,11 +93,7 @@ impl<'a> Planner<'a> {
                     if old.generated.is_some() != new.generated.is_some()
                         || old.generated.as_ref().zip(new.generated.as_ref()).is_some_and(|(a, b)| {
                             a.stored != b.stored
-                                || !crate::sql::expression::expression_equivalent(
-                                    &a.expression.text,
-                                    &b.expression.text,
-                                    self.diff.dialect,
-                                )
+                                || !crate::sql::expression::expression_equivalent(&a.expression.text, &b.expression.text, self.diff.dialect)
                         })
                     {
                         self.not_yet(&object(new), "its generated expression changes", new.span);
@@ -120,9 +114,11 @@ impl<'a> Planner<'a> {
                     }
                 }
                 (Some(old), None) => {
-                    let in_lens = work.layout.lenses.iter().any(|(lens, _)| {
-                        lens.old.iter().any(|member| member.column.name == old.name && member.mapping.is_some())
-                    });
+                    let in_lens = work
+                        .layout
+                        .lenses
+                        .iter()
+                        .any(|(lens, _)| lens.old.iter().any(|member| member.column.name == old.name && member.mapping.is_some()));
                     if in_lens && (old.generated.is_some() || old.identity == Some(Identity::Always)) {
                         self.not_yet(&object(old), "a generated or identity column can't be written by a lens", old.span);
                     }
@@ -376,13 +372,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn formula(
-        &self,
-        work: &Work<'a, '_>,
-        mapping: &Mapping<'_>,
-        direction: Direction,
-        other: &dyn Fn(&str) -> String,
-    ) -> Option<Formula> {
+    fn formula(&self, work: &Work<'a, '_>, mapping: &Mapping<'_>, direction: Direction, other: &dyn Fn(&str) -> String) -> Option<Formula> {
         Some(match mapping {
             Mapping::Copy(column) => Formula::Column(other(column)),
             Mapping::Cast(column) => Formula::Cast(other(column)),
@@ -495,7 +485,10 @@ impl<'a> Planner<'a> {
                 work.ready.push(id);
             }
             // A default where every write without one failed before: it takes nothing from the old version.
-            if old.not_null && old.default.is_none() && physical.role == Role::Both && old.identity.is_none()
+            if old.not_null
+                && old.default.is_none()
+                && physical.role == Role::Both
+                && old.identity.is_none()
                 && let Some(default) = &new.default
             {
                 let default = self.new_expr(default, work.name, &|_| None);
@@ -629,9 +622,11 @@ impl<'a> Planner<'a> {
         let old = work.layout.change.old;
         let columns = match &old.primary_key {
             Some(key) => &key.columns,
-            None => old.uniques.iter().map(|u| &u.columns).find(|columns| {
-                columns.iter().all(|name| old.columns.get(name).is_some_and(|column| column.not_null))
-            })?,
+            None => old
+                .uniques
+                .iter()
+                .map(|u| &u.columns)
+                .find(|columns| columns.iter().all(|name| old.columns.get(name).is_some_and(|column| column.not_null)))?,
         };
         columns.iter().map(|name| old.columns.get(name).map(|column| (name.clone(), column.ty.clone()))).collect()
     }
@@ -989,20 +984,25 @@ impl<'a> Planner<'a> {
             self.warn(
                 ("unique-rejects-old-writes", Level::Warning),
                 &format!("table {}", work.name),
-                format!("unique {} binds from {}: a duplicate of the old version fails then with SQLSTATE 23505", new.name.text, phase.name()),
+                format!(
+                    "unique {} binds from {}: a duplicate of the old version fails then with SQLSTATE 23505",
+                    new.name.text,
+                    phase.name()
+                ),
                 new.name.span,
             );
             self.warn(
                 ("existing-duplicates", Level::Note),
                 &format!("table {}", work.name),
-                format!("keys of unique {} that are there twice stop {} with a count and a sample; nothing is lost", new.name.text, phase.name()),
+                format!(
+                    "keys of unique {} that are there twice stop {} with a count and a sample; nothing is lost",
+                    new.name.text,
+                    phase.name()
+                ),
                 new.name.span,
             );
-            let finding = Finding::Duplicate {
-                name: new.name.text.clone(),
-                columns: columns.clone(),
-                nulls_not_distinct: new.nulls_not_distinct,
-            };
+            let finding =
+                Finding::Duplicate { name: new.name.text.clone(), columns: columns.clone(), nulls_not_distinct: new.nulls_not_distinct };
             requires = vec![self.gate(work, phase, &format!("unique.{}", new.name.text), finding)];
             requires.extend(work.filled.clone());
         }
@@ -1155,13 +1155,8 @@ impl<'a> Planner<'a> {
         let kind = self.kind_of_columns(work, &columns);
         let (name, interim) = self.build_name(&new.name);
         let physical = |name: &str| work.layout.of_new(name).map(|c| c.name.clone());
-        let spec = self.index_spec(
-            new,
-            &name,
-            work.table,
-            &|expr| self.new_expr(expr, work.name, &physical),
-            &|column| self.physical(work, column),
-        );
+        let spec = self
+            .index_spec(new, &name, work.table, &|expr| self.new_expr(expr, work.name, &physical), &|column| self.physical(work, column));
         let mut phase = match kind {
             ColumnsKind::Lens => Phase::Migrate,
             ColumnsKind::Both | ColumnsKind::OnlyNew if replaces => Phase::Migrate,
@@ -1176,7 +1171,11 @@ impl<'a> Planner<'a> {
             self.warn(
                 ("unique-rejects-old-writes", Level::Warning),
                 &format!("table {}", work.name),
-                format!("unique index {} binds from {}: a duplicate of the old version fails then with SQLSTATE 23505", new.name.text, phase.name()),
+                format!(
+                    "unique index {} binds from {}: a duplicate of the old version fails then with SQLSTATE 23505",
+                    new.name.text,
+                    phase.name()
+                ),
                 new.name.span,
             );
             requires = [work.ready.clone(), work.filled.clone()].concat();
@@ -1189,8 +1188,7 @@ impl<'a> Planner<'a> {
                 })
                 .collect();
             if let (Some(columns), None) = (plain, &spec.predicate) {
-                let finding =
-                    Finding::Duplicate { name: new.name.text.clone(), columns, nulls_not_distinct: new.nulls_not_distinct };
+                let finding = Finding::Duplicate { name: new.name.text.clone(), columns, nulls_not_distinct: new.nulls_not_distinct };
                 requires.push(self.gate(work, phase, &format!("unique.{}", new.name.text), finding));
             }
         }
@@ -1202,7 +1200,9 @@ impl<'a> Planner<'a> {
             object,
             why: match kind {
                 ColumnsKind::Lens => "Built behind the backfill, which an index would make dearer.".to_owned(),
-                ColumnsKind::Both | ColumnsKind::OnlyNew => "What the new version looks rows up by, built while everyone writes.".to_owned(),
+                ColumnsKind::Both | ColumnsKind::OnlyNew => {
+                    "What the new version looks rows up by, built while everyone writes.".to_owned()
+                }
             },
             action: Action::CreateIndex(spec),
             unit: None,
@@ -1216,13 +1216,7 @@ impl<'a> Planner<'a> {
     }
 
     fn index_dropped(&mut self, work: &mut Work<'a, '_>, old: &'a Index, stays: bool, replaced: bool, built: Option<String>) {
-        let spec = self.index_spec(
-            old,
-            &old.name.text,
-            work.table,
-            &|expr| self.old_expr(expr, work.table),
-            &|column| column.to_owned(),
-        );
+        let spec = self.index_spec(old, &old.name.text, work.table, &|expr| self.old_expr(expr, work.table), &|column| column.to_owned());
         // A unique index is a rule: what the new version may write must not break on it.
         let phase = if old.unique && stays && !replaced { Phase::Expand } else { Phase::Contract };
         if phase == Phase::Expand {
@@ -1357,9 +1351,7 @@ impl<'a> Planner<'a> {
                     })
                 })
                 .collect(),
-            marker_view: layout
-                .has_two_sides()
-                .then(|| naming::marker_view(namespace, &layout.change.new.name, self.diff.dialect)),
+            marker_view: layout.has_two_sides().then(|| naming::marker_view(namespace, &layout.change.new.name, self.diff.dialect)),
             comment: layout.change.new.comment.clone(),
         }
     }
@@ -1384,9 +1376,8 @@ impl<'a> Planner<'a> {
             .position(|(_, _, _, action)| matches!(action, Action::RenameConstraint { .. } | Action::RenameIndex(_)))
             .unwrap_or(work.swap.len());
         let mut behind = work.swap.split_off(at);
-        let (early, late): (Vec<_>, Vec<_>) = behind
-            .drain(..)
-            .partition(|(_, _, _, action)| !matches!(action, Action::RenameConstraint { .. } | Action::RenameIndex(_)));
+        let (early, late): (Vec<_>, Vec<_>) =
+            behind.drain(..).partition(|(_, _, _, action)| !matches!(action, Action::RenameConstraint { .. } | Action::RenameIndex(_)));
         work.swap.extend(early);
         if !drops.is_empty() || !renames.is_empty() {
             let why = match (drops.is_empty(), renames.is_empty()) {

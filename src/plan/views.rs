@@ -250,8 +250,7 @@ impl<'a> Planner<'a> {
                 ViewColumn { physical: physical.name.clone(), name: column.name.clone(), default }
             })
             .collect();
-        let marker_view =
-            layout.filter(|layout| layout.has_two_sides()).map(|_| naming::marker_view(schema, name, self.diff.dialect));
+        let marker_view = layout.filter(|layout| layout.has_two_sides()).map(|_| naming::marker_view(schema, name, self.diff.dialect));
         ShapeView {
             schema: schema.to_owned(),
             name: name.to_owned(),

@@ -14,8 +14,8 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::Span;
 
 use super::Dialect;
-use super::quote::is_reserved;
 use super::parse::{fold, same_name};
+use super::quote::is_reserved;
 
 /// The normal form of an expression.
 pub(super) fn expression(mut tree: Expr, dialect: Dialect) -> Expr {
