@@ -181,12 +181,6 @@ begin
 end
 $crossfade$;
 
--- Only the old version looked rows up by it.
--- Locks items SHARE UPDATE EXCLUSIVE; instant.
-set lock_timeout = 0;  -- it waits for older snapshots and holds nobody up
-drop index concurrently if exists public.items_price_idx;
-set lock_timeout = '300ms';
-
 -- All of this in one transaction, and once: the journal knows when it is done.
 do $crossfade$
 declare
@@ -209,6 +203,10 @@ begin
   drop trigger if exists zz_crossfade_sync_items_update on public.items;
   drop function if exists crossfade.sync_items();
 
+  -- Its place is taken by the one that was built for the new shape.
+  -- Locks items ACCESS EXCLUSIVE; instant.
+  drop index if exists public.items_price_idx;
+
   -- The old shape goes, and the new one takes its names.
   -- Locks items ACCESS EXCLUSIVE; instant.
   alter table public.items
@@ -223,20 +221,24 @@ begin
   -- Names by convention follow: sequences of identity columns, and NOT NULL constraints where the server names them.
   -- Locks items ACCESS EXCLUSIVE; instant.
   for granted in
-    select format('alter sequence %s rename to %I', d.objid::regclass, format('%s_%s_seq', c.relname, a.attname)) as statement
-    from pg_depend d
-    join pg_class c on c.oid = d.refobjid
-    join pg_attribute a on a.attrelid = c.oid and a.attnum = d.refobjsubid
-    join pg_class s on s.oid = d.objid and s.relkind = 'S'
-    where d.classid = 'pg_class'::regclass and d.deptype = 'i' and c.oid = to_regclass('public.items')
-      and s.relname <> format('%s_%s_seq', c.relname, a.attname)
+    with named as (
+      -- As the server itself cuts names that are too long: the longer of the two parts gives way.
+      select c.oid, c.relname, a.attname, a.attnum,
+             format('%s_%s_seq', left(c.relname::text, greatest(58 - length(a.attname), 29)),
+                    left(a.attname::text, greatest(58 - length(c.relname), 29))) as sequence,
+             format('%s_%s_not_null', left(c.relname::text, greatest(53 - length(a.attname), 27)),
+                    left(a.attname::text, greatest(53 - length(c.relname), 26))) as not_null
+      from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      where c.oid = to_regclass('public.items')
+    )
+    select format('alter sequence %s rename to %I', d.objid::regclass, named.sequence) as statement
+    from named
+    join pg_depend d on d.refobjid = named.oid and d.refobjsubid = named.attnum and d.classid = 'pg_class'::regclass and d.deptype = 'i'
+    join pg_class s on s.oid = d.objid and s.relkind = 'S' and s.relname <> named.sequence
     union all
-    select format('alter table %s rename constraint %I to %I', c.conrelid::regclass, c.conname, format('%s_%s_not_null', t.relname, a.attname))
-    from pg_constraint c
-    join pg_class t on t.oid = c.conrelid
-    join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
-    where c.contype = 'n' and c.conrelid = to_regclass('public.items')
-      and c.conname <> format('%s_%s_not_null', t.relname, a.attname)
+    select format('alter table %s rename constraint %I to %I', c.conrelid::regclass, c.conname, named.not_null)
+    from named
+    join pg_constraint c on c.conrelid = named.oid and c.contype = 'n' and c.conkey[1] = named.attnum and c.conname <> named.not_null
   loop
     execute granted.statement;
   end loop;
