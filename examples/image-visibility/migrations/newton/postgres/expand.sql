@@ -87,7 +87,8 @@ begin
   if latest.release <> 'newton' and exists (select from crossfade.revision where release = 'newton' and phase <> 'aborted') then
     raise exception '% is long done: this database is at version %', 'newton', latest.new_version;
   end if;
-  if latest.release <> 'newton' and latest.phase <> 'contract' then
+  if latest.release <> 'newton' and latest.phase <> 'contract'
+    and not (latest.old_version is null and latest.phase in ('expand', 'migrate')) then  -- a first installation is all in expand
     raise exception 'the upgrade to % is not finished', latest.new_version
       using hint = format('Run contract.sql of %s first (or abort.sql, to go back).', latest.new_version);
   end if;
@@ -145,6 +146,16 @@ begin
   if to_regclass('public.image_members') is not null
     and not exists (select from pg_constraint where conrelid = to_regclass('public.image_members') and conname = 'image_members_image_id_fkey') then
     alter table public.image_members add constraint image_members_image_id_fkey foreign key (image_id) references public.images (id) not valid;
+  end if;
+end
+$crossfade$;
+
+-- The key is proved for the rows that are there, in a transaction of its own.
+-- Locks image_members SHARE UPDATE EXCLUSIVE, images ACCESS SHARE; scan.
+do $crossfade$
+begin
+  if exists (select from pg_constraint where conrelid = to_regclass('public.image_members') and conname = 'image_members_image_id_fkey' and not convalidated) then
+    alter table public.image_members validate constraint image_members_image_id_fkey;
   end if;
 end
 $crossfade$;

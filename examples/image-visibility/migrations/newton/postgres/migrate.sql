@@ -92,16 +92,7 @@ $crossfade$;
 -- ====================================================================================================
 -- newton_migrate01: table image_members, table images
 -- ====================================================================================================
-
--- The key is proved for the rows that are there, in a transaction of its own.
--- Locks image_members SHARE UPDATE EXCLUSIVE, images ACCESS SHARE; scan.
-do $crossfade$
-begin
-  if exists (select from pg_constraint where conrelid = to_regclass('public.image_members') and conname = 'image_members_image_id_fkey' and not convalidated) then
-    alter table public.image_members validate constraint image_members_image_id_fkey;
-  end if;
-end
-$crossfade$;
+-- Nothing to do in this phase.
 
 update crossfade.revision set migrate = 'newton_migrate01' where release = 'newton' and migrate is distinct from 'newton_migrate01';
 

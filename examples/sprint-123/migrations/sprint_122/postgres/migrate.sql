@@ -92,16 +92,7 @@ $crossfade$;
 -- ====================================================================================================
 -- sprint_122_migrate01: table customers, table orders
 -- ====================================================================================================
-
--- The key is proved for the rows that are there, in a transaction of its own.
--- Locks orders SHARE UPDATE EXCLUSIVE, customers ACCESS SHARE; scan.
-do $crossfade$
-begin
-  if exists (select from pg_constraint where conrelid = to_regclass('public.orders') and conname = 'orders_customer_id_fkey' and not convalidated) then
-    alter table public.orders validate constraint orders_customer_id_fkey;
-  end if;
-end
-$crossfade$;
+-- Nothing to do in this phase.
 
 update crossfade.revision set migrate = 'sprint_122_migrate01' where release = 'sprint_122' and migrate is distinct from 'sprint_122_migrate01';
 

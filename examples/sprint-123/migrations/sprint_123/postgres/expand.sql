@@ -87,7 +87,8 @@ begin
   if latest.release <> 'sprint_123' and exists (select from crossfade.revision where release = 'sprint_123' and phase <> 'aborted') then
     raise exception '% is long done: this database is at version %', 'sprint_123', latest.new_version;
   end if;
-  if latest.release <> 'sprint_123' and latest.phase <> 'contract' then
+  if latest.release <> 'sprint_123' and latest.phase <> 'contract'
+    and not (latest.old_version is null and latest.phase in ('expand', 'migrate')) then  -- a first installation is all in expand
     raise exception 'the upgrade to % is not finished', latest.new_version
       using hint = format('Run contract.sql of %s first (or abort.sql, to go back).', latest.new_version);
   end if;
