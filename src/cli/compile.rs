@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::Exit;
 use super::output::{self, Format};
 use super::planning::{self, Planned, PlanningArgs};
-use super::Exit;
 use crate::emit::manifest::{Manifest, OfDialect};
 use crate::emit::scripts;
 use crate::snapshot::yaml;

@@ -1,10 +1,11 @@
 //! `crossfade plan`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use super::Exit;
 use super::output;
 use super::planning::{self, PlanningArgs};
-use super::Exit;
 use crate::emit::manifest::OfDialect;
 use crate::plan::model::{Phase, Plan};
 use crate::snapshot::model::Access;
@@ -106,7 +107,11 @@ fn text(plan: &Plan) -> String {
 }
 
 fn dot(plan: &Plan) -> String {
-    let mut out = format!("digraph \"{} to {}\" {{\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n", plan.old_version.as_deref().unwrap_or("nothing"), plan.new_version);
+    let mut out = format!(
+        "digraph \"{} to {}\" {{\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n",
+        plan.old_version.as_deref().unwrap_or("nothing"),
+        plan.new_version
+    );
     for phase in Phase::ALL {
         let _ = writeln!(out, "  subgraph cluster_{} {{\n    label=\"{}\";", phase.name(), phase.name());
         for step in plan.steps.iter().filter(|s| s.phase == phase) {
@@ -123,7 +128,8 @@ fn dot(plan: &Plan) -> String {
 
 fn mermaid(plan: &Plan) -> String {
     let mut out = String::from("flowchart LR\n");
-    let number = |id: &str| plan.steps.iter().position(|s| s.id == id).unwrap_or_default();
+    let numbers: BTreeMap<&str, usize> = plan.steps.iter().enumerate().map(|(at, step)| (step.id.as_str(), at)).collect();
+    let number = |id: &str| numbers.get(id).copied().unwrap_or_default();
     for phase in Phase::ALL {
         let _ = writeln!(out, "  subgraph {}", phase.name());
         for (at, step) in plan.steps.iter().enumerate().filter(|(_, s)| s.phase == phase) {
@@ -139,11 +145,12 @@ fn mermaid(plan: &Plan) -> String {
 
 /// Which step must have run before which.
 fn edges(plan: &Plan) -> Vec<(&str, &str)> {
+    let known: BTreeSet<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
     let mut edges: Vec<(&str, &str)> = plan
         .steps
         .iter()
         .flat_map(|step| step.requires.iter().map(|needed| (needed.as_str(), step.id.as_str())))
-        .filter(|(from, _)| plan.steps.iter().any(|s| s.id == *from))
+        .filter(|(from, _)| known.contains(from))
         .collect();
     edges.sort_unstable();
     edges.dedup();
