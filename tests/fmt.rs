@@ -7,6 +7,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use crossfade::snapshot::fmt::format;
+
 const LOOSE: &str = "tables:\n    users:   # people\n        columns: {id: bigint}\nversion:   pike\n";
 const CANONICAL: &str = "version: pike\n\ntables:\n  users:   # people\n    columns: {id: bigint}\n";
 
@@ -63,4 +65,97 @@ fn a_dash_reads_stdin() {
     child.stdin.take().unwrap().write_all(LOOSE.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), String::from_utf8(output.stdout).unwrap().as_str()), (Some(0), CANONICAL));
+}
+
+/// What a snapshot says, without the places where it says it.
+fn meaning(text: &str) -> (String, Vec<String>) {
+    let mut sources = crossfade::diagnostic::Sources::default();
+    let file = sources.add("a.yaml", text);
+    let (snapshot, faults) = crossfade::snapshot::read(&mut sources, &[file]);
+    let debug = std::format!("{snapshot:?}");
+    let mut parts = debug.split("Span {");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let rest = parts.map(|part| part.split_once('}').map_or("", |(_, after)| after));
+    (first + &rest.collect::<String>(), faults.into_iter().map(|fault| fault.message).collect())
+}
+
+/// A snapshot whose keys all stand in the wrong order, in a wild layout.
+const WILD: &str = r#"
+transition:
+   allow: [drops-data]
+   tables:
+       users:
+          columns:
+             b: {up: "1", down: {postgres: x, default: y}}
+             a:
+               on_conflict: old
+               down:    "b"
+               renamed_from:   c
+          renamed_from: accounts
+   from: ocata
+views:
+  v:
+     comment: "…"
+     query: |
+        select id
+          from users
+tables:
+    users:
+        indexes:
+        - where:  "a is null"
+          columns:
+          - order: desc
+            column: a
+          name: i
+        foreign_keys:
+          -   references:   {table: users, columns: [id]}
+              columns: [b]
+        primary_key:
+             columns: [id]
+             name: users_pkey
+        columns:
+            id:   bigint
+            b:    bigint
+            a:
+                comment: a
+                default: "''"
+                type:
+                   default: text
+                   postgres: citext
+extensions: [citext]
+enums:
+  e:
+  - x
+  - y
+release:   pike
+version:   pike
+"#;
+
+#[test]
+fn the_meaning_stays() {
+    let formatted = format(WILD);
+    assert_eq!(meaning(WILD), meaning(&formatted));
+    assert_eq!(meaning(WILD).1, [""; 0]);
+    assert!(formatted.starts_with("version: pike\nrelease: pike\n\nenums:\n  e:\n    - x\n"), "{formatted}");
+    let key = |at: &str| formatted.find(at).unwrap_or_else(|| panic!("{at} in\n{formatted}"));
+    assert!(key("name: i") < key("columns:\n          - column: a"), "{formatted}");
+    assert!(key("renamed_from: c") < key("down: \"b\"") && key("type:") < key("default: \"''\""));
+
+    // The snapshots at hand, and those of the folder that CROSSFADE_CORPUS names.
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![root.join("tests"), root.join("examples")];
+    folders.extend(std::env::var_os("CROSSFADE_CORPUS").map(std::path::PathBuf::from));
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "yaml") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let once = format(&text);
+                assert_eq!(meaning(&text), meaning(&once), "{}", path.display());
+                assert_eq!(format(&once), once, "{}", path.display());
+            }
+        }
+    }
 }

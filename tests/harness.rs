@@ -6,7 +6,7 @@ mod support;
 
 use std::path::Path;
 
-use support::case::{Access, Case, CaseFile, Cell, with_key};
+use support::case::{Access, Case, Cell, read, with_key};
 use support::check::check;
 use support::scripts::Scripts;
 use support::servers;
@@ -109,6 +109,7 @@ fn by_hand() -> Scripts {
         contract: CONTRACT.to_owned(),
         abort: ABORT.to_owned(),
         verify: None,
+        manifest: String::new(),
         install_old: vec![INSTALL.to_owned(), OLD.to_owned()],
         install_new: vec![INSTALL.to_owned(), NEW.to_owned()],
         install_new_plain: vec![INSTALL.to_owned(), NEW.to_owned()],
@@ -225,11 +226,10 @@ fn splits_as_psql_does() {
 
 #[test]
 fn reads_expected_values() {
-    let file: CaseFile =
-        serde_yaml::from_str("about: x\nprobes: [{name: p, as: old, sql: s, returns: [[1, true, a$k, null, 'null', '1.50']]}]").unwrap();
+    let file = read("about: x\nprobes: [{name: p, as: old, sql: s, returns: [[1, true, a$k, null, 'null', '1.50', y]]}]").unwrap();
     let cells: Vec<Option<String>> = file.probes[0].returns.as_ref().unwrap()[0].iter().map(|cell: &Cell| cell.text(7)).collect();
     let expected: Vec<Option<String>> =
-        [Some("1"), Some("t"), Some("a7"), None, Some("null"), Some("1.50")].map(|text| text.map(str::to_owned)).into();
+        [Some("1"), Some("t"), Some("a7"), None, Some("null"), Some("1.50"), Some("y")].map(|text| text.map(str::to_owned)).into();
     assert_eq!(cells, expected);
     assert_eq!(with_key("$k and $k+2 and $k + 1 in 'a$k'", 40), "40 and 42 and 40 + 1 in 'a40'");
 }

@@ -6,6 +6,7 @@ use super::{Exit, source};
 use crate::diagnostic::{Sources, has_errors};
 use crate::plan::model::namespace;
 use crate::snapshot::model::Access;
+use crate::snapshot::yaml;
 use crate::sql::Dialect;
 use crate::sql::quote::ident;
 
@@ -40,39 +41,69 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     if dialect != Dialect::Postgres {
         anyhow::bail!("not yet: how a client connects to {}", dialect.name());
     }
-    let of_snapshot = snapshot_access(&settings.schemas, &args.version, dialect);
-    let access = match args.access {
-        Some(AccessArg::Shared) => Access::Shared,
-        Some(AccessArg::Versioned) => Access::Versioned,
-        None => match of_snapshot {
-            Some(access) => access.or_else(|| settings.access(dialect)).unwrap_or(Access::Shared),
-            None => match settings.access(dialect) {
-                Some(access) => access,
-                None => anyhow::bail!(
-                    "there is no snapshot of version {} in `{}`: say `--access shared` or `--access versioned`",
-                    args.version,
-                    settings.schemas
-                ),
-            },
-        },
+    let known = match args.access {
+        Some(AccessArg::Shared) => Some(Access::Shared),
+        Some(AccessArg::Versioned) => Some(Access::Versioned),
+        None => of_manifest(&settings.migrations, &args.version, dialect)
+            .or_else(|| of_snapshot(&settings.schemas, &args.version, dialect).flatten())
+            .or_else(|| settings.access(dialect))
+            .or_else(|| of_snapshot(&settings.schemas, &args.version, dialect).map(|_| Access::Shared)),
     };
     let base = args.schema.clone().or(settings.schema).unwrap_or_else(|| "public".to_owned());
-    let schema = match access {
-        Access::Shared => base,
-        Access::Versioned => namespace(&base, &args.version),
+    let line = |access: Access| match access {
+        Access::Shared => ident(&base, dialect),
+        Access::Versioned => ident(&namespace(&base, &args.version), dialect),
     };
+    let ways: Vec<Access> = known.map_or_else(|| vec![Access::Versioned, Access::Shared], |access| vec![access]);
     match args.format {
-        Format::Text => output::print(&format!("set search_path = {};\n", ident(&schema, dialect)))?,
+        Format::Text if ways.len() == 1 => {
+            output::print(&ways.iter().map(|way| format!("set search_path = {};\n", line(*way))).collect::<String>())?;
+        }
+        Format::Text => {
+            // Neither a manifest nor a snapshot tells: say both.
+            output::print(&format!(
+                "-- versioned access\nset search_path = {};\n-- shared access\nset search_path = {};\n",
+                line(Access::Versioned),
+                line(Access::Shared)
+            ))?;
+        }
         Format::Json => {
-            let answer = serde_json::json!({ "version": args.version, "dialect": dialect, "access": access, "search_path": [schema] });
-            output::print(&format!("{answer}\n"))?;
+            let answers: Vec<_> = ways
+                .iter()
+                .map(|way| serde_json::json!({ "version": args.version, "dialect": dialect, "access": way, "search_path": [line(*way)] }))
+                .collect();
+            output::print(&(serde_json::to_string_pretty(&answers)? + "\n"))?;
         }
     }
     Ok(Exit::Done)
 }
 
+/// The part of a manifest that tells how its version is reached.
+#[derive(serde::Deserialize)]
+struct Compiled {
+    dialects: Vec<CompiledDialect>,
+}
+
+#[derive(serde::Deserialize)]
+struct CompiledDialect {
+    dialect: String,
+    access: String,
+}
+
+/// What the compiled scripts of a version say about access.
+fn of_manifest(folder: &str, version: &str, dialect: Dialect) -> Option<Access> {
+    let text = std::fs::read_to_string(std::path::Path::new(folder).join(version).join("manifest.yaml")).ok()?;
+    let compiled: Compiled = yaml::read(&text).ok()?;
+    let found = compiled.dialects.into_iter().find(|d| d.dialect == dialect.name())?;
+    match found.access.as_str() {
+        "shared" => Some(Access::Shared),
+        "versioned" => Some(Access::Versioned),
+        _ => None,
+    }
+}
+
 /// What the transition of a version's snapshot says about access; `None` when there is no such snapshot.
-fn snapshot_access(folder: &str, version: &str, dialect: Dialect) -> Option<Option<Access>> {
+fn of_snapshot(folder: &str, version: &str, dialect: Dialect) -> Option<Option<Access>> {
     let mut paths: Vec<_> = std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     paths.into_iter().find_map(|path| {

@@ -7,7 +7,7 @@ use super::Exit;
 use super::output;
 use super::planning::{self, PlanningArgs};
 use crate::emit::manifest::OfDialect;
-use crate::plan::model::{Phase, Plan};
+use crate::plan::model::{Phase, Plan, Step};
 use crate::snapshot::model::Access;
 
 /// Print the steps from one snapshot to another, in order, with their phases, locks, costs and hazards; or the graph.
@@ -70,6 +70,8 @@ fn text(plan: &Plan) -> String {
     if plan.changes.is_empty() {
         let _ = writeln!(out, "\nNothing differs.");
     }
+    let kinds = plan.steps.iter().map(|step| kind(step).len()).max().unwrap_or_default();
+    let objects = plan.steps.iter().map(|step| step.object.chars().count()).max().unwrap_or_default().min(60);
     for phase in Phase::ALL {
         for change in &plan.changes {
             let _ = writeln!(out, "\n{}  {}", plan.revision(phase, change.number), change.title);
@@ -77,11 +79,10 @@ fn text(plan: &Plan) -> String {
             for step in plan.steps.iter().filter(|s| s.phase == phase && s.change == change.number) {
                 any = true;
                 let locks: Vec<String> = step.footprint.locks.iter().map(|l| format!("{} on {}", l.mode.name(), l.table)).collect();
-                let kind = step.id.split('.').nth(1).unwrap_or_default().replace('_', " ");
                 let _ = writeln!(
                     out,
-                    "  {:<22} {:<40} {:<8} {}",
-                    kind,
+                    "  {:<kinds$}  {:<objects$}  {:<7}  {}",
+                    kind(step),
                     step.object,
                     step.footprint.cost.name(),
                     if locks.is_empty() { "-".to_owned() } else { locks.join(", ") }
@@ -104,6 +105,11 @@ fn text(plan: &Plan) -> String {
         }
     }
     out
+}
+
+/// What a step does, in words: `add columns`.
+fn kind(step: &Step) -> String {
+    step.id.split('.').nth(1).unwrap_or_default().replace('_', " ")
 }
 
 fn dot(plan: &Plan) -> String {

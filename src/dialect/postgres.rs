@@ -3,7 +3,7 @@
 //! Locks: manual, "Explicit Locking" and the page of each command; each one was also read from `pg_locks` on 15 and 18.
 
 use crate::plan::Target;
-use crate::plan::model::{Action, CommentTarget, ConstraintSpec, Cost, Footprint, Lock, LockMode, Marker};
+use crate::plan::model::{Action, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Lock, LockMode, Marker};
 use crate::snapshot::model::{Type, TypeKind};
 
 /// The planner's view of PostgreSQL.
@@ -62,7 +62,8 @@ impl Target for Postgres {
             Action::CreateIndex(index) => {
                 Footprint { locks: locks(&[&index.table], LockMode::ShareUpdateExclusive), cost: Cost::Scan, transactional: false }
             }
-            Action::DropIndex { index } => {
+            Action::DropIndex { index, concurrently: Concurrently::No } => instant(&[&index.table]),
+            Action::DropIndex { index, concurrently: Concurrently::Yes } => {
                 Footprint { locks: locks(&[&index.table], LockMode::ShareUpdateExclusive), cost: Cost::Instant, transactional: false }
             }
             Action::AddForeignKey(spec) => {

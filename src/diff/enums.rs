@@ -48,7 +48,7 @@ impl<'a> Context<'a> {
         for (label, renamed) in hints.map(sorted_entries).unwrap_or_default() {
             if !new_labels.contains(&label) {
                 let message = format!("enum `{}` has no label `{label}` in the new snapshot", new.name);
-                let mut error = Diagnostic::error("unknown-label", message).at(renamed.span, "");
+                let mut error = Diagnostic::error("unknown-value", message).at(renamed.span, "");
                 error.help.extend(did_you_mean(label, new_labels.iter().copied()));
                 self.said.push(error);
             }
@@ -103,8 +103,8 @@ impl<'a> Context<'a> {
             let new = new_name.and_then(|name| self.new.enums.get(name));
             let shape = old_name.and_then(|name| shapes.remove(name)).unwrap_or_default();
             let same_labels = shape.added.is_empty() && !shape.changes_values() && !shape.reordered;
-            let equal = old.zip(new).is_some_and(|(old, new)| same_labels && old.comment == new.comment);
-            if !equal || old_name != new_name {
+            let equal = old.is_some() && new.is_some() && same_labels;
+            if !equal || old_name != new_name || old.map(|found| &found.comment) != new.map(|found| &found.comment) {
                 let EnumShape { added, dropped, renamed, reordered, asked: _ } = shape;
                 found.push(EnumDiff { pair: Pair { old, new, equal }, added, dropped, renamed, reordered });
             }

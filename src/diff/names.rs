@@ -2,7 +2,8 @@
 
 /// The known name that a wrong one was probably meant to be.
 pub(super) fn nearest<'n>(wrong: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let allowed = (wrong.chars().count() / 3).max(1);
+    let length = wrong.chars().count();
+    let allowed = if length > 1 { (length / 3).max(1) } else { 0 };
     let scored = known.into_iter().map(|name| (strsim::damerau_levenshtein(&wrong.to_lowercase(), &name.to_lowercase()), name));
     scored.filter(|(distance, _)| *distance <= allowed).min().map(|(_, name)| name)
 }

@@ -111,7 +111,7 @@ impl<'a> Context<'a> {
         if let Some(hints) = hints {
             for (name, hint) in sorted_entries(hints) {
                 if !self.new.enums.contains_key(name) {
-                    let mut error = Diagnostic::error("unknown-enum", format!("the new snapshot has no enum `{name}`")).at(hint.span, "");
+                    let mut error = Diagnostic::error("unknown-type", format!("the new snapshot has no enum `{name}`")).at(hint.span, "");
                     error.help.extend(did_you_mean(name, new.iter().copied()));
                     self.said.push(error);
                 }

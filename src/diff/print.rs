@@ -198,7 +198,7 @@ pub fn differences(diff: &Diff<'_>) -> Vec<Difference> {
         out.extend(simple("extension", pair.old.map(|e| &e.name), pair.new.map(|e| &e.name), Vec::new()));
     }
     for found in &diff.enums {
-        out.extend(an_enum(found));
+        out.extend(an_enum(found, diff.old));
     }
     for pair in &diff.sequences {
         let mut details = Vec::new();
@@ -241,8 +241,10 @@ pub fn differences(diff: &Diff<'_>) -> Vec<Difference> {
             if old.materialized != new.materialized {
                 details.push(if new.materialized { "becomes materialized" } else { "no longer materialized" }.to_owned());
             }
-            if old.query.text != new.query.text {
+            if !pair.equal && old.query.text != new.query.text {
                 details.push("query".to_owned());
+            } else if !pair.equal && old.materialized == new.materialized {
+                details.push("columns of its tables".to_owned());
             }
             if old.comment != new.comment {
                 details.push("comment".to_owned());
@@ -283,7 +285,7 @@ fn simple(kind: &'static str, old: Option<&String>, new: Option<&String>, detail
     Some(Difference { details, ..difference(kind, None, name, change, class) })
 }
 
-fn an_enum(found: &EnumDiff<'_>) -> Option<Difference> {
+fn an_enum(found: &EnumDiff<'_>, schema: &Schema) -> Option<Difference> {
     let labels = |found: &EnumType| found.labels.join(", ");
     let Pair { old, new, .. } = found.pair;
     let (old, new) = match (old, new) {
@@ -308,8 +310,12 @@ fn an_enum(found: &EnumDiff<'_>) -> Option<Difference> {
     if old.comment != new.comment {
         details.push("comment".to_owned());
     }
+    let used = || {
+        let mut columns = schema.tables.values().flat_map(|table| table.columns.values());
+        columns.any(|column| matches!(&column.ty.kind, TypeKind::Enum(name) if *name == old.name))
+    };
     let class = if !found.dropped.is_empty() || !found.renamed.is_empty() {
-        Class::Lens
+        if used() { Class::Lens } else { Class::Replaced }
     } else if found.added.is_empty() {
         Class::InPlace
     } else {
@@ -387,13 +393,17 @@ fn parts<T: Meaning>(
             }
             (Some(old), Some(new)) => {
                 let renamed_from = Some(&old.name().text).filter(|name| **name != new.name().text).cloned();
-                let (change, class) = if pair.equal { (Change::Renamed, Class::InPlace) } else { (Change::Changed, Class::Replaced) };
                 let (before, after) = (show(old), show(new));
-                let details = match (pair.equal, before == after) {
+                let mut details = match (pair.equal, before == after) {
                     (true, _) => Vec::new(),
                     (false, false) => vec![format!("{before} → {after}")],
                     (false, true) => vec![after],
                 };
+                if old.comment() != new.comment() {
+                    details.push("comment".to_owned());
+                }
+                let class = if pair.equal { Class::InPlace } else { Class::Replaced };
+                let change = if details.is_empty() { Change::Renamed } else { Change::Changed };
                 Difference { renamed_from, details, ..difference(kind, Some(table), &new.name().text, change, class) }
             }
             (None, None) => continue,
@@ -410,10 +420,16 @@ fn index(index: &Index) -> String {
             IndexTarget::Column(name) => name.clone(),
             IndexTarget::Expression(expr) => one_line(&expr.text),
         })
+        .zip(&index.keys)
+        .map(|(text, key)| {
+            let length = key.length.map(|length| format!("({length})")).unwrap_or_default();
+            format!("{text}{length}{}", if key.descending { " desc" } else { "" })
+        })
         .collect();
     let unique = if index.unique { "unique " } else { "" };
     let predicate = index.predicate.as_ref().map(|predicate| format!(" where {}", one_line(&predicate.text))).unwrap_or_default();
-    format!("{unique}({}){predicate}", keys.join(", "))
+    let method = if index.method == "btree" { String::new() } else { format!("using {} ", index.method) };
+    format!("{unique}{method}({}){predicate}", keys.join(", "))
 }
 
 /// Text on one line, cut where it gets long.
@@ -488,7 +504,7 @@ fn column(table: &str, pair: &ColumnPair<'_>, change: &TableChange<'_>) -> Optio
             // A default that appears where NULL is refused lets through what failed before.
             let loosened_default = old.not_null && old.default.is_none() && new.default.is_some();
             let late = tightened || (pair.facets.default && !loosened_default) || pair.facets.identity;
-            let class = classed(if pair.facets.generated || pair.facets.collation {
+            let class = classed(if pair.facets.generated || pair.facets.collation || pair.facets.ty {
                 Class::Replaced
             } else if late {
                 Class::ContractOnly

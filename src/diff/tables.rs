@@ -140,6 +140,13 @@ impl<'a> Context<'a> {
             if new.columns.contains_key(name) || dropped.contains(&name) {
                 continue;
             }
+            let now = self.renames.column(&old.name, name);
+            // `down` gives the old column its value, under whichever of its names.
+            let only_down = ColumnHints { down: hint.down.clone(), span: hint.span, ..ColumnHints::default() };
+            let has_own = now.and_then(|now| hints.columns.get(now)).is_some_and(|own| own.down.is_some());
+            if now.is_some() && *hint == only_down && hint.down.is_some() && !has_own {
+                continue;
+            }
             let message = match self.renames.column(&old.name, name) {
                 Some(now) => format!("column `{name}` of `{}` is called `{now}` in the new snapshot", new.name),
                 None => format!("neither snapshot has a column `{name}` in `{}`", new.name),
@@ -200,7 +207,8 @@ fn primary_key<'a>(
 
 /// Whether a pair differs in any way, its name included.
 pub(super) fn pair_differs<T: Meaning>(pair: &Pair<'_, T>) -> bool {
-    !pair.equal || pair.old.map(|thing| &thing.name().text) != pair.new.map(|thing| &thing.name().text)
+    let shown = |thing: Option<&T>| thing.map(|thing| (thing.name().text.clone(), thing.comment().map(str::to_owned)));
+    !pair.equal || shown(pair.old) != shown(pair.new)
 }
 
 fn differs(change: &TableChange<'_>) -> bool {

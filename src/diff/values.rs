@@ -4,6 +4,7 @@ use crate::diagnostic::Diagnostic;
 use crate::snapshot::model::{Column, ColumnHints, Otherwise, Schema, Table, Type, TypeKind, Value, ValueMap};
 
 use super::Context;
+use super::model::Mapping;
 use super::names::{columns_place, did_you_mean, yaml};
 
 /// The values of a type that has few of them.
@@ -28,7 +29,15 @@ pub(super) fn spelled(value: &Value) -> Option<&str> {
 
 impl Context<'_> {
     /// Says what a list of values leaves open.
-    pub(super) fn check_values(&mut self, table: &Table, old: &Column, new: &Column, hints: &ColumnHints, values: &ValueMap) {
+    pub(super) fn check_values(
+        &mut self,
+        table: &Table,
+        old: &Column,
+        new: &Column,
+        hints: &ColumnHints,
+        values: &ValueMap,
+        down: Option<Mapping<'_>>,
+    ) {
         let name = &new.name;
         let place = columns_place(&table.name);
         let old_domain = domain(&old.ty, self.old);
@@ -41,7 +50,7 @@ impl Context<'_> {
             for (value, span) in values {
                 if let Some(value) = spelled(value).filter(|value| !domain.contains(value)) {
                     let message = format!("`{value}` is no value of the {side} type of `{}.{name}`", table.name);
-                    let mut error = Diagnostic::error("unknown-label", message).at(span, "");
+                    let mut error = Diagnostic::error("unknown-value", message).at(span, "");
                     error.help.extend(did_you_mean(value, domain.iter().copied()));
                     self.said.push(error);
                 }
@@ -57,7 +66,8 @@ impl Context<'_> {
                         domain.iter().copied().filter(|label| !values.pairs.iter().any(|pair| spelled(&pair.old) == Some(label))).collect();
                     if !missing.is_empty() {
                         let message = format!("`values` of `{}.{name}` does not say what becomes of {}", table.name, list(&missing));
-                        let lines: Vec<String> = missing.iter().map(|label| format!("{}: …", yaml(label))).collect();
+                        let key = |label: &&str| if old.ty.kind == TypeKind::Boolean { (*label).to_owned() } else { yaml(label) };
+                        let lines: Vec<String> = missing.iter().map(|label| format!("{}: …", key(label))).collect();
                         let error = Diagnostic::error("values-not-total", message).at(span, "");
                         self.said.push(error.help(format!(
                             "add `{}` to `values` of `{}` under {place}, or `else: …`",
@@ -77,7 +87,7 @@ impl Context<'_> {
             }
         }
         // The way down: every new value was something.
-        if hints.down.is_none()
+        if down.is_none()
             && let Some(domain) = new_domain
         {
             let otherwise = match &values.otherwise {

@@ -4,8 +4,8 @@ use minijinja::{Value, context};
 
 use crate::dialect::expression::{Expressions, Row};
 use crate::plan::model::{
-    Action, Backfill, ColumnSpec, CommentTarget, ConstraintSpec, Finding, ForeignKeySpec, IndexSpec, KeyTarget, Marker, Materialized,
-    OnFinding, RowExpr, ShapeView, TableSpec, ViewColumn, ViewDefault, ViewSpec,
+    Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, Finding, ForeignKeySpec, IndexSpec, KeyTarget, Marker,
+    Materialized, OnFinding, RowExpr, ShapeView, TableSpec, ViewColumn, ViewDefault, ViewSpec,
 };
 use crate::plan::{MARKER, VERSION_SCHEMA};
 use crate::snapshot::model::{Exclusion, Identity, Nulls, ReferentialAction, Sequence, Unique};
@@ -18,6 +18,15 @@ pub(super) struct Actions<'a> {
     pub(super) templates: &'a Templates,
     pub(super) sql: Expressions<'a>,
     pub(super) release: &'a str,
+}
+
+/// What becomes of the grants of views that are dropped or made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grants {
+    /// The views are new, or go for good.
+    Ignore,
+    /// The views are dropped and made anew in one block: their grants carry over.
+    Keep,
 }
 
 type Rendered = Result<String, EmitError>;
@@ -36,8 +45,9 @@ impl Actions<'_> {
         self.sql.literal(&self.sql.table(table))
     }
 
-    /// The statements that do it. `in_swap`: views are dropped or made in one block, and their grants carry over.
-    pub(super) fn apply(&self, action: &Action, in_swap: bool) -> Rendered {
+    /// The statements that do it.
+    pub(super) fn apply(&self, action: &Action, grants: Grants) -> Rendered {
+        let in_swap = grants == Grants::Keep;
         let sql = &self.sql;
         match action {
             Action::CheckRows { table, key, finding, on_finding } => self.check_rows(table, key, finding, *on_finding, None),
@@ -167,7 +177,10 @@ impl Actions<'_> {
                     check_literal => sql.literal(check),
                 },
             ),
-            Action::DropIndex { index } => self.render("drop_index", context! { index => sql.table(&index.name) }),
+            Action::DropIndex { index, concurrently } => self.render(
+                "drop_index",
+                context! { index => sql.table(&index.name), alone => *concurrently == Concurrently::Yes },
+            ),
             Action::DropConstraint { table, constraint } => self.drop_constraint(table, constraint.name()),
             Action::DropNamespace { schema, views, .. } => {
                 // A statement a hundred views: long enough to be few, short enough to be read.
@@ -261,7 +274,7 @@ impl Actions<'_> {
                 }
                 self.render("undo/add_columns", context! { table => sql.table(table), columns => names })?
             }
-            Action::InstallSync(sync) => self.apply(&Action::RemoveSync(sync.clone()), false)?,
+            Action::InstallSync(sync) => self.apply(&Action::RemoveSync(sync.clone()), Grants::Ignore)?,
             Action::SetDefault { table, column, old, .. } => self.render(
                 "set_default",
                 context! { table => sql.table(table), column => sql.ident(column), default => old.as_ref().map(|d| self.text(d)) },
@@ -278,7 +291,7 @@ impl Actions<'_> {
                 },
             )?,
             Action::ReplaceView { old, .. } => self.render("undo/replace_view", self.view(old, false))?,
-            Action::CreateIndex(index) => self.render("drop_index", context! { index => sql.table(&index.name) })?,
+            Action::CreateIndex(index) => self.render("drop_index", context! { index => sql.table(&index.name), alone => true })?,
             Action::AttachUnique { table, unique } => self.drop_constraint(table, &unique.name.text)?,
             Action::AddCheck { table, name, .. } | Action::AddNotNullCheck { table, name, .. } => self.drop_constraint(table, name)?,
             Action::AddForeignKey(spec) => self.drop_constraint(&spec.table, &spec.key.name.text)?,
@@ -286,7 +299,7 @@ impl Actions<'_> {
                 "undo/set_not_null",
                 context! { table => sql.table(table), column => sql.ident(column), check => sql.ident(check) },
             )?,
-            Action::DropIndex { index } => self.create_index(index)?,
+            Action::DropIndex { index, .. } => self.create_index(index)?,
             Action::DropConstraint { table, constraint } => self.restore_constraint(table, constraint)?,
             Action::Comment { target, old, .. } => self.comment(target, old.as_deref())?,
             // What these do goes with the object itself, or leaves nothing behind. A label can't be dropped.
@@ -339,7 +352,7 @@ impl Actions<'_> {
     fn restore_constraint(&self, table: &str, constraint: &ConstraintSpec) -> Rendered {
         let sql = &self.sql;
         let validate = |name: &str| {
-            self.apply(&Action::ValidateConstraint { table: table.to_owned(), name: name.to_owned(), references: None }, false)
+            self.apply(&Action::ValidateConstraint { table: table.to_owned(), name: name.to_owned(), references: None }, Grants::Ignore)
         };
         Ok(match constraint {
             ConstraintSpec::Check(name, condition) => {
@@ -375,7 +388,7 @@ impl Actions<'_> {
                         comment => (),
                     },
                 )?;
-                let attach = self.apply(&Action::AttachUnique { table: table.to_owned(), unique: unique.clone() }, false)?;
+                let attach = self.apply(&Action::AttachUnique { table: table.to_owned(), unique: unique.clone() }, Grants::Ignore)?;
                 [index, attach].join("\n")
             }
         })
@@ -497,6 +510,10 @@ impl Actions<'_> {
                 batch => backfill.batch,
                 key => backfill.key.iter().map(|(_, ty)| context! { type => sql.ty(ty) }).collect::<Vec<_>>(),
                 cols => columns.join(", "),
+                cols_row => row_of(&columns),
+                los_row => row_of(&numbered("lo")),
+                his_row => row_of(&numbered("hi")),
+                tops_row => row_of(&numbered("top")),
                 cols_desc => columns.iter().map(|c| format!("{c} desc")).collect::<Vec<_>>().join(", "),
                 los => numbered("lo").join(", "),
                 his => numbered("hi").join(", "),
@@ -608,11 +625,14 @@ impl Actions<'_> {
 
     fn add_constraint(&self, table: &str, name: &str, definition: &str, needed: Option<String>) -> Rendered {
         let sql = &self.sql;
+        // Under its interim name, or under its own when contract is through.
+        let names = match name.strip_prefix("crossfade_new_") {
+            Some(last) => ["in (", &sql.literal(name), ", ", &sql.literal(last), ")"].concat(),
+            None => ["= ", &sql.literal(name)].concat(),
+        };
         let missing = format!(
-            "not exists (select from pg_constraint where conrelid = {} and conname in ({}, {}))",
-            format_args!("to_regclass({})", self.table_literal(table)),
-            sql.literal(name),
-            sql.literal(name.strip_prefix("crossfade_new_").unwrap_or(name)),
+            "not exists (select from pg_constraint where conrelid = to_regclass({}) and conname {names})",
+            self.table_literal(table)
         );
         let exists = format!("to_regclass({}) is not null", self.table_literal(table));
         let needed = [Some(exists), needed, Some(missing)].into_iter().flatten().collect::<Vec<_>>().join("\n    and ");
@@ -756,6 +776,14 @@ impl Actions<'_> {
             CommentTarget::Sequence(name) => format!("sequence {}", sql.table(name)),
         };
         self.render("comment", context! { target, comment => text.map(|text| sql.literal(text)) })
+    }
+}
+
+/// A key as one value: `id`, or `(a, b)`.
+fn row_of(columns: &[String]) -> String {
+    match columns {
+        [one] => one.clone(),
+        many => ["(", &many.join(", "), ")"].concat(),
     }
 }
 

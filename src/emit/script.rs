@@ -9,7 +9,7 @@ use crate::dialect::expression::Row;
 use crate::plan::model::{Action, Phase, Plan, Step};
 use crate::snapshot::model::Access;
 
-use super::action::Actions;
+use super::action::{Actions, Grants};
 use super::templates::Templates;
 use super::{EmitError, expressions, lenses};
 
@@ -236,7 +236,7 @@ impl Writer<'_> {
 
     fn step(&self, out: &mut String, step: &Step) -> Result<(), EmitError> {
         let _ = write!(out, "\n{}", comment(step, ""));
-        out.push_str(&self.actions.apply(&step.action, false)?);
+        out.push_str(&self.actions.apply(&step.action, Grants::Ignore)?);
         out.push('\n');
         Ok(())
     }
@@ -248,8 +248,8 @@ impl Writer<'_> {
         let mut body = String::new();
         for step in unit {
             let _ = write!(body, "\n{}", comment(step, "  "));
-            let keeps_grants = in_swap && has_old_views && is_remade(step, unit);
-            let text = self.actions.apply(&step.action, keeps_grants)?;
+            let grants = if in_swap && has_old_views && is_remade(step, unit) { Grants::Keep } else { Grants::Ignore };
+            let text = self.actions.apply(&step.action, grants)?;
             for line in text.lines() {
                 let _ = writeln!(body, "{}{line}", if line.is_empty() { "" } else { "  " });
             }

@@ -8,6 +8,8 @@ use minijinja::{Value, context};
 use crate::dialect::expression::{Expressions, Row};
 use crate::plan::model::{Follow, Sync, SyncColumn, SyncLens, Writer};
 use crate::snapshot::model::OnConflict;
+use crate::snapshot::names::bounded;
+use crate::sql::Dialect;
 
 /// Context of `install_sync`.
 pub(super) fn context(sync: &Sync, sql: &Expressions<'_>) -> Value {
@@ -78,7 +80,7 @@ impl Body<'_> {
     }
 
     fn variable(&self, column: &SyncColumn) -> String {
-        self.sql.ident(&format!("up_{}", column.name))
+        self.sql.ident(&bounded(&format!("up_{}", column.name), Dialect::Postgres))
     }
 
     fn variables(&self) -> Vec<String> {

@@ -71,6 +71,13 @@ templates![
     "postgres/version_tables",
 ];
 
+/// The tag of dollar quotes in the templates.
+const TAG: &str = "$crossfade$";
+
+fn count(text: &str, part: &str) -> usize {
+    text.matches(part).count()
+}
+
 /// The templates, ready to be filled in. A name that a context lacks is an error, not an empty string.
 #[derive(Debug)]
 pub(super) struct Templates {
@@ -95,7 +102,14 @@ impl Templates {
     /// When the template and its context don't fit: a fault of crossfade, never of its input.
     pub(super) fn render(&self, name: &str, context: Value) -> Result<String, super::EmitError> {
         let fault = |error: minijinja::Error| super::EmitError { template: name.to_owned(), why: format!("{error:#}") };
-        let text = self.environment.get_template(name).and_then(|template| template.render(context)).map_err(fault)?;
+        let template = self.environment.get_template(name).map_err(fault)?;
+        let mut text = template.render(&context).map_err(fault)?;
+        if count(&text, TAG) != count(template.source(), TAG) {
+            // The author's own text holds the tag that our dollar quotes end with: they take another one.
+            let tag = (1..).map(|n| format!("$crossfade_{n}$")).find(|tag| !text.contains(tag.as_str())).unwrap_or_default();
+            let source = template.source().replace(TAG, &tag);
+            text = self.environment.render_named_str(name, &source, &context).map_err(fault)?;
+        }
         Ok(text.trim_matches('\n').to_owned())
     }
 }
@@ -103,6 +117,13 @@ impl Templates {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_with_our_own_tag_in_it_is_quoted_with_another() {
+        let context = || minijinja::context! { name => "public.mood", name_literal => "'$crossfade$'", labels => "'a'", comment => () };
+        let text = Templates::new().render("postgres/create_enum", context()).expect("it fits");
+        assert!(text.starts_with("do $crossfade_1$") && text.ends_with("$crossfade_1$;") && text.contains("'$crossfade$'"), "{text}");
+    }
 
     #[test]
     fn every_template_parses() {

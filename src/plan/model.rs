@@ -681,10 +681,12 @@ pub enum Action {
         /// The check.
         check: String,
     },
-    /// Drops an index without blocking writers.
+    /// Drops an index.
     DropIndex {
         /// What it is, for the way back.
         index: IndexSpec,
+        /// Without blocking writers, or in a transaction that blocks them anyway.
+        concurrently: Concurrently,
     },
     /// Drops a constraint.
     DropConstraint {
@@ -772,6 +774,15 @@ pub enum Action {
         /// Comment afterwards.
         new: Option<String>,
     },
+}
+
+/// Whether a statement works beside writers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Concurrently {
+    /// Yes; it can't run in a transaction.
+    Yes,
+    /// No: in a transaction, under its lock.
+    No,
 }
 
 /// Whether the marker column is part of it.

@@ -166,7 +166,7 @@ impl<'a> Planner<'a> {
         self.hazards.sort_by(|a, b| {
             (std::cmp::Reverse(a.level), a.code, &a.object, &a.message).cmp(&(std::cmp::Reverse(b.level), b.code, &b.object, &b.message))
         });
-        self.hazards.dedup();
+        self.hazards.dedup_by(|a, b| (a.code, &a.object, &a.message) == (b.code, &b.object, &b.message));
         let plan = Plan {
             dialect: self.diff.dialect,
             access: self.settings.access,

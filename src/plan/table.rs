@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Level, Span};
 use crate::diff::model::{Direction, Lens, LensColumn, Mapping, Pair};
-use crate::snapshot::model::{Access, Column, Enforce, Expr, Identity, Index, Name, OnConflict, Otherwise, Type, TypeKind, Unique, Value};
+use crate::snapshot::model::{
+    Access, Check, Column, Enforce, Expr, Identity, Index, Name, OnConflict, Otherwise, Type, TypeKind, Unique, Value,
+};
 use crate::sql::expression::defines_volatile;
 
 use super::layout::{Layout, Reach, Role, Treatment};
 use super::model::{
-    Action, Backfill, CommentTarget, ConstraintSpec, FillColumn, Finding, Follow, ForeignKeySpec, Formula, FormulaOtherwise, Marker,
-    OnFinding, Phase, Rename, RowExpr, Splice, Sync, SyncColumn, SyncLens, Writer,
+    Action, Backfill, CommentTarget, Concurrently, ConstraintSpec, FillColumn, Finding, Follow, ForeignKeySpec, Formula, FormulaOtherwise,
+    Marker, OnFinding, Phase, Rename, RowExpr, Splice, Sync, SyncColumn, SyncLens, Writer,
 };
 use super::naming;
 use super::planner::{Draft, Planner};
@@ -817,7 +819,7 @@ impl<'a> Planner<'a> {
                 object: object.clone(),
                 why: "The check proves it, so the table is not read again; then the check has served its purpose.".to_owned(),
                 action: Action::SetNotNull { table: work.table.to_owned(), column: physical.name.clone(), check },
-                unit: Some(format!("{}{:02}.set_not_null.{object}", phase.name(), work.change)),
+                unit: None,
                 requires: vec![validate],
             });
             work.before_swap.push(set);
@@ -866,7 +868,7 @@ impl<'a> Planner<'a> {
                     self.rename_constraint(work, &old.name, &new.name);
                 }
                 (Some(old), Some(new)) if !pair.equal && old.name.text == new.name.text && stays => {
-                    self.not_yet(&format!("check {}", new.name.text), "its condition changes", new.name.span);
+                    self.check_changed(work, old, new);
                 }
                 (old, new) => {
                     if let Some(old) = old {
@@ -913,6 +915,71 @@ impl<'a> Planner<'a> {
                 }
             }
         }
+    }
+
+    /// A changed check is `(old) or (new)` while both versions write; the new one binds from contract, or from migrate.
+    fn check_changed(&mut self, work: &mut Work<'a, '_>, old: &'a Check, new: &'a Check) {
+        let name = &new.name.text;
+        let before = self.old_expr(&old.expression, work.table);
+        let after = self.new_expr(&new.expression, work.name, &|name| work.layout.of_new(name).map(|c| c.name.clone()));
+        let both = naming::interim(name, self.diff.dialect);
+        let unit = Some(format!("expand{:02}.check.{name}", work.change));
+        let drop = self.step(Draft {
+            phase: Phase::Expand,
+            change: work.change,
+            slug: format!("drop_constraint.{}.{name}", work.table),
+            object: format!("{}.{name}", work.table),
+            why: "What each version may write differs: until contract either rule will do.".to_owned(),
+            action: Action::DropConstraint {
+                table: work.table.to_owned(),
+                constraint: ConstraintSpec::Check(name.clone(), before.clone()),
+            },
+            unit: unit.clone(),
+            requires: work.ready.clone(),
+        });
+        self.step(Draft {
+            phase: Phase::Expand,
+            change: work.change,
+            slug: format!("add_check.{}.{both}", work.table),
+            object: format!("{}.{both}", work.table),
+            why: "Old or new. The rows that are there satisfy the old one, so they need not be read.".to_owned(),
+            action: Action::AddCheck { table: work.table.to_owned(), name: both.clone(), condition: either(&before, &after) },
+            unit,
+            requires: vec![drop],
+        });
+        let columns = self.check_columns(new, work.name, self.diff.new);
+        let phase = match work.layout.enforce(columns.iter().map(String::as_str)) {
+            Some(Enforce::Migrate) => Phase::Migrate,
+            Some(Enforce::Contract) | None => Phase::Contract,
+        };
+        self.rule_tightened(work, &format!("check {name}"), phase, "23514", new.name.span);
+        let mut requires = vec![self.gate(work, phase, &format!("check.{name}"), Finding::Check(name.clone(), after.clone()))];
+        requires.extend(work.filled.clone());
+        let add = self.step(Draft {
+            phase,
+            change: work.change,
+            slug: format!("add_check.{}.{name}", work.table),
+            object: format!("{}.{name}", work.table),
+            why: "The new rule binds every write from now on; the rows that are there are proved in the next step.".to_owned(),
+            action: Action::AddCheck { table: work.table.to_owned(), name: name.clone(), condition: after.clone() },
+            unit: None,
+            requires,
+        });
+        let done = self.validate(work.change, phase, work.table, name, None, vec![add]);
+        work.before_swap.push(done.clone());
+        self.step(Draft {
+            phase,
+            change: work.change,
+            slug: format!("drop_constraint.{}.{both}", work.table),
+            object: format!("{}.{both}", work.table),
+            why: "The new rule says more than this one.".to_owned(),
+            action: Action::DropConstraint {
+                table: work.table.to_owned(),
+                constraint: ConstraintSpec::Check(both, either(&before, &after)),
+            },
+            unit: None,
+            requires: vec![done],
+        });
     }
 
     fn rule_tightened(&mut self, work: &Work<'a, '_>, what: &str, phase: Phase, sqlstate: &str, span: Span) {
@@ -1228,6 +1295,20 @@ impl<'a> Planner<'a> {
             );
         }
         let object = format!("{}.{}", work.table, old.name.text);
+        let new = work.layout.change.new;
+        let name_is_reused =
+            new.indexes.iter().map(|i| &i.name).chain(new.uniques.iter().map(|u| &u.name)).any(|n| n.text == old.name.text);
+        if phase == Phase::Contract && name_is_reused {
+            // In the block that runs once: run again, a statement of its own would drop the index that has the name by then.
+            work.before_swap.extend(built);
+            work.swap.push((
+                format!("drop_index.{object}"),
+                object,
+                "Its place is taken by the one that was built for the new shape.".to_owned(),
+                Action::DropIndex { index: spec, concurrently: Concurrently::No },
+            ));
+            return;
+        }
         let mut requires: Vec<String> = built.into_iter().collect();
         requires.extend(self.drop_namespace_step.clone().filter(|_| phase == Phase::Contract));
         let id = self.step(Draft {
@@ -1236,7 +1317,7 @@ impl<'a> Planner<'a> {
             slug: format!("drop_index.{object}"),
             object,
             why: "Only the old version looked rows up by it.".to_owned(),
-            action: Action::DropIndex { index: spec },
+            action: Action::DropIndex { index: spec, concurrently: Concurrently::Yes },
             unit: None,
             requires,
         });
@@ -1515,6 +1596,19 @@ enum ColumnsKind {
 enum RenameKind {
     Constraint,
     Index,
+}
+
+/// `(a) or (b)`.
+fn either(a: &RowExpr, b: &RowExpr) -> RowExpr {
+    let (open, middle, close) = ("(", ") or (", ")");
+    let text = [open, &a.text, middle, &b.text, close].concat();
+    let (first, second) = (open.len(), open.len() + a.text.len() + middle.len());
+    let shifted = |expr: &RowExpr, by: usize| -> Vec<_> {
+        expr.splices.iter().map(|(range, splice)| (range.start + by..range.end + by, splice.clone())).collect()
+    };
+    let mut splices = shifted(a, first);
+    splices.extend(shifted(b, second));
+    RowExpr { text, splices, has_subquery: a.has_subquery || b.has_subquery }
 }
 
 /// Whether an expression is the bare `null`: the author's word that the other shape gives no value.

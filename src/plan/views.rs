@@ -408,18 +408,24 @@ impl<'a> Planner<'a> {
                     materialized: Materialized::No,
                     comment: view.comment.clone(),
                 };
+                // Without an old version there is nothing to wait for.
+                let first = self.diff.old.version.is_empty();
                 let mut requires: Vec<String> = self.swap_ends.get(&change).cloned().unwrap_or_default();
                 requires.extend(self.drop_views_step.get(&change).cloned());
                 requires.extend(settled.get(&change).cloned());
-                let unit = Some(self.swap_unit_of_views(change));
+                if first {
+                    for read in &reads {
+                        requires.extend(self.makers_of(read));
+                    }
+                }
                 let id = self.step(Draft {
-                    phase: Phase::Contract,
+                    phase: if first { Phase::Expand } else { Phase::Contract },
                     change,
                     slug: format!("create_view.{base}.{name}"),
                     object: name.to_owned(),
                     why: format!("View {name}, over the tables as they are now."),
                     action: Action::CreateView(spec),
-                    unit,
+                    unit: (!first).then(|| self.swap_unit_of_views(change)),
                     requires,
                 });
                 settled.insert(change, id);

@@ -4,7 +4,7 @@
 //! - The keys that the format knows stand in its order (`version`, `release`, `enums`, `sequences`, `extensions`, `tables`,
 //!   `views`, `transition`; in a table `comment`, `columns`, `primary_key` …). Names that the author gave, columns above all, keep
 //!   their order. A map with a key that the format doesn't know keeps its order, too.
-//! - One blank line stands before each key at the top, none between `version` and `release`; elsewhere at most one.
+//! - One blank line stands before each key at the top of a snapshot, none between `version` and `release`; elsewhere at most one.
 //! - One space follows a key's colon and a list's dash. White space ends no line, one line break ends the file.
 //! - Comments stay with what they stand above, beside or below. Flow style, quotes and long texts stay as they were written;
 //!   the lines of a block scalar or of a quoted text are only moved to the side, all by the same distance.
@@ -687,6 +687,10 @@ fn arrange_root(root: &mut Block, anchors: bool) -> Vec<Trivia> {
         }
     }
     tidy(root);
+    if !root.entries.iter().all(|entry| entry.key.as_deref().is_some_and(|key| Place::Root.keys().contains(&key))) {
+        // Settings, or something else: where it breathes is the author's.
+        return header;
+    }
     let mut before: Option<String> = None;
     let mut keeps = false;
     for (index, entry) in root.entries.iter_mut().enumerate() {

@@ -605,7 +605,3 @@ struct Settings {
     /// Whether clients hold a reader's lock in their transactions, so that the runner never makes them wait.
     schema_lock: Option<bool>,
 }
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests;

@@ -32,20 +32,20 @@ begin
 {%- for k in key %}
     hi_{{ loop.index }} := checkpoint.last_key[{{ loop.index }}];
 {%- endfor %}
-    select {{ cols }} into {{ los }} from {{ table }} where ({{ cols }}) > ({{ his }}) order by {{ cols }} limit 1;
+    select {{ cols }} into {{ los }} from {{ table }} where {{ cols_row }} > {{ his_row }} order by {{ cols }} limit 1;
   end if;
   commit;
-  while ({{ los }}) <= ({{ tops }}) loop
+  while {{ los_row }} <= {{ tops_row }} loop
     select {{ cols }} into {{ his }}
     from (select {{ cols }} from {{ table }}
-          where ({{ cols }}) >= ({{ los }}) and ({{ cols }}) <= ({{ tops }})
+          where {{ cols_row }} >= {{ los_row }} and {{ cols_row }} <= {{ tops_row }}
           order by {{ cols }} limit batch) as keys
     order by {{ cols_desc }} limit 1;
     exit when hi_1 is null;  -- the last of them were deleted meanwhile
     begin
       update {{ table }}
       set {{ sets }}
-      where ({{ cols }}) >= ({{ los }}) and ({{ cols }}) <= ({{ his }})
+      where {{ cols_row }} >= {{ los_row }} and {{ cols_row }} <= {{ his_row }}
         and {{ unfilled }};
       get diagnostics changed = row_count;
       failures := 0;
@@ -63,7 +63,7 @@ begin
     where c.release = {{ release }} and c.backfill = {{ name }} and c.part = 0;
     commit;
     batch := least(batch * 2, {{ batch }});
-    select {{ cols }} into {{ los }} from {{ table }} where ({{ cols }}) > ({{ his }}) order by {{ cols }} limit 1;
+    select {{ cols }} into {{ los }} from {{ table }} where {{ cols_row }} > {{ his_row }} order by {{ cols }} limit 1;
   end loop;
   update crossfade.checkpoint set finished_at = now() where release = {{ release }} and backfill = {{ name }} and part = 0;
 end

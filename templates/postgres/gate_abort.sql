@@ -3,14 +3,17 @@ do $crossfade$
 declare
   latest crossfade.revision;
 begin
-  select * into latest from crossfade.revision order by ordinal desc limit 1;
+  select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
   if exists (select from crossfade.revision where release = {{ release }} and (contract is not null or phase = 'contract'))
     or exists (select from crossfade.journal where release = {{ release }} and step like 'contract%') then
     raise exception '% can''t be aborted any more: its contract has begun', {{ release }}
       using hint = 'Run contract.sql to its end.';
   end if;
-  if latest.release <> {{ release }} and exists (select from crossfade.revision where release = {{ release }}) then
-    raise exception '% is long done: this database is at version %', {{ release }}, latest.new_version;
+  if not exists (select from crossfade.revision where release = {{ release }}) then
+    raise exception 'there is nothing to abort: expand of % has never run here', {{ release }};
+  end if;
+  if latest.release <> {{ release }} and latest.ordinal > (select ordinal from crossfade.revision where release = {{ release }}) then
+    raise exception '% is long past: this database is at version %', {{ release }}, latest.new_version;
   end if;
 end
 $crossfade$;

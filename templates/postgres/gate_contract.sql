@@ -3,7 +3,7 @@ do $crossfade$
 declare
   latest crossfade.revision;
 begin
-  select * into latest from crossfade.revision order by ordinal desc limit 1;
+  select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
   if latest.release is distinct from {{ release }} or latest.phase in ('begun', 'expand') then
     raise exception 'contract of % can''t run before its migrate has finished', {{ release }}
       using hint = case

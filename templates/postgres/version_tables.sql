@@ -6,7 +6,7 @@ create table if not exists crossfade.revision (
   old_version text,
   new_version text not null,
   changes     integer not null,
-  phase       text not null,    -- the last phase that is finished: begun, expand, migrate or contract
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
   expand      text,             -- the last revision of each phase
   migrate     text,
   contract    text,
@@ -43,6 +43,7 @@ create table if not exists crossfade.failing_row (
 create or replace view crossfade.version as
   select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
   from crossfade.revision
+  where phase <> 'aborted'
   order by ordinal desc
   limit 1;
 grant usage on schema crossfade to public;

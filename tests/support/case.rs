@@ -75,6 +75,9 @@ pub struct CaseFile {
     /// Whether abort can give the old snapshot back when the new version wrote what the old rules forbid.
     #[serde(default = "yes")]
     pub abort_after_writes: bool,
+    /// What abort can't take back, by the hazard that says so: how the lines of the catalog start that it may leave different.
+    #[serde(default)]
+    pub abort_keeps: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     pub probes: Vec<Probe>,
 }
@@ -204,6 +207,11 @@ impl Probe {
     }
 }
 
+/// Reads `case.yaml`; `y` is a text and not a boolean.
+pub fn read(text: &str) -> Result<CaseFile, serde_yaml::Error> {
+    serde_yaml::from_str_with_options(text, serde_yaml::options! { strict_booleans: true })
+}
+
 /// A case with its folder.
 #[derive(Debug, Clone)]
 pub struct Case {
@@ -217,7 +225,7 @@ impl Case {
     pub fn read(folder: &Path) -> Result<Self, String> {
         let path = folder.join("case.yaml");
         let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let file: CaseFile = serde_yaml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let file = read(&text).map_err(|error| format!("{}: {error}", path.display()))?;
         for probe in &file.probes {
             if probe.steps().is_empty() || probe.side.is_some() != probe.sql.is_some() {
                 return Err(format!("{}: probe {}: give `as` and `sql`, or `steps`", path.display(), probe.name));

@@ -54,9 +54,10 @@ impl Catalog {
         own.into_iter().filter(|line| !belongs(line)).cloned().collect()
     }
 
-    /// Nothing but the lines of one schema.
-    pub fn schema(&self, name: &str) -> String {
-        self.select(|schema| schema == name)
+    /// It without the lines that start with one of these.
+    pub fn without(&self, starts: &[&String]) -> Self {
+        let keep = |line: &String| !starts.iter().any(|start| line.starts_with(*start));
+        Self { lines: self.lines.iter().filter(|(_, line)| keep(line)).cloned().collect() }
     }
 
     fn select(&self, keep: impl Fn(&str) -> bool) -> String {

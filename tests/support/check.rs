@@ -8,6 +8,7 @@ use super::case::{Access, Case, Cell, Probe, Sees, Side, Stage, with_key};
 use super::catalog::Catalog;
 use super::lab::{Database, Lab, open_after, run};
 use super::scripts::{Phase, Scripts};
+use super::servers::MAJORS;
 use super::shape::{Shape, dump_tables, quoted, row_text};
 use super::splitter::split;
 use super::text::{indent, same};
@@ -149,6 +150,16 @@ impl<'lab> Bench<'lab> {
         nothing_left(&found)
     }
 
+    /// The old snapshot's catalog, but for what a hazard of the plan says that abort can't take back.
+    fn must_be_old(&self, found: &Catalog, what: &str) -> Result<(), String> {
+        let kept = &self.case.file.abort_keeps;
+        if let Some(hazard) = kept.keys().find(|hazard| !self.scripts.manifest.contains(&format!("code: {hazard}\n"))) {
+            return Err(format!("the plan does not declare the hazard {hazard}"));
+        }
+        let kept: Vec<&String> = kept.values().flatten().collect();
+        found.without(&kept).must_equal(&self.old_catalog.without(&kept), what)
+    }
+
     /// Every script that is run out of its turn refuses, says what to run, and changes nothing.
     fn order(&self) -> Result<(), String> {
         let expanded = self.after(&self.old, &[Phase::Expand])?;
@@ -202,7 +213,7 @@ impl<'lab> Bench<'lab> {
                 continue;
             }
             let found = catalog(&copy)?;
-            reports.extend(found.must_equal(&self.old_catalog, &format!("the catalog after {state} and abort")).err());
+            reports.extend(self.must_be_old(&found, &format!("the catalog after {state} and abort")).err());
             reports.extend(nothing_left(&found).err());
             reports.extend(same(&format!("the old version's rows after {state} and abort"), &before, &self.untouched(&copy)?).err());
             let once = everything(&copy)?;
@@ -227,44 +238,64 @@ impl<'lab> Bench<'lab> {
         let mut start = self.old.copy()?;
         let mut reports = Vec::new();
         for phase in [Phase::Expand, Phase::Migrate, Phase::Contract] {
-            let end = self.after(&start, &[phase])?;
+            let end = start.copy()?;
+            let points = self.kill_points(&end, phase)?;
             let expected = everything(&end)?;
-            let statements = split(self.scripts.of(phase));
-            let open = open_after(&statements);
-            for k in 1..statements.len() {
-                // All kills within one transaction are the same kill; the one that loses most stands for them.
-                if open[k - 1] && open[k] {
-                    continue;
-                }
-                let copy = start.copy()?;
-                run(&mut copy.connect()?, &statements[..k]).map_err(|stopped| format!("{}: {stopped}", phase.name()))?;
-                copy.wait_alone()?;
-                let what = format!("{} killed after statement {k} (line {})", phase.name(), statements[k - 1].line);
-                match self.run(&copy, phase) {
-                    Ok(()) => reports.extend(same(&what, &expected, &everything(&copy)?).err()),
-                    Err(report) => reports.push(format!("{what} and run again: {report}")),
-                }
-            }
+            self.kill_at(&points, phase, &start, &mut reports, |copy| everything(copy).map(|found| same("", &expected, &found)))?;
             start = end;
         }
         // The same for the way back, from the end of migrate.
         let migrated = self.after(&self.old, &[Phase::Expand, Phase::Migrate])?;
-        let statements = split(&self.scripts.abort);
-        let open = open_after(&statements);
-        for k in 1..statements.len() {
-            if open[k - 1] && open[k] {
-                continue;
-            }
-            let copy = migrated.copy()?;
-            run(&mut copy.connect()?, &statements[..k]).map_err(|stopped| format!("abort: {stopped}"))?;
-            copy.wait_alone()?;
-            let what = format!("abort killed after statement {k} (line {})", statements[k - 1].line);
-            match self.run(&copy, Phase::Abort) {
-                Ok(()) => reports.extend(catalog(&copy)?.must_equal(&self.old_catalog, &what).err()),
-                Err(report) => reports.push(format!("{what} and run again: {report}")),
-            }
-        }
+        let points = self.kill_points(&migrated.copy()?, Phase::Abort)?;
+        self.kill_at(&points, Phase::Abort, &migrated, &mut reports, |copy| Ok(self.must_be_old(&catalog(copy)?, "")))?;
         all(reports)
+    }
+
+    /// Runs a phase on a database. Gives back the numbers of statements after which a kill is not the same as after the one
+    /// before: all kills within one transaction are the same kill (the one that loses most stands for them), and so is one
+    /// after a statement that wrote nothing. The servers take turns: what one leaves out, the other tries.
+    fn kill_points(&self, database: &Database<'_>, phase: Phase) -> Result<Vec<usize>, String> {
+        let statements = split(self.scripts.of(phase));
+        let open = open_after(&statements);
+        let mut session = database.connect()?;
+        let mut observer = database.connect()?;
+        let mut written = || observer.value("select pg_current_wal_insert_lsn()").map_err(|failure| failure.to_string());
+        let mut points = Vec::new();
+        let mut before = written()?;
+        for k in 1..=statements.len() {
+            run(&mut session, &statements[k - 1..k]).map_err(|stopped| format!("{}: {stopped}", phase.name()))?;
+            let after = written()?;
+            let last_before_commit = open[k - 1] && !open.get(k).is_some_and(|open| *open);
+            if k < statements.len() && (last_before_commit || (!open[k - 1] && after != before)) {
+                points.push(k);
+            }
+            before = after;
+        }
+        let turn = usize::from(self.lab.major() != MAJORS[0]);
+        Ok(points.into_iter().enumerate().filter(|(index, _)| index % 2 == turn).map(|(_, k)| k).collect())
+    }
+
+    fn kill_at(
+        &self,
+        points: &[usize],
+        phase: Phase,
+        start: &Database<'lab>,
+        reports: &mut Vec<String>,
+        compare: impl Fn(&Database<'lab>) -> Result<Result<(), String>, String>,
+    ) -> Result<(), String> {
+        let statements = split(self.scripts.of(phase));
+        for k in points {
+            let copy = start.copy()?;
+            run(&mut copy.connect()?, &statements[..*k]).map_err(|stopped| format!("{}: {stopped}", phase.name()))?;
+            copy.wait_alone()?;
+            let what = format!("{} killed after statement {k} (line {}) and run again", phase.name(), statements[k - 1].line);
+            let problem = match self.run(&copy, phase) {
+                Ok(()) => compare(&copy)?.err(),
+                Err(report) => Some(report),
+            };
+            reports.extend(problem.map(|problem| format!("{what}: {problem}")));
+        }
+        Ok(())
     }
 
     /// Each script as a whole with the client that operators have.
@@ -457,7 +488,7 @@ impl Live<'_, '_> {
         let after = self.bench.dump(&copy, Side::Old)?;
         self.reports.extend(same("the old version's rows before and after abort, when both versions wrote", &before, &after).err());
         let found = catalog(&copy)?;
-        self.reports.extend(found.must_equal(&self.bench.old_catalog, "the catalog after abort, when both versions wrote").err());
+        self.reports.extend(self.bench.must_be_old(&found, "the catalog after abort, when both versions wrote").err());
         Ok(())
     }
 

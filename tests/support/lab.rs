@@ -123,6 +123,8 @@ impl<'lab> Database<'lab> {
 
 impl Drop for Database<'_> {
     fn drop(&mut self) {
+        // The server would look for connections only ten times a second.
+        let _ = self.lab.wait_alone(&self.name);
         let mut admin = self.lab.admin.lock().unwrap_or_else(PoisonError::into_inner);
         // A database that stays goes with its server.
         let _ = admin.run(&format!("drop database if exists {} with (force)", self.name));

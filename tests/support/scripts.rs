@@ -35,6 +35,8 @@ pub struct Scripts {
     pub contract: String,
     pub abort: String,
     pub verify: Option<String>,
+    /// What was compiled, with its hazards.
+    pub manifest: String,
     /// Scripts that install the old snapshot in an empty database, in order.
     pub install_old: Vec<String>,
     /// Scripts that install the new snapshot with the case's access.
@@ -72,6 +74,7 @@ pub fn compile(case: &Case, access: Access) -> Result<Scripts, String> {
         contract: upgrade.read("contract")?,
         abort: upgrade.read("abort")?,
         verify: upgrade.read("verify").ok(),
+        manifest: upgrade.read("manifest")?,
         install_old: install_old.phases()?,
         install_new: install_new.phases()?,
         install_new_plain: install_new_plain.phases()?,
@@ -121,6 +124,8 @@ fn run_compile(old: &Path, new: &Path, access: Access, allow: &[String]) -> Resu
             files.push((name.to_owned(), text));
         }
     }
+    let manifest = std::fs::read_to_string(folder.join("manifest.yaml")).map_err(|error| format!("manifest.yaml: {error}"))?;
+    files.push(("manifest".to_owned(), manifest));
     Ok(Compiled { version, files })
 }
 

@@ -96,7 +96,7 @@ transition:
 #[test]
 fn comments_below_an_empty_value_stay_there() {
     check("tables:\n  users:\n      # nothing yet\n\n  posts: {}\n", "tables:\n  users:\n    # nothing yet\n\n  posts: {}\n");
-    check("a:\n- x\n    # about x\n- y\n# about b\nb: 1\n", "a:\n  - x\n    # about x\n  - y\n\n# about b\nb: 1\n");
+    check("a:\n- x\n    # about x\n- y\n# about b\nb: 1\n", "a:\n  - x\n    # about x\n  - y\n# about b\nb: 1\n");
 }
 
 #[test]
@@ -115,11 +115,11 @@ fn long_texts_are_moved_as_a_whole() {
 
 #[test]
 fn what_is_not_understood_stays_and_the_rest_is_formatted() {
-    check("a:  &x\n   k:   1\n   l: 2\nb:   *x\nversion: p\n", "a: &x\n   k:   1\n   l: 2\n\nb: *x\n\nversion: p\n");
+    check("a:  &x\n   k:   1\n   l: 2\nb:   *x\nversion: p\n", "a: &x\n   k:   1\n   l: 2\nb: *x\nversion: p\n");
     check("tables:\n   t:\n      ? a\n      : b\nviews:   {}\n", "tables:\n  t:\n     ? a\n     : b\n\nviews: {}\n");
     check("a:\n  -   - x\n      - y\n  -\n    k:   1\n  -   z\n", "a:\n  -   - x\n      - y\n  -\n    k:   1\n  - z\n");
     // A key that the format doesn't know: the order is left alone.
-    check("views: {}\ntabels: {}\nversion:  p\n", "views: {}\n\ntabels: {}\n\nversion: p\n");
+    check("views: {}\ntabels: {}\nversion:  p\n", "views: {}\ntabels: {}\nversion: p\n");
 }
 
 #[test]

@@ -1,15 +1,17 @@
-//! Each rule of the diff as a small pair of snapshots.
+//! Each rule of the diff as a small pair of snapshots, in `diff/cases.txt`.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
-use super::model::{Diff, Direction, Lens, Mapping, TableDiff};
-use super::{AssumeDrop, Options, diff, print};
-use crate::diagnostic::{Level, Sources, has_errors};
-use crate::snapshot;
-use crate::snapshot::model::Schema;
-use crate::sql::Dialect;
+use crossfade::diagnostic::{Level, Sources, has_errors};
+use crossfade::diff::model::{Diff, Direction, Lens, LensColumn, Mapping, TableDiff};
+use crossfade::diff::{AssumeDrop, Options, diff, print};
+use crossfade::snapshot;
+use crossfade::snapshot::model::Schema;
+use crossfade::sql::Dialect;
 
 /// Reads a snapshot that has no faults but those in hints, which the diff finds, too, when it is asked.
 #[track_caller]
@@ -37,7 +39,7 @@ fn mapping(mapping: &Option<Mapping<'_>>) -> String {
 }
 
 fn lens(lens: &Lens<'_>) -> String {
-    let side = |columns: &[super::model::LensColumn<'_>]| {
+    let side = |columns: &[LensColumn<'_>]| {
         columns.iter().map(|column| format!("{} = {}", column.column.name, mapping(&column.mapping))).collect::<Vec<_>>().join(", ")
     };
     let inputs = if lens.inputs.is_empty() { String::new() } else { format!(" with {}", lens.inputs.join(", ")) };
@@ -81,6 +83,8 @@ struct Case<'t> {
     title: &'t str,
     dialect: Option<Dialect>,
     assume_drop: AssumeDrop,
+    /// The old side is the empty schema.
+    from_empty: bool,
     old_columns: Vec<&'t str>,
     new_columns: Vec<&'t str>,
     hints: Vec<&'t str>,
@@ -115,6 +119,7 @@ impl<'t> Case<'t> {
                     case.old.push(rest);
                     case.new.push(rest);
                 }
+                "!" if rest == "from-empty" => case.from_empty = true,
                 "!" if rest == "assume-drop" => case.assume_drop = AssumeDrop::Unrelated,
                 "!" => case.dialect = Some(Dialect::from_name(rest).expect("a dialect")),
                 "=" => case.expected.push(rest),
@@ -150,13 +155,14 @@ impl<'t> Case<'t> {
 
 #[test]
 fn cases() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/diff/cases.txt");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/diff/cases.txt");
     let text = std::fs::read_to_string(path).expect("the cases are there");
     let (mut found_all, mut failed) = (String::new(), Vec::new());
     for case in Case::read_all(&text) {
         let dialect = case.dialect.unwrap_or(Dialect::Postgres);
         let (old, new) = case.snapshots();
-        let found = shown(&schema(&old, dialect), &schema(&new, dialect), dialect, &Options { assume_drop: case.assume_drop });
+        let old_schema = if case.from_empty { Schema::empty() } else { schema(&old, dialect) };
+        let found = shown(&old_schema, &schema(&new, dialect), dialect, &Options { assume_drop: case.assume_drop });
         let expected: String = case.expected.iter().map(|line| format!("{line}\n")).collect();
         if found != expected {
             failed.push(format!("# {}\n--- expected\n{expected}--- found\n{found}", case.title));
@@ -267,7 +273,7 @@ proptest! {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             usize::try_from(state >> 33).unwrap_or(0) % bound
         };
-        let text = include_str!("cases.txt");
+        let text = include_str!("diff/cases.txt");
         for case in Case::read_all(text) {
             let dialect = case.dialect.unwrap_or(Dialect::Postgres);
             let options = Options { assume_drop: case.assume_drop };
@@ -278,4 +284,52 @@ proptest! {
             prop_assert_eq!(straight, turned, "{}", case.title);
         }
     }
+}
+
+/// Runs `crossfade diff` on two texts; exit code, stdout, stderr.
+fn command(old: &str, new: &str, arguments: &[&str]) -> (i32, String, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, text) in [("old.yaml", old), ("new.yaml", new)] {
+        std::fs::write(folder.path().join(name), text).expect("writable");
+    }
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_crossfade"))
+        .current_dir(folder.path())
+        .args(["diff", "old.yaml", "new.yaml"])
+        .args(arguments)
+        .output()
+        .expect("the program runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (done.status.code().expect("an exit code"), text(done.stdout), text(done.stderr))
+}
+
+#[test]
+fn the_command_says_by_its_exit_code_what_it_found() {
+    let old = "version: a\ntables: {t: {columns: {id: bigint primary key, mail: text}}}\n";
+    let renamed = "version: b\ntables: {t: {columns: {id: bigint primary key, email: text}}}\n";
+    let hinted = format!("{renamed}transition: {{from: a, tables: {{t: {{columns: {{email: {{renamed_from: mail}}}}}}}}}}\n");
+
+    assert_eq!(command(old, old, &[]), (0, String::new(), String::new()));
+    assert_eq!(
+        command(old, &hinted, &["--dialect", "mysql"]),
+        (3, "a → b on mysql: 1 difference\n\ntable t\n  > email (was mail)   lens 1\n".to_owned(), String::new())
+    );
+    let (code, out, said) = command(old, renamed, &[]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(said.contains("error[ambiguous-rename]") && said.contains("`email: {renamed_from: mail}`"), "{said}");
+    assert_eq!(command(old, renamed, &["--assume-drop"]).0, 3);
+    assert_eq!(command(old, renamed, &["--dialect", "oracle"]).0, 2);
+    assert_eq!(command(old, "version: b\ntables: 1\n", &[]).0, 1);
+
+    let (code, out, _) = command(old, &hinted, &["--format", "json"]);
+    let document: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((code, &document["old"], &document["dialect"]), (3, &"a".into(), &"postgres".into()));
+    assert_eq!(
+        document["differences"],
+        serde_json::json!([
+            {"kind": "column", "table": "t", "name": "email", "renamed_from": "mail", "change": "renamed", "class": "lens", "lens": 1}
+        ])
+    );
+    let (code, out, said) = command(old, old, &["--format", "json"]);
+    assert_eq!((code, said.as_str()), (0, ""));
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&out).expect("JSON")["differences"], serde_json::json!([]));
 }
