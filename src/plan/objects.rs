@@ -236,7 +236,7 @@ impl<'a> Planner<'a> {
             });
             self.step(Draft {
                 // Two new tables are empty: nothing is left for migrate.
-                phase: if added_too { Phase::Expand } else { Phase::Migrate },
+                phase: if self.added.contains(key.ref_table.as_str()) { Phase::Expand } else { Phase::Migrate },
                 change,
                 slug: format!("validate.{object}"),
                 object,

@@ -15,6 +15,9 @@ use super::model::{
 };
 use super::{Settings, Target, model};
 
+/// A table, and a view (schema and name) that takes over its grants.
+pub(super) type GrantPair = (String, (String, String));
+
 /// A step before it is in order.
 pub(super) struct Draft {
     pub(super) phase: Phase,
@@ -51,7 +54,7 @@ pub(super) struct Planner<'a> {
     /// Names of indexes and index-backed constraints that stand in the old schema.
     pub(super) taken: BTreeSet<&'a str>,
     /// Grants to copy by change: relation, (schema, view).
-    pub(super) grants: BTreeMap<usize, Vec<(String, (String, String))>>,
+    pub(super) grants: BTreeMap<usize, Vec<GrantPair>>,
     /// The step that drops the base views of a change, before its tables change.
     pub(super) drop_views_step: BTreeMap<usize, String>,
     /// The step that drops the old version's namespace, before any table changes.

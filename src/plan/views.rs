@@ -415,7 +415,7 @@ impl<'a> Planner<'a> {
                 requires.extend(settled.get(&change).cloned());
                 if first {
                     for read in &reads {
-                        requires.extend(self.makers_of(read));
+                        requires.extend(makers.of_relation(read, self.physical_table(read)));
                     }
                 }
                 let id = self.step(Draft {
@@ -526,7 +526,7 @@ impl Makers {
 }
 
 /// The views of a schema, each behind those that it reads; ties by name.
-fn dependency_order<'s>(schema: &'s Schema, reads: impl Fn(&View) -> Vec<String>) -> Vec<&'s str> {
+fn dependency_order(schema: &Schema, reads: impl Fn(&View) -> Vec<String>) -> Vec<&str> {
     let mut left: BTreeMap<&str, BTreeSet<String>> = schema
         .views
         .values()
