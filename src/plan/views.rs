@@ -415,7 +415,7 @@ impl<'a> Planner<'a> {
                 requires.extend(settled.get(&change).cloned());
                 if first {
                     for read in &reads {
-                        requires.extend(self.makers_of(read));
+                        requires.extend(makers.of_relation(read, self.physical_table(read)));
                     }
                 }
                 let id = self.step(Draft {
