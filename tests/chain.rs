@@ -85,7 +85,10 @@ fn chain(major: u32) {
     run(&database, "v2.yaml", "v3.yaml", "contract");
     write(&database, "public_v3", "insert into people (given) values ('Last')");
     assert_eq!(rows(&database, "public_v3", "select cents from people where given = 'Last'"), ["5"]);
-    assert_eq!(rows(&database, "public", "select old_version, new_version, phase, revision from crossfade.version"), ["v2 v3 contract v3_contract02"]);
+    assert_eq!(
+        rows(&database, "public", "select old_version, new_version, phase, revision from crossfade.version"),
+        ["v2 v3 contract v3_contract02"]
+    );
 
     let alone = installed(&lab);
     Catalog::read(&mut database.connect().unwrap()).unwrap().must_equal(&alone, "the catalog behind the chain").unwrap();

@@ -11,7 +11,8 @@ use super::expr::Names;
 use super::graph;
 use super::layout::{Layout, Reach};
 use super::model::{
-    Action, Change, ColumnSpec, CommentTarget, ForeignKeySpec, Hazard, IndexKeySpec, IndexSpec, KeyTarget, Phase, Plan, RowExpr, Step,
+    Action, Change, ColumnSpec, CommentTarget, ForeignKeySpec, GrantPair, Hazard, IndexKeySpec, IndexSpec, KeyTarget, Phase, Plan, RowExpr,
+    Step,
 };
 use super::{Settings, Target, model};
 
@@ -43,7 +44,7 @@ pub(super) struct Planner<'a> {
     /// Names of indexes and index-backed constraints that stand in the old schema.
     pub(super) taken: BTreeSet<&'a str>,
     /// Grants to copy by change: relation, (schema, view).
-    pub(super) grants: BTreeMap<usize, Vec<(String, (String, String))>>,
+    pub(super) grants: BTreeMap<usize, Vec<GrantPair>>,
     /// The step that drops the base views of a change, before its tables change.
     pub(super) drop_views_step: BTreeMap<usize, String>,
     /// The step that drops the old version's namespace, before any table changes.
