@@ -53,6 +53,7 @@ macro_rules! pages {
 const PAGES: &[Page] = pages![
     "abort-rewrites",
     "ambiguous-rename",
+    "backfill-without-key",
     "bad-check",
     "bad-default",
     "bad-definition",

@@ -501,6 +501,24 @@ impl Actions<'_> {
         let sets: Vec<String> =
             backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row))).collect();
         let unfilled: Vec<String> = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect();
+        if backfill.key.is_empty() {
+            let values: Vec<String> =
+                backfill.sets.iter().map(|(_, ty, formula)| format!("({}) is not null", sql.value(formula, ty, row))).collect();
+            return self.render(
+                "backfill_pages",
+                context! {
+                    table => sql.table(&backfill.table),
+                    table_literal => self.table_literal(&backfill.table),
+                    release => sql.literal(self.release),
+                    name => sql.literal(&backfill.name),
+                    // A page of 8 kB holds about a hundred rows.
+                    batch => (backfill.batch / 100).max(1),
+                    sets => sets.join(",\n            "),
+                    unfilled => unfilled.join(" and "),
+                    fillable => sql.any(&values),
+                },
+            );
+        }
         self.render(
             "backfill",
             context! {

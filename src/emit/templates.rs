@@ -18,6 +18,7 @@ templates![
     "postgres/analyze",
     "postgres/attach_unique",
     "postgres/backfill",
+    "postgres/backfill_pages",
     "postgres/check_rows",
     "postgres/comment",
     "postgres/copy_grants",

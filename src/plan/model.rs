@@ -470,7 +470,8 @@ pub struct Backfill {
     pub name: String,
     /// The table's physical name.
     pub table: String,
-    /// Key columns (physical) in order, with their types.
+    /// Key columns (physical) in order, with their types. None: the rows are reached by ranges of pages, in passes that are
+    /// repeated until none is left.
     pub key: Vec<(String, Type)>,
     /// Column, type, value.
     pub sets: Vec<(String, Type, Formula)>,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diagnostic::{Level, Span};
 use crate::diff::model::{Direction, Lens, LensColumn, Mapping, Pair};
 use crate::snapshot::model::{
-    Access, Check, Column, Enforce, Expr, Identity, Index, Name, OnConflict, Otherwise, Type, TypeKind, Unique, Value,
+    Access, Check, Column, Enforce, Expr, Identity, Index, IndexTarget, Name, OnConflict, Otherwise, Type, TypeKind, Unique, Value,
 };
 use crate::sql::expression::defines_volatile;
 
@@ -279,13 +279,6 @@ impl<'a> Planner<'a> {
         }
         if lenses.is_empty() && fills.is_empty() {
             return None;
-        }
-        if self.key_of(work).is_none() {
-            self.not_yet(
-                &format!("table {}", work.name),
-                "it has neither a primary key nor a unique key over NOT NULL columns, which a backfill goes by",
-                work.layout.change.new.span,
-            );
         }
         let dialect = self.diff.dialect;
         Some(Sync {
@@ -619,29 +612,32 @@ impl<'a> Planner<'a> {
 
     // --- migrate: rows ---
 
-    /// A key to go by: the primary key, or a unique one over NOT NULL columns; physical names and types.
-    fn key_of(&self, work: &Work<'a, '_>) -> Option<Vec<(String, Type)>> {
+    /// A key to go by: the primary key, or what else is unique over NOT NULL columns; physical names and types. None: pages.
+    fn key_of(&self, work: &Work<'a, '_>) -> Vec<(String, Type)> {
         let old = work.layout.change.old;
-        let columns = match &old.primary_key {
-            Some(key) => &key.columns,
-            None => old
-                .uniques
-                .iter()
-                .map(|u| &u.columns)
-                .find(|columns| columns.iter().all(|name| old.columns.get(name).is_some_and(|column| column.not_null)))?,
-        };
-        columns.iter().map(|name| old.columns.get(name).map(|column| (name.clone(), column.ty.clone()))).collect()
+        let not_null = |columns: &Vec<String>| columns.iter().all(|name| old.columns.get(name).is_some_and(|column| column.not_null));
+        let index_columns = old.indexes.iter().filter(|index| index.unique && index.predicate.is_none() && index.method == "btree");
+        let columns = old
+            .primary_key
+            .iter()
+            .map(|key| key.columns.clone())
+            .chain(old.uniques.iter().map(|unique| unique.columns.clone()).filter(not_null))
+            .chain(index_columns.filter_map(plain_columns).filter(not_null))
+            .next()
+            .unwrap_or_default();
+        columns.iter().filter_map(|name| old.columns.get(name).map(|column| (name.clone(), column.ty.clone()))).collect()
     }
 
     fn backfill(&mut self, work: &mut Work<'a, '_>, what: &str, sets: Vec<(String, Type, Formula)>, requires: Vec<String>) {
-        let Some(key) = self.key_of(work) else {
-            self.not_yet(
+        let key = self.key_of(work);
+        if key.is_empty() {
+            self.warn(
+                ("backfill-without-key", Level::Note),
                 &format!("table {}", work.name),
-                "it has neither a primary key nor a unique key over NOT NULL columns, which a backfill goes by",
-                work.layout.change.new.span,
+                "it has no key to go by: the backfill goes by pages, and reads the whole table once more for each pass in which writers moved rows",
+                work.layout.change.old.span,
             );
-            return;
-        };
+        }
         let object = format!("{}.{what}", work.table);
         let columns: Vec<String> = sets.iter().map(|(name, _, _)| name.clone()).collect();
         let fill = self.step(Draft {
@@ -676,9 +672,6 @@ impl<'a> Planner<'a> {
 
     fn backfills(&mut self, work: &mut Work<'a, '_>, sync: Option<&Sync>) {
         let Some(sync) = sync else { return };
-        if self.key_of(work).is_none() {
-            return;
-        }
         for lens in &sync.lenses {
             let sets: Vec<(String, Type, Formula)> = lens
                 .new
@@ -734,7 +727,7 @@ impl<'a> Planner<'a> {
             }
             (Finding::Duplicate { name, .. }, OnFinding::Refuse) => format!("Unique {name} is about to be built."),
         };
-        let key = self.key_of(work).unwrap_or_default().into_iter().map(|(name, _)| name).collect();
+        let key = self.key_of(work).into_iter().map(|(name, _)| name).collect();
         self.step(Draft {
             phase,
             change: work.change,
@@ -1599,6 +1592,18 @@ enum ColumnsKind {
 enum RenameKind {
     Constraint,
     Index,
+}
+
+/// The columns of an index that stands on nothing but columns.
+fn plain_columns(index: &Index) -> Option<Vec<String>> {
+    index
+        .keys
+        .iter()
+        .map(|key| match &key.target {
+            IndexTarget::Column(name) => Some(name.clone()),
+            IndexTarget::Expression(_) => None,
+        })
+        .collect()
 }
 
 /// `(a) or (b)`.
