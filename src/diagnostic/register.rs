@@ -94,6 +94,7 @@ const PAGES: &[Page] = pages![
     "no-columns",
     "no-values",
     "not-yet",
+    "old-key-binds",
     "old-reads-null",
     "old-reads-unknown-label",
     "old-upsert-loses-arbiter",

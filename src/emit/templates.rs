@@ -14,6 +14,8 @@ templates![
     "postgres/add_columns",
     "postgres/add_constraint",
     "postgres/add_enum_value",
+    "postgres/add_identity",
+    "postgres/add_primary_key",
     "postgres/alter_type",
     "postgres/analyze",
     "postgres/attach_unique",

@@ -396,6 +396,8 @@ pub struct SyncColumn {
     pub backfill: Option<Formula>,
     /// Whether the column has a default that is not NULL (what an INSERT that omits it writes).
     pub has_default: bool,
+    /// Whether it is an identity column: an INSERT that omits it writes the next value.
+    pub counts: bool,
 }
 
 /// A lens over physical columns of one table.
@@ -644,6 +646,26 @@ pub enum Action {
         /// The constraint and its index.
         unique: Unique,
     },
+    /// Makes the primary key of a unique index over columns that are NOT NULL.
+    AddPrimaryKey {
+        /// Physical table.
+        table: String,
+        /// Name of the constraint; the index takes it.
+        name: String,
+        /// The index.
+        index: String,
+    },
+    /// Makes a column an identity column that counts on where another one stopped.
+    AddIdentity {
+        /// Physical table.
+        table: String,
+        /// Physical column.
+        column: String,
+        /// Which kind.
+        identity: Identity,
+        /// Where the numbers come from.
+        from: SequenceFrom,
+    },
     /// Adds a check that binds new writes at once; the rows that are there are not read.
     AddCheck {
         /// Physical table.
@@ -777,6 +799,13 @@ pub enum Action {
     },
 }
 
+/// The column whose sequence another one takes over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequenceFrom {
+    /// Physical column of the same table.
+    pub column: String,
+}
+
 /// Whether a statement works beside writers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Concurrently {
@@ -811,6 +840,8 @@ pub enum ConstraintSpec {
     Check(String, RowExpr),
     /// A unique constraint.
     Unique(Unique),
+    /// The primary key.
+    PrimaryKey(PrimaryKey),
     /// A foreign key.
     ForeignKey(ForeignKeySpec),
 }
@@ -821,6 +852,7 @@ impl ConstraintSpec {
         match self {
             ConstraintSpec::Check(name, _) => name,
             ConstraintSpec::Unique(unique) => &unique.name.text,
+            ConstraintSpec::PrimaryKey(key) => &key.name.text,
             ConstraintSpec::ForeignKey(spec) => &spec.key.name.text,
         }
     }

@@ -297,7 +297,10 @@ impl<'a> Planner<'a> {
         physical.name.text = name.to_owned();
         physical.columns = key.columns.iter().map(|name| column(name)).collect();
         physical.ref_table = self.physical_table(&key.ref_table).to_owned();
-        if let Some(layout) = self.layouts.get(key.ref_table.as_str()) {
+        if self.physical_table(&key.ref_table) == table {
+            // A table that refers to itself: its layout is with whoever plans it.
+            physical.ref_columns = key.ref_columns.iter().map(|name| column(name)).collect();
+        } else if let Some(layout) = self.layouts.get(key.ref_table.as_str()) {
             physical.ref_columns =
                 key.ref_columns.iter().map(|name| layout.of_new(name).map_or_else(|| name.clone(), |c| c.name.clone())).collect();
         }

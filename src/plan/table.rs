@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diagnostic::{Level, Span};
 use crate::diff::model::{Direction, Lens, LensColumn, Mapping, Pair};
 use crate::snapshot::model::{
-    Access, Check, Column, Enforce, Expr, Identity, Index, IndexTarget, Name, OnConflict, Otherwise, Type, TypeKind, Unique, Value,
+    Access, Check, Column, Enforce, Expr, Index, IndexTarget, Name, OnConflict, Otherwise, Type, TypeKind, Unique, Value,
 };
 use crate::sql::expression::defines_volatile;
 
@@ -16,6 +16,10 @@ use super::model::{
 };
 use super::naming;
 use super::planner::{Draft, Planner};
+
+mod keys;
+
+pub(super) use keys::changes_columns;
 
 /// Rows a batch: 10 000 was fastest on PostgreSQL 15 with one worker.
 const BATCH: u32 = 10_000;
@@ -34,6 +38,8 @@ struct Work<'a, 'l> {
     filled: Vec<String>,
     /// Steps of contract that must have run before the swap.
     before_swap: Vec<String>,
+    /// Steps in the swaps of other tables that must have run before this table's old key goes.
+    swap_requires: Vec<String>,
     /// Steps of the swap, in order.
     swap: Vec<(String, String, String, Action)>,
 }
@@ -51,6 +57,7 @@ impl<'a> Planner<'a> {
             ready: Vec::new(),
             filled: Vec::new(),
             before_swap: Vec::new(),
+            swap_requires: Vec::new(),
             swap: Vec::new(),
         };
         self.refuse_what_is_not_there_yet(&work);
@@ -60,10 +67,11 @@ impl<'a> Planner<'a> {
         self.add_columns(&mut work, sync.as_ref());
         self.backfills(&mut work, sync.as_ref());
         self.not_nulls(&mut work);
-        self.swap_views_and_sync(&mut work, sync);
+        self.swap_views_and_sync(&mut work, sync.clone());
         self.checks(&mut work);
         self.uniques(&mut work);
         self.foreign_keys(&mut work);
+        self.primary_key(&mut work, sync.as_ref());
         self.indexes(&mut work);
         self.swap_columns(&mut work);
         self.comments(&work);
@@ -73,15 +81,6 @@ impl<'a> Planner<'a> {
 
     fn refuse_what_is_not_there_yet(&mut self, work: &Work<'a, '_>) {
         let change = work.layout.change;
-        if let Some(pair) = change.primary_key {
-            let moved = pair.new.is_some_and(|key| {
-                key.columns.iter().any(|column| work.layout.of_new(column).is_none_or(|physical| physical.role != Role::Both))
-            });
-            if !pair.equal || moved {
-                let span = pair.new.map_or(change.new.span, |key| key.name.span);
-                self.not_yet(&format!("table {}", work.name), "its primary key is added, dropped, moved or retyped", span);
-            }
-        }
         for pair in &change.exclusions {
             if !pair.equal {
                 let span = pair.new.or(pair.old).map_or(change.new.span, |e| e.name.span);
@@ -111,8 +110,8 @@ impl<'a> Planner<'a> {
                     if new.generated.is_some() {
                         self.not_yet(&object(new), "a generated column is added to a table that exists", new.span);
                     }
-                    if new.identity.is_some() {
-                        self.not_yet(&object(new), "an identity column is added to a table that exists, or retyped", new.span);
+                    if new.identity.is_some() && keys::identity_source(work.layout, &new.name).is_none() {
+                        self.not_yet(&object(new), "an identity column is added to a table that exists", new.span);
                     }
                 }
                 (Some(old), None) => {
@@ -121,15 +120,10 @@ impl<'a> Planner<'a> {
                         .lenses
                         .iter()
                         .any(|(lens, _)| lens.old.iter().any(|member| member.column.name == old.name && member.mapping.is_some()));
-                    if in_lens && (old.generated.is_some() || old.identity == Some(Identity::Always)) {
-                        self.not_yet(&object(old), "a generated or identity column can't be written by a lens", old.span);
+                    if in_lens && old.generated.is_some() {
+                        self.not_yet(&object(old), "a generated column can't be written by a lens", old.span);
                     }
-                    let referred = self.diff.old.tables.values().any(|other| {
-                        other.foreign_keys.iter().any(|key| key.ref_table == work.table && key.ref_columns.contains(&old.name))
-                    });
-                    if referred {
-                        self.not_yet(&object(old), "foreign keys point to a column that goes or changes its type", old.span);
-                    }
+                    self.refuse_keys_left_behind(work, old);
                 }
                 (None, None) => {}
             }
@@ -154,7 +148,8 @@ impl<'a> Planner<'a> {
                     }
                 }
                 (Some(old), Some(new)) => {
-                    if old.not_null && !new.not_null {
+                    let in_key = self.key_goes(work).is_some_and(|key| key.columns.contains(&old.name));
+                    if old.not_null && !new.not_null && !in_key {
                         self.warn(
                             ("old-reads-null", Level::Warning),
                             &format!("{}.{}", work.name, new.name),
@@ -320,6 +315,7 @@ impl<'a> Planner<'a> {
                             Direction::Down => None,
                         },
                         has_default: member.column.default.is_some(),
+                        counts: member.column.identity.is_some(),
                     }
                 })
                 .collect()
@@ -417,7 +413,9 @@ impl<'a> Planner<'a> {
                 Some(new) => old.not_null && !new.not_null,
                 None => old.not_null && old.default.is_none() && old.identity.is_none() && old.generated.is_none() && !written,
             };
-            if loosened {
+            // What stands in a primary key can't be NULL: it is loosened when the key goes.
+            let in_key = self.key_goes(work).is_some_and(|key| key.columns.contains(&old.name));
+            if loosened && !in_key {
                 if physical.new.is_none() {
                     self.warn(
                         ("old-reads-null", Level::Warning),
@@ -530,6 +528,7 @@ impl<'a> Planner<'a> {
                     // Filled by trigger and backfill; its rules come when they hold.
                     spec.not_null = false;
                     spec.default = None;
+                    spec.identity = None;
                 }
                 Role::New => {
                     if let Some(default) = &new.default
@@ -989,7 +988,9 @@ impl<'a> Planner<'a> {
 
     fn uniques(&mut self, work: &mut Work<'a, '_>) {
         let change = work.layout.change;
-        if let Some(Pair { old: Some(old), new: Some(new), equal: true }) = change.primary_key {
+        if let Some(Pair { old: Some(old), new: Some(new), equal: true }) = change.primary_key
+            && self.key_goes(work).is_none()
+        {
             self.rename_constraint(work, &old.name, &new.name);
         }
         for pair in &change.exclusions {
@@ -1117,7 +1118,8 @@ impl<'a> Planner<'a> {
     fn foreign_keys(&mut self, work: &mut Work<'a, '_>) {
         let change = work.layout.change;
         for pair in &change.foreign_keys {
-            let stays = pair.old.is_some_and(|key| self.stay(work, &key.columns));
+            let stays = pair.old.is_some_and(|key| self.stay(work, &key.columns))
+                && pair.new.is_none_or(|key| self.referred_stay(work, key));
             match (pair.old, pair.new) {
                 (Some(old), Some(new)) if pair.equal && stays => self.rename_constraint(work, &old.name, &new.name),
                 (Some(_), Some(new)) if !pair.equal => {
@@ -1133,10 +1135,12 @@ impl<'a> Planner<'a> {
                         let kind = self.kind_of_columns(work, &new.columns);
                         let phase = match (kind, work.layout.enforce(new.columns.iter().map(String::as_str))) {
                             (ColumnsKind::OnlyNew, _) => Phase::Expand,
+                            // The same key in other columns takes nothing from anyone: it is there before the old one goes.
+                            (_, Some(Enforce::Migrate)) | (_, None) if pair.equal => Phase::Migrate,
                             (_, Some(Enforce::Migrate)) => Phase::Migrate,
                             (_, Some(Enforce::Contract) | None) => Phase::Contract,
                         };
-                        if kind == ColumnsKind::Both {
+                        if kind == ColumnsKind::Both && !pair.equal {
                             self.rule_tightened(work, &format!("foreign key {}", new.name.text), phase, "23503", new.name.span);
                         }
                         let (name, interim) = self.build_name(&new.name);
@@ -1145,8 +1149,12 @@ impl<'a> Planner<'a> {
                         let mut requires = work.ready.clone();
                         if phase != Phase::Expand {
                             let finding = Finding::Orphan(spec.clone());
+                            // For this key only: that index may be the table's own, which must not need itself.
+                            let filled = work.filled.len();
+                            work.filled.extend(self.index_of_referred_key(work, new));
                             requires = vec![self.gate(work, phase, &format!("orphan.{}", new.name.text), finding)];
                             requires.extend(work.filled.clone());
+                            work.filled.truncate(filled);
                         }
                         if !self.diff.old.tables.contains_key(&references) {
                             requires.push(format!("expand{:02}.create_table.{references}", self.change_of_table(&references)));
@@ -1278,7 +1286,8 @@ impl<'a> Planner<'a> {
     fn index_dropped(&mut self, work: &mut Work<'a, '_>, old: &'a Index, stays: bool, replaced: bool, built: Option<String>) {
         let spec = self.index_spec(old, &old.name.text, work.table, &|expr| self.old_expr(expr, work.table), &|column| column.to_owned());
         // A unique index is a rule: what the new version may write must not break on it.
-        let phase = if old.unique && stays && !replaced { Phase::Expand } else { Phase::Contract };
+        let covered = self.is_covered_by_new_key(work, old);
+        let phase = if old.unique && stays && !replaced && !covered { Phase::Expand } else { Phase::Contract };
         if phase == Phase::Expand {
             self.warn(
                 ("old-upsert-loses-arbiter", Level::Warning),
@@ -1537,6 +1546,9 @@ impl<'a> Planner<'a> {
             requires.extend(self.drop_namespace_step.clone());
             requires.extend(self.drop_views_step.get(&work.change).cloned());
             requires.extend(previous.take());
+            if matches!(&action, Action::DropConstraint { constraint: ConstraintSpec::PrimaryKey(_), .. }) {
+                requires.extend(work.swap_requires.clone());
+            }
             let id = self.step(Draft {
                 phase: Phase::Contract,
                 change: work.change,
