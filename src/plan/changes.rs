@@ -71,10 +71,12 @@ impl Changes {
             groups.add(Node::Sequence(name_of(pair, |s| &s.name)));
         }
         let mut renamed = BTreeMap::new();
+        let mut changed = BTreeMap::new();
         for table in &diff.tables {
             groups.add(Node::Table(table.table().name.clone()));
             if let TableDiff::Changed(change) = table {
                 renamed.insert(change.old.name.as_str(), change.new.name.as_str());
+                changed.insert(change.new.name.as_str(), change);
             }
         }
         for pair in &diff.views {
@@ -111,9 +113,7 @@ impl Changes {
                     // A key that is the same in other columns moves with the key that it refers to.
                     let moves = |pair: &&Pair<'_, ForeignKey>| {
                         pair.new.is_some_and(|key| {
-                            diff.tables.iter().any(|other| {
-                                matches!(other, TableDiff::Changed(other) if other.new.name == key.ref_table && changes_columns(other, &key.ref_columns))
-                            })
+                            changed.get(key.ref_table.as_str()).is_some_and(|other| changes_columns(other, &key.ref_columns))
                         })
                     };
                     for pair in change.foreign_keys.iter().filter(|pair| !pair.equal || moves(pair)) {

@@ -1,7 +1,6 @@
 //! Extensions, enums, sequences, and tables that only one version has.
 
 use crate::diagnostic::Level;
-use crate::diff::model::TableDiff;
 use crate::snapshot::model::{Table, TableHints};
 
 use super::changes::Node;
@@ -206,9 +205,8 @@ impl<'a> Planner<'a> {
             requires: Vec::new(),
         });
         for key in &table.foreign_keys {
-            let added_too = self.diff.tables.iter().any(|t| matches!(t, TableDiff::Added(other, _) if other.name == key.ref_table));
             let mut requires = vec![create.clone()];
-            if added_too && key.ref_table != table.name {
+            if self.added.contains(key.ref_table.as_str()) && key.ref_table != table.name {
                 requires.push(format!("expand{:02}.create_table.{}", self.change_of_table(&key.ref_table), key.ref_table));
             }
             if self
@@ -238,7 +236,7 @@ impl<'a> Planner<'a> {
             });
             self.step(Draft {
                 // Two new tables are empty: nothing is left for migrate.
-                phase: if added_too { Phase::Expand } else { Phase::Migrate },
+                phase: if self.added.contains(key.ref_table.as_str()) { Phase::Expand } else { Phase::Migrate },
                 change,
                 slug: format!("validate.{object}"),
                 object,

@@ -1118,8 +1118,8 @@ impl<'a> Planner<'a> {
     fn foreign_keys(&mut self, work: &mut Work<'a, '_>) {
         let change = work.layout.change;
         for pair in &change.foreign_keys {
-            let stays = pair.old.is_some_and(|key| self.stay(work, &key.columns))
-                && pair.new.is_none_or(|key| self.referred_stay(work, key));
+            let stays =
+                pair.old.is_some_and(|key| self.stay(work, &key.columns)) && pair.new.is_none_or(|key| self.referred_stay(work, key));
             match (pair.old, pair.new) {
                 (Some(old), Some(new)) if pair.equal && stays => self.rename_constraint(work, &old.name, &new.name),
                 (Some(_), Some(new)) if !pair.equal => {

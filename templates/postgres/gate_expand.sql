@@ -40,6 +40,9 @@ begin
 {%- endif %}
   insert into crossfade.revision (release, old_version, new_version, changes, phase)
   values ({{ release }}, {{ old_version or "null" }}, {{ new_version }}, {{ changes }}, 'begun')
-  on conflict (release) do update set phase = 'begun' where revision.phase = 'aborted';
+  on conflict (release) do update  -- it was aborted once, and another upgrade may have come between
+  set ordinal = default, old_version = excluded.old_version, new_version = excluded.new_version, changes = excluded.changes,
+      phase = 'begun', begun_at = excluded.begun_at
+  where revision.phase = 'aborted';
 end
 $crossfade$;

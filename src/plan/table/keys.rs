@@ -211,24 +211,15 @@ impl<'a> Planner<'a> {
     /// The foreign keys of the old snapshot that stand on the index of a key, with their tables.
     fn keys_on(&self, table: &str, columns: &[String]) -> Vec<(&'a Table, &'a ForeignKey)> {
         let key: BTreeSet<&String> = columns.iter().collect();
-        self.diff
-            .old
-            .tables
-            .values()
-            .flat_map(|owner| owner.foreign_keys.iter().map(move |foreign| (owner, foreign)))
-            .filter(|(_, foreign)| foreign.ref_table == table && foreign.ref_columns.iter().collect::<BTreeSet<_>>() == key)
-            .collect()
+        let referring = self.referring.get(table).into_iter().flatten().copied();
+        referring.filter(|(_, foreign)| foreign.ref_columns.iter().collect::<BTreeSet<_>>() == key).collect()
     }
 
     /// The step by which an old foreign key is gone before the swap of the table that it refers to; `None` if it stays.
     fn end_of_foreign_key(&self, work: &Work<'a, '_>, owner: &Table, key: &ForeignKey) -> Option<String> {
         let object = format!("{}.{}", owner.name, key.name.text);
         let own = owner.name == work.table;
-        let diff = self.diff.tables.iter().find(|diff| match diff {
-            TableDiff::Added(..) => false,
-            TableDiff::Dropped(table) => table.name == owner.name,
-            TableDiff::Changed(change) => change.old.name == owner.name,
-        })?;
+        let diff = self.by_old_name.get(owner.name.as_str())?;
         let in_contract = format!("contract{:02}.drop_constraint.{object}", work.change);
         match diff {
             TableDiff::Added(..) => None,
@@ -246,19 +237,6 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-    }
-
-    /// Whether a table of the change refers to columns of another one that change: then all swap in one transaction.
-    pub(in super::super) fn keys_hold_together(&self, change: usize) -> bool {
-        self.diff.tables.iter().any(|table| {
-            let TableDiff::Changed(table) = table else { return false };
-            self.change_of_table(&table.new.name) == change
-                && table.foreign_keys.iter().filter(|pair| pair.equal).filter_map(|pair| pair.new).any(|key| {
-                    key.ref_table != table.new.name && self.diff.tables.iter().any(|other| {
-                        matches!(other, TableDiff::Changed(other) if other.new.name == key.ref_table && changes_columns(other, &key.ref_columns))
-                    })
-                })
-        })
     }
 
     /// Whether the columns that a foreign key refers to stay as they are, as one column for both versions.
@@ -288,16 +266,13 @@ impl<'a> Planner<'a> {
 
     /// Refuses foreign keys to an old column that goes, where nothing takes their place.
     pub(super) fn refuse_keys_left_behind(&mut self, work: &Work<'a, '_>, old: &Column) {
-        let old_schema = self.diff.old;
-        for owner in old_schema.tables.values() {
-            for key in owner.foreign_keys.iter().filter(|key| key.ref_table == work.table && key.ref_columns.contains(&old.name)) {
-                if self.end_of_foreign_key(work, owner, key).is_none() {
-                    self.not_yet(
-                        &format!("{}.{}", work.name, old.name),
-                        &format!("foreign key {} of table {} points to this column, which goes or changes its type", key.name.text, owner.name),
-                        key.name.span,
-                    );
-                }
+        for (owner, key) in self.referring.get(work.table).cloned().unwrap_or_default() {
+            if key.ref_columns.contains(&old.name) && self.end_of_foreign_key(work, owner, key).is_none() {
+                self.not_yet(
+                    &format!("{}.{}", work.name, old.name),
+                    &format!("foreign key {} of table {} points to this column, which goes or changes its type", key.name.text, owner.name),
+                    key.name.span,
+                );
             }
         }
     }
@@ -374,7 +349,10 @@ fn unique_before(old: &Table, columns: &[String]) -> bool {
     let within = |rule: &Vec<String>| rule.iter().all(|column| columns.contains(column));
     let not_null = |rule: &Vec<String>| rule.iter().all(|name| old.columns.get(name).is_some_and(|column| column.not_null));
     let of_indexes = old.indexes.iter().filter(|index| index.unique && index.predicate.is_none()).filter_map(plain_columns);
-    old.primary_key.iter().map(|key| key.columns.clone()).chain(old.uniques.iter().map(|u| u.columns.clone())).chain(of_indexes).any(
-        |rule| within(&rule) && not_null(&rule),
-    )
+    old.primary_key
+        .iter()
+        .map(|key| key.columns.clone())
+        .chain(old.uniques.iter().map(|u| u.columns.clone()))
+        .chain(of_indexes)
+        .any(|rule| within(&rule) && not_null(&rule))
 }
