@@ -42,6 +42,8 @@ impl Target for Postgres {
             | Action::AlterType { table, .. }
             | Action::SetDefault { table, .. }
             | Action::AttachUnique { table, .. }
+            | Action::AddPrimaryKey { table, .. }
+            | Action::AddIdentity { table, .. }
             | Action::AddCheck { table, .. }
             | Action::AddNotNullCheck { table, .. }
             | Action::SetNotNull { table, .. }
@@ -81,7 +83,7 @@ impl Target for Postgres {
             Action::DropConstraint { table, constraint } => match constraint {
                 // The manual does not say so: dropping the key locks the table that it refers to as well.
                 ConstraintSpec::ForeignKey(spec) => instant(&distinct(table, &spec.key.ref_table)),
-                ConstraintSpec::Check(..) | ConstraintSpec::Unique(_) => instant(&[table]),
+                ConstraintSpec::Check(..) | ConstraintSpec::Unique(_) | ConstraintSpec::PrimaryKey(_) => instant(&[table]),
             },
             Action::Comment { target, .. } => match target {
                 CommentTarget::Table(table) | CommentTarget::Column(table, _) => {

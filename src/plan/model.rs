@@ -400,6 +400,8 @@ pub struct SyncColumn {
     pub backfill: Option<Formula>,
     /// Whether the column has a default that is not NULL (what an INSERT that omits it writes).
     pub has_default: bool,
+    /// Whether it is an identity column: an INSERT that omits it writes the next value.
+    pub counts: bool,
 }
 
 /// A lens over physical columns of one table.
@@ -474,7 +476,8 @@ pub struct Backfill {
     pub name: String,
     /// The table's physical name.
     pub table: String,
-    /// Key columns (physical) in order, with their types.
+    /// Key columns (physical) in order, with their types. None: the rows are reached by ranges of pages, in passes that are
+    /// repeated until none is left.
     pub key: Vec<(String, Type)>,
     /// Column, type, value.
     pub sets: Vec<(String, Type, Formula)>,
@@ -671,6 +674,26 @@ pub enum Action {
         /// The constraint and its index.
         unique: Unique,
     },
+    /// Makes the primary key of a unique index over columns that are NOT NULL.
+    AddPrimaryKey {
+        /// Physical table.
+        table: String,
+        /// Name of the constraint; the index takes it.
+        name: String,
+        /// The index.
+        index: String,
+    },
+    /// Makes a column an identity column that counts on where another one stopped.
+    AddIdentity {
+        /// Physical table.
+        table: String,
+        /// Physical column.
+        column: String,
+        /// Which kind.
+        identity: Identity,
+        /// Where the numbers come from.
+        from: SequenceFrom,
+    },
     /// Adds a check that binds new writes at once; the rows that are there are not read.
     AddCheck {
         /// Physical table.
@@ -804,6 +827,13 @@ pub enum Action {
     },
 }
 
+/// The column whose sequence another one takes over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequenceFrom {
+    /// Physical column of the same table.
+    pub column: String,
+}
+
 /// Whether a statement works beside writers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Concurrently {
@@ -838,6 +868,8 @@ pub enum ConstraintSpec {
     Check(String, RowExpr),
     /// A unique constraint.
     Unique(Unique),
+    /// The primary key.
+    PrimaryKey(PrimaryKey),
     /// A foreign key.
     ForeignKey(ForeignKeySpec),
 }
@@ -848,6 +880,7 @@ impl ConstraintSpec {
         match self {
             ConstraintSpec::Check(name, _) => name,
             ConstraintSpec::Unique(unique) => &unique.name.text,
+            ConstraintSpec::PrimaryKey(key) => &key.name.text,
             ConstraintSpec::ForeignKey(spec) => &spec.key.name.text,
         }
     }

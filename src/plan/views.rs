@@ -136,9 +136,10 @@ impl<'a> Planner<'a> {
         format!("contract{change:02}.swap")
     }
 
-    /// The transaction in which contract changes a table: its own, or one for the whole change where views hold tables together.
+    /// The transaction in which contract changes a table: its own, or one for the whole change where views or a key that moves
+    /// hold tables together.
     pub(super) fn swap_unit(&self, change: usize, table: &str) -> String {
-        if self.drop_views_step.contains_key(&change) || self.base_views_created.contains(&change) {
+        if self.drop_views_step.contains_key(&change) || self.base_views_created.contains(&change) || self.held_together.contains(&change) {
             self.swap_unit_of_views(change)
         } else {
             format!("contract{change:02}.swap.{table}")
