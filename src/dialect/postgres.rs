@@ -26,7 +26,9 @@ impl Target for Postgres {
             | Action::DropNamespace { .. }
             | Action::CopyGrants { .. }
             | Action::DropSequence(_)
+            | Action::AlterSequence { .. }
             | Action::DropEnum(_)
+            | Action::RenameType(_)
             | Action::DropExtension(_)
             | Action::ReplaceView { .. }
             | Action::DropViews { .. }
@@ -39,6 +41,7 @@ impl Target for Postgres {
             Action::DropNotNull { table, .. }
             | Action::AlterType { table, .. }
             | Action::SetDefault { table, .. }
+            | Action::AlterIdentity { table, .. }
             | Action::AttachUnique { table, .. }
             | Action::AddCheck { table, .. }
             | Action::AddNotNullCheck { table, .. }
@@ -66,7 +69,8 @@ impl Target for Postgres {
             Action::DropIndex { index, concurrently: Concurrently::Yes } => {
                 Footprint { locks: locks(&[&index.table], LockMode::ShareUpdateExclusive), cost: Cost::Instant, transactional: false }
             }
-            Action::AddForeignKey(spec) => {
+            Action::AlterForeignKey { old, .. } => instant(&distinct(&old.table, &old.key.ref_table)),
+            Action::AddForeignKey { spec, .. } => {
                 footprint(locks(&distinct(&spec.table, &spec.key.ref_table), LockMode::ShareRowExclusive), Cost::Instant)
             }
             Action::ValidateConstraint { table, references, .. } => {
@@ -79,7 +83,7 @@ impl Target for Postgres {
             Action::DropConstraint { table, constraint } => match constraint {
                 // The manual does not say so: dropping the key locks the table that it refers to as well.
                 ConstraintSpec::ForeignKey(spec) => instant(&distinct(table, &spec.key.ref_table)),
-                ConstraintSpec::Check(..) | ConstraintSpec::Unique(_) => instant(&[table]),
+                ConstraintSpec::Check(..) | ConstraintSpec::Unique(_) | ConstraintSpec::Exclusion(_) => instant(&[table]),
             },
             Action::RenameIndex(rename) => footprint(locks(&[&rename.from], LockMode::ShareUpdateExclusive), Cost::Instant),
             Action::Comment { target, .. } => match target {

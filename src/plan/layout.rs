@@ -6,7 +6,7 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::diff::model::{Lens, Mapping, TableChange};
-use crate::snapshot::model::{Access, Column, ColumnHints, Enforce, IndexTarget, Schema};
+use crate::snapshot::model::{Access, Column, ColumnHints, Enforce, IndexTarget, Schema, TypeKind};
 use crate::sql::Dialect;
 use crate::sql::expression::row_references;
 
@@ -206,6 +206,7 @@ fn treatment(
             if alike
                 && !backfilled
                 && !renamed
+                && !matches!(old.column.ty.kind, TypeKind::Enum(_))
                 && settings.access == Access::Shared
                 && target.widens_in_place(&old.column.ty, &new.column.ty)
                 && !is_read_elsewhere(&old.column.name, change, old_schema, dialect) =>

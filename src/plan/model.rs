@@ -238,6 +238,14 @@ pub enum Formula {
         /// What other values become.
         otherwise: FormulaOtherwise,
     },
+    /// It is the label of that column, which has an enum of other labels or of another order: through text, with the labels
+    /// that are called otherwise.
+    Relabel {
+        /// The column.
+        column: String,
+        /// Label, label of the target's type; those that differ.
+        pairs: Vec<(String, String)>,
+    },
     /// As the author wrote it.
     Written(RowExpr),
 }
@@ -540,6 +548,8 @@ pub enum Action {
         finding: Finding,
         /// What then.
         on_finding: OnFinding,
+        /// The swap after which it is settled, where the catalog can't tell: the old rule of that name stands until then.
+        until: Option<String>,
     },
     /// `create extension`.
     CreateExtension(String),
@@ -651,6 +661,8 @@ pub enum Action {
         name: String,
         /// Condition.
         condition: RowExpr,
+        /// The swap in which it gets its name, where it is built under an interim one beside the old rule of that name.
+        until: Option<String>,
     },
     /// Adds `column is not null` as such a check, the proof that SET NOT NULL needs.
     AddNotNullCheck {
@@ -662,7 +674,19 @@ pub enum Action {
         column: String,
     },
     /// Adds a foreign key that binds new writes at once.
-    AddForeignKey(ForeignKeySpec),
+    AddForeignKey {
+        /// The key.
+        spec: ForeignKeySpec,
+        /// The swap in which it gets its name, where it is built under an interim one beside the old key of that name.
+        until: Option<String>,
+    },
+    /// Changes when a foreign key is checked: only the catalog is written.
+    AlterForeignKey {
+        /// The key as it was.
+        old: ForeignKeySpec,
+        /// Deferrable, initially deferred.
+        new: (bool, bool),
+    },
     /// Proves a constraint for the rows that are there.
     ValidateConstraint {
         /// Physical table.
@@ -761,8 +785,28 @@ pub enum Action {
     },
     /// Drops a sequence.
     DropSequence(String),
+    /// Changes what a sequence counts; where it stands is left alone.
+    AlterSequence {
+        /// Options before (for the way back).
+        old: Sequence,
+        /// Options afterwards.
+        new: Sequence,
+    },
+    /// Changes whether an identity column takes values that are given.
+    AlterIdentity {
+        /// Physical table.
+        table: String,
+        /// Physical column.
+        column: String,
+        /// Before (for the way back).
+        old: Identity,
+        /// Afterwards.
+        new: Identity,
+    },
     /// Drops an enum.
     DropEnum(String),
+    /// Renames a type.
+    RenameType(Rename),
     /// Drops an extension.
     DropExtension(String),
     /// Sets comments.
@@ -812,6 +856,8 @@ pub enum ConstraintSpec {
     Unique(Unique),
     /// A foreign key.
     ForeignKey(ForeignKeySpec),
+    /// An exclusion constraint.
+    Exclusion(Exclusion),
 }
 
 impl ConstraintSpec {
@@ -821,6 +867,7 @@ impl ConstraintSpec {
             ConstraintSpec::Check(name, _) => name,
             ConstraintSpec::Unique(unique) => &unique.name.text,
             ConstraintSpec::ForeignKey(spec) => &spec.key.name.text,
+            ConstraintSpec::Exclusion(exclusion) => &exclusion.name.text,
         }
     }
 }

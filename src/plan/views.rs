@@ -279,7 +279,7 @@ impl<'a> Planner<'a> {
                     // A default where there was none on a NOT NULL column was set on the table: it loosens.
                     Some(_) if old.default.is_none() && old.not_null => ViewDefault::OfTable,
                     Some(default) => expression(default),
-                    None => ViewDefault::None(new.ty.clone()),
+                    None => ViewDefault::None(self.physical_type(&new.ty)),
                 }
             }
         }
