@@ -80,6 +80,7 @@ const PAGES: &[Page] = pages![
     "from-not-new",
     "insert-ambiguity",
     "lossy-lens",
+    "materialized-as-of-migrate",
     "misplaced-hint",
     "missing-dialect",
     "missing-key",

@@ -3,7 +3,7 @@
 //! Locks: manual, "Explicit Locking" and the page of each command; each one was also read from `pg_locks` on 15 and 18.
 
 use crate::plan::Target;
-use crate::plan::model::{Action, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Lock, LockMode, Marker};
+use crate::plan::model::{Action, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Lock, LockMode, Marker, Materialized};
 use crate::snapshot::model::{Type, TypeKind};
 
 /// The planner's view of PostgreSQL.
@@ -36,7 +36,11 @@ impl Target for Postgres {
             // A label that a transaction adds can't be used in it, so the statement stands alone.
             Action::AddEnumValue { .. } => Footprint { locks: Vec::new(), cost: Cost::Instant, transactional: false },
             Action::CreateShapeView(view) => footprint(locks(&[&view.table], LockMode::AccessShare), Cost::Instant),
-            Action::CreateView(_) => footprint(Vec::new(), Cost::Instant),
+            Action::CreateView(view) => match view.materialized {
+                Materialized::Yes => footprint(Vec::new(), Cost::Scan),
+                Materialized::No => footprint(Vec::new(), Cost::Instant),
+            },
+            Action::RenameView(rename) => instant(&[&rename.from]),
             Action::CheckRows { table, .. } => footprint(locks(&[table], LockMode::AccessShare), Cost::Scan),
             Action::DropNotNull { table, .. }
             | Action::AlterType { table, .. }

@@ -221,6 +221,9 @@ impl Actions<'_> {
                     renames => renames.iter().map(|r| context! { from => sql.ident(&r.from), to => sql.ident(&r.to) }).collect::<Vec<_>>(),
                 },
             ),
+            Action::RenameView(rename) => {
+                self.render("rename_view", context! { from => sql.table(&rename.from), to => sql.ident(&rename.to) })
+            }
             Action::RenameTable { from, to } => self.render("rename_table", context! { from => sql.table(from), to => sql.ident(to) }),
             Action::RenameConstraint { table, rename } => self.render(
                 "rename_constraint",
@@ -332,6 +335,7 @@ impl Actions<'_> {
             | Action::DropViews { .. }
             | Action::SwapColumns { .. }
             | Action::RenameTable { .. }
+            | Action::RenameView(_)
             | Action::RenameConstraint { .. }
             | Action::RenameIndex(_)
             | Action::TidyNames { .. }

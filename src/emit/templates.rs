@@ -56,6 +56,7 @@ templates![
     "postgres/rename_index",
     "postgres/rename_table",
     "postgres/rename_type",
+    "postgres/rename_view",
     "postgres/replace_view",
     "postgres/set_default",
     "postgres/set_not_null",

@@ -122,7 +122,7 @@ fn rank(action: &Action) -> usize {
         Action::SettleShapeView(_) => 29,
         Action::RemoveSync(_) => 30,
         Action::SwapColumns { .. } => 31,
-        Action::RenameTable { .. } => 32,
+        Action::RenameTable { .. } | Action::RenameView(_) => 32,
         Action::RenameConstraint { .. } => 33,
         Action::RenameIndex(_) => 34,
         Action::TidyNames { .. } => 35,

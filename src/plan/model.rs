@@ -748,6 +748,8 @@ pub enum Action {
         /// Columns to rename, in an order that never collides.
         renames: Vec<Rename>,
     },
+    /// Renames a materialized view.
+    RenameView(Rename),
     /// Renames a table.
     RenameTable {
         /// Name now.

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Level};
 use crate::snapshot::model::{Access, Schema, View};
 use crate::sql::expression::query_references;
 use crate::sql::shape::query_extends;
 
 use super::changes::Node;
 use super::layout::{Reach, Role};
-use super::model::{self, Action, CommentTarget, Materialized, Phase, ShapeView, ViewColumn, ViewDefault, ViewSpec};
+use super::model::{self, Action, CommentTarget, Materialized, Phase, Rename, ShapeView, ViewColumn, ViewDefault, ViewSpec};
 use super::naming;
 use super::planner::{Draft, Planner};
 
@@ -90,10 +90,23 @@ impl<'a> Planner<'a> {
             }
             affected.extend(more);
         }
+        // The materialized ones that only the old version has go behind the views that read them.
+        let gone = |name: &str| standing[name].materialized && !self.diff.new.views.contains_key(name);
+        let stored: BTreeMap<&str, usize> =
+            affected.iter().filter(|name| gone(name)).map(|name| (*name, self.change_of_view(name, &reads[*name]))).collect();
         let mut by_change: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-        for name in affected {
+        for name in affected.iter().copied() {
             if standing[name].materialized {
-                self.not_yet(&format!("view {name}"), "it is materialized and must be made anew", standing[name].span);
+                let replaced = !shared && self.is_replaced_materialized(name);
+                let reads_affected = reads[name].iter().any(|read| affected.contains(read.as_str()));
+                let is_read = standing.keys().any(|other| reads[other].iter().any(|read| read == name));
+                if reads_affected || (is_read && replaced) || !(replaced || stored.contains_key(name)) {
+                    self.not_yet(
+                        &format!("view {name}"),
+                        "it is materialized, and a table or view under it or a view over it must be made anew",
+                        standing[name].span,
+                    );
+                }
                 continue;
             }
             by_change.entry(self.change_of_view(name, &reads[name])).or_default().push(name.to_owned());
@@ -120,6 +133,29 @@ impl<'a> Planner<'a> {
             self.drop_views_step.insert(change, id);
             self.remade_views.insert(change, names);
         }
+        for (name, change) in stored {
+            let mut requires: Vec<String> = self.drop_namespace_step.iter().cloned().collect();
+            requires.extend(self.drop_views_step.get(&change).cloned());
+            let id = self.step(Draft {
+                phase: Phase::Contract,
+                change,
+                slug: format!("drop_views.{name}"),
+                object: name.to_owned(),
+                why: format!("Only the old version used materialized view {name}; its rows follow from others."),
+                action: Action::DropViews { views: vec![(base.clone(), name.to_owned())], materialized: Materialized::Yes },
+                unit: Some(self.swap_unit_of_views(change)),
+                requires,
+            });
+            self.drop_views_step.insert(change, id);
+        }
+    }
+
+    /// Whether both versions have a materialized view of that name, and not the same one.
+    fn is_replaced_materialized(&self, name: &str) -> bool {
+        self.diff.views.iter().any(|pair| {
+            let is = |view: Option<&View>| view.is_some_and(|view| view.name == name && view.materialized);
+            !pair.equal && is(pair.old) && is(pair.new)
+        })
     }
 
     /// The transaction in which contract changes the tables of a change that has views to be made anew.
@@ -300,17 +336,18 @@ impl<'a> Planner<'a> {
             let change = self.change_of_view(name, &reads);
             let pair = self.diff.views.iter().find(|pair| pair.new.is_some_and(|v| v.name == *name)).copied();
             let old = self.diff.old.views.get(name);
-            if view.materialized && pair.is_some_and(|pair| !pair.equal) && self.settings.access == Access::Versioned
-                || old.is_some_and(|old| old.materialized != view.materialized)
-                || (view.materialized && old.is_some() && pair.is_some_and(|pair| !pair.equal))
-            {
-                self.not_yet(&format!("view {name}"), "a materialized view is added or changed", view.span);
+            if old.is_some_and(|old| old.materialized != view.materialized) {
+                self.not_yet(&format!("view {name}"), "its rows are stored from now on, or no longer", view.span);
+                continue;
+            }
+            if view.materialized && pair.is_some_and(|pair| !pair.equal) {
+                self.materialized_view(view, old, change, &reads);
                 continue;
             }
             match self.settings.access {
                 Access::Versioned => {
                     let namespace = self.new_namespace();
-                    let spec = if view.materialized { self.window(&namespace, view) } else { self.view_spec(&namespace, view) };
+                    let spec = if view.materialized { self.window(&namespace, view, &view.name) } else { self.view_spec(&namespace, view) };
                     let mut requires = vec![format!("expand01.create_namespace.{namespace}")];
                     for read in &reads {
                         match made.get(read.as_str()) {
@@ -433,6 +470,132 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// A materialized view that is new, or another one than the old version's: built from rows that are filled, beside the old
+    /// one under a helper name, whose place it takes in contract.
+    fn materialized_view(&mut self, view: &'a View, old: Option<&'a View>, change: usize, reads: &[String]) {
+        let object = format!("view {}", view.name);
+        if old.is_some() && self.settings.access == Access::Shared {
+            self.diagnostics.push(
+                Diagnostic::error(
+                    "needs-versioned",
+                    format!("{object}: old and new version need different views under one name, which shared access can't give"),
+                )
+                .at(view.span, "another query than the old version's")
+                .help("give the new view another name, and drop the old one")
+                .help("or give the new version a namespace of its own: `access: versioned` in the transition, or `--access versioned`"),
+            );
+            return;
+        }
+        let moves = reads.iter().any(|read| {
+            let swapped = self.layouts.get(read.as_str()).is_some_and(super::layout::Layout::is_swapped);
+            let in_diff = self.diff.views.iter().any(|pair| pair.new.is_some_and(|view| view.name == *read) && !pair.equal);
+            let remade = self.remade_views.values().any(|names| names.contains(read));
+            swapped || in_diff || remade
+        });
+        if moves {
+            self.not_yet(&object, "it is materialized, and what it reads changes its name or its columns in the same transition", view.span);
+            return;
+        }
+        let base = self.base().to_owned();
+        let new = self.diff.new;
+        let physical = if old.is_some() { naming::interim(&view.name, self.diff.dialect) } else { view.name.clone() };
+        let in_base = |read: &str| {
+            let known = new.tables.contains_key(read) || new.views.contains_key(read);
+            known.then(|| (base.clone(), read.to_owned()))
+        };
+        let spec = ViewSpec {
+            schema: base.clone(),
+            name: physical.clone(),
+            query: self.new_names().query(&view.query, &in_base),
+            materialized: Materialized::Yes,
+            comment: view.comment.clone(),
+        };
+        self.warn(
+            ("materialized-as-of-migrate", Level::Note),
+            &object,
+            format!("migrate fills it, as {physical}; what is written later is in it when somebody refreshes it"),
+            view.span,
+        );
+        let mut requires: Vec<String> = reads.iter().flat_map(|read| self.makers_of(read)).collect();
+        requires.extend(
+            self.steps
+                .iter()
+                .filter(|step| step.change == change && step.phase == Phase::Migrate && matches!(step.action, Action::Backfill(_)))
+                .map(|step| step.id.clone()),
+        );
+        let created = self.step(Draft {
+            phase: Phase::Migrate,
+            change,
+            slug: format!("create_view.{base}.{physical}"),
+            object: physical.clone(),
+            why: format!("Materialized view {} of the new version: what it reads is read once, and nobody waits.", view.name),
+            action: Action::CreateView(spec),
+            unit: None,
+            requires,
+        });
+        let mut granted: Vec<(String, (String, String))> = Vec::new();
+        let mut requires = vec![created];
+        if old.is_some() {
+            granted.push((view.name.clone(), (base.clone(), physical.clone())));
+        }
+        if self.settings.access == Access::Versioned {
+            let namespace = self.new_namespace();
+            let window = self.window(&namespace, view, &physical);
+            let id = self.step(Draft {
+                phase: Phase::Migrate,
+                change,
+                slug: format!("create_view.{namespace}.{}", view.name),
+                object: format!("{namespace}.{}", view.name),
+                why: format!("What version {} sees of it.", new.version),
+                action: Action::CreateView(window),
+                unit: None,
+                requires: requires.clone(),
+            });
+            requires.push(id);
+            if old.is_some() {
+                granted.push((view.name.clone(), (namespace, view.name.clone())));
+            }
+        }
+        if !granted.is_empty() {
+            self.step(Draft {
+                phase: Phase::Migrate,
+                change,
+                slug: format!("copy_grants.{}", view.name),
+                object: view.name.clone(),
+                why: "Who may read the old one may read the new one; nobody else may.".to_owned(),
+                action: Action::CopyGrants { schema: None, pairs: granted },
+                unit: None,
+                requires,
+            });
+        }
+        if old.is_none() {
+            return;
+        }
+        let unit = Some(self.swap_unit_of_views(change));
+        let mut requires: Vec<String> = self.drop_namespace_step.iter().cloned().collect();
+        requires.extend(self.drop_views_step.get(&change).cloned());
+        let dropped = self.step(Draft {
+            phase: Phase::Contract,
+            change,
+            slug: format!("drop_views.{}", view.name),
+            object: view.name.clone(),
+            why: "Only the old version read it.".to_owned(),
+            action: Action::DropViews { views: vec![(base, view.name.clone())], materialized: Materialized::Yes },
+            unit: unit.clone(),
+            requires,
+        });
+        self.step(Draft {
+            phase: Phase::Contract,
+            change,
+            slug: format!("rename_view.{physical}"),
+            object: view.name.clone(),
+            why: "The new one takes its name.".to_owned(),
+            action: Action::RenameView(Rename { from: physical, to: view.name.clone() }),
+            unit,
+            requires: vec![dropped],
+        });
+    }
+
     /// Steps of expand that make what a view of the new shape reads.
     fn makers_of(&self, read: &str) -> Vec<String> {
         let physical = self.renamed.iter().find(|(_, new)| **new == read).map_or(read, |(old, _)| old);
@@ -468,14 +631,14 @@ impl<'a> Planner<'a> {
     }
 
     /// A view in the namespace that shows a materialized view of the base schema.
-    fn window(&self, namespace: &str, view: &View) -> ViewSpec {
-        let text = format!("select * from {}", view.name);
+    fn window(&self, namespace: &str, view: &View, physical: &str) -> ViewSpec {
+        let text = format!("select * from {physical}");
         let start = "select * from ".len();
         ViewSpec {
             schema: namespace.to_owned(),
             name: view.name.clone(),
             query: model::RowExpr {
-                splices: vec![(start..text.len(), model::Splice::Relation(self.base().to_owned(), view.name.clone()))],
+                splices: vec![(start..text.len(), model::Splice::Relation(self.base().to_owned(), physical.to_owned()))],
                 text,
                 has_subquery: true,
             },
