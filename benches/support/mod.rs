@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 
 /// Two snapshots of a schema.
-pub struct Pair {
+pub(crate) struct Pair {
     /// The old snapshot, as YAML.
-    pub old: String,
+    pub(crate) old: String,
     /// The new snapshot with its transition, as YAML.
-    pub new: String,
+    pub(crate) new: String,
 }
 
 /// A schema of `tables` tables of which `changes` change, spread evenly. The kinds of change take turns: a column is added
 /// with a default, one is renamed, one is split in two, an index is added, a column is filled by an expression.
-pub fn pair(tables: usize, changes: usize) -> Pair {
+pub(crate) fn pair(tables: usize, changes: usize) -> Pair {
     assert!(changes <= tables, "a table changes once at most");
     let mut old = String::from("version: v1\ntables:\n");
     let mut new = String::from("version: v2\ntables:\n");

@@ -1,12 +1,13 @@
 //! `crossfade plan`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::Exit;
 use super::output;
 use super::planning::{self, PlanningArgs};
 use crate::emit::manifest::OfDialect;
-use crate::plan::model::{Phase, Plan};
+use crate::plan::model::{Phase, Plan, Step};
 use crate::snapshot::model::Access;
 
 /// Print the steps from one snapshot to another, in order, with their phases, locks, costs and hazards; or the graph.
@@ -69,6 +70,8 @@ fn text(plan: &Plan) -> String {
     if plan.changes.is_empty() {
         let _ = writeln!(out, "\nNothing differs.");
     }
+    let kinds = plan.steps.iter().map(|step| kind(step).len()).max().unwrap_or_default();
+    let objects = plan.steps.iter().map(|step| step.object.chars().count()).max().unwrap_or_default().min(60);
     for phase in Phase::ALL {
         for change in &plan.changes {
             let _ = writeln!(out, "\n{}  {}", plan.revision(phase, change.number), change.title);
@@ -76,11 +79,10 @@ fn text(plan: &Plan) -> String {
             for step in plan.steps.iter().filter(|s| s.phase == phase && s.change == change.number) {
                 any = true;
                 let locks: Vec<String> = step.footprint.locks.iter().map(|l| format!("{} on {}", l.mode.name(), l.table)).collect();
-                let kind = step.id.split('.').nth(1).unwrap_or_default().replace('_', " ");
                 let _ = writeln!(
                     out,
-                    "  {:<22} {:<40} {:<8} {}",
-                    kind,
+                    "  {:<kinds$}  {:<objects$}  {:<7}  {}",
+                    kind(step),
                     step.object,
                     step.footprint.cost.name(),
                     if locks.is_empty() { "-".to_owned() } else { locks.join(", ") }
@@ -105,6 +107,11 @@ fn text(plan: &Plan) -> String {
     out
 }
 
+/// What a step does, in words: `add columns`.
+fn kind(step: &Step) -> String {
+    step.id.split('.').nth(1).unwrap_or_default().replace('_', " ")
+}
+
 fn dot(plan: &Plan) -> String {
     let mut out = format!(
         "digraph \"{} to {}\" {{\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n",
@@ -127,7 +134,8 @@ fn dot(plan: &Plan) -> String {
 
 fn mermaid(plan: &Plan) -> String {
     let mut out = String::from("flowchart LR\n");
-    let number = |id: &str| plan.steps.iter().position(|s| s.id == id).unwrap_or_default();
+    let numbers: BTreeMap<&str, usize> = plan.steps.iter().enumerate().map(|(at, step)| (step.id.as_str(), at)).collect();
+    let number = |id: &str| numbers.get(id).copied().unwrap_or_default();
     for phase in Phase::ALL {
         let _ = writeln!(out, "  subgraph {}", phase.name());
         for (at, step) in plan.steps.iter().enumerate().filter(|(_, s)| s.phase == phase) {
@@ -143,11 +151,12 @@ fn mermaid(plan: &Plan) -> String {
 
 /// Which step must have run before which.
 fn edges(plan: &Plan) -> Vec<(&str, &str)> {
+    let known: BTreeSet<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
     let mut edges: Vec<(&str, &str)> = plan
         .steps
         .iter()
         .flat_map(|step| step.requires.iter().map(|needed| (needed.as_str(), step.id.as_str())))
-        .filter(|(from, _)| plan.steps.iter().any(|s| s.id == *from))
+        .filter(|(from, _)| known.contains(from))
         .collect();
     edges.sort_unstable();
     edges.dedup();

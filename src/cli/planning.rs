@@ -1,5 +1,6 @@
 //! From arguments and settings to plans: what `compile`, `plan` and `connect` have in common.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -150,21 +151,19 @@ pub(crate) fn plan(args: &PlanningArgs) -> anyhow::Result<Planned> {
 impl Planned {
     /// Adds diagnostics; what another dialect has said already is not said again.
     fn add(&mut self, diagnostics: Vec<Diagnostic>) {
-        for diagnostic in diagnostics {
-            if !self.diagnostics.contains(&diagnostic) {
-                self.diagnostics.push(diagnostic);
-            }
-        }
+        let mut said: HashSet<Diagnostic> = self.diagnostics.iter().cloned().collect();
+        self.diagnostics.extend(diagnostics.into_iter().filter(|diagnostic| said.insert(diagnostic.clone())));
     }
 
     /// Prints the diagnostics, and warnings of the plans with them.
     pub(crate) fn report(&self, format: Format) -> anyhow::Result<()> {
         let mut all = self.diagnostics.clone();
+        let mut said: HashSet<Diagnostic> = all.iter().cloned().collect();
         for plan in &self.plans {
             for hazard in &plan.hazards {
                 if hazard.level == crate::diagnostic::Level::Warning {
                     let diagnostic = Diagnostic::warning(hazard.code, format!("{}: {}", hazard.object, hazard.message)).at(hazard.span, "");
-                    if !all.contains(&diagnostic) {
+                    if said.insert(diagnostic.clone()) {
                         all.push(diagnostic);
                     }
                 }

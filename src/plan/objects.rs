@@ -1,7 +1,6 @@
 //! Extensions, enums, sequences, and tables that only one version has.
 
 use crate::diagnostic::Level;
-use crate::diff::model::TableDiff;
 use crate::snapshot::model::{EnumType, Sequence, Table, TableHints};
 
 use super::changes::Node;
@@ -287,9 +286,8 @@ impl<'a> Planner<'a> {
             requires: Vec::new(),
         });
         for key in &table.foreign_keys {
-            let added_too = self.diff.tables.iter().any(|t| matches!(t, TableDiff::Added(other, _) if other.name == key.ref_table));
             let mut requires = vec![create.clone()];
-            if added_too && key.ref_table != table.name {
+            if self.added.contains(key.ref_table.as_str()) && key.ref_table != table.name {
                 requires.push(format!("expand{:02}.create_table.{}", self.change_of_table(&key.ref_table), key.ref_table));
             }
             if self
@@ -318,7 +316,8 @@ impl<'a> Planner<'a> {
                 requires,
             });
             self.step(Draft {
-                phase: Phase::Migrate,
+                // Two new tables are empty: nothing is left for migrate.
+                phase: if self.added.contains(key.ref_table.as_str()) { Phase::Expand } else { Phase::Migrate },
                 change,
                 slug: format!("validate.{object}"),
                 object,

@@ -9,7 +9,7 @@ use crate::sql::shape::query_extends;
 
 use super::changes::Node;
 use super::layout::{Reach, Role};
-use super::model::{self, Action, CommentTarget, Materialized, Phase, Rename, ShapeView, ViewColumn, ViewDefault, ViewSpec};
+use super::model::{self, Action, CommentTarget, Materialized, Phase, Rename, ShapeView, Step, ViewColumn, ViewDefault, ViewSpec};
 use super::naming;
 use super::planner::{Draft, Planner};
 
@@ -76,7 +76,9 @@ impl<'a> Planner<'a> {
         let mut affected: BTreeSet<&str> = standing
             .keys()
             .copied()
-            .filter(|name| !self.diff.new.views.contains_key(*name) || (!shared && differs.contains(name) && !self.only_comment(name)))
+            .filter(|name| {
+                !self.diff.new.views.contains_key(*name) || (!shared && differs.contains(name) && !self.only_comment.contains(name))
+            })
             .collect();
         loop {
             let more: Vec<&str> = standing
@@ -111,6 +113,11 @@ impl<'a> Planner<'a> {
             }
             by_change.entry(self.change_of_view(name, &reads[name])).or_default().push(name.to_owned());
         }
+        if !shared {
+            // Views that are new come to the base schema with contract.
+            let new = self.diff.views.iter().filter_map(|pair| pair.new).filter(|view| !self.only_comment.contains(view.name.as_str()));
+            self.base_views_created = new.map(|view| self.change_of_view(&view.name, &[])).collect();
+        }
         let base = self.base().to_owned();
         for (change, names) in by_change {
             let unit = self.swap_unit_of_views(change);
@@ -131,7 +138,7 @@ impl<'a> Planner<'a> {
                 requires,
             });
             self.drop_views_step.insert(change, id);
-            self.remade_views.insert(change, names);
+            self.remade_views.extend(names);
         }
         for (name, change) in stored {
             let mut requires: Vec<String> = self.drop_namespace_step.iter().cloned().collect();
@@ -165,25 +172,11 @@ impl<'a> Planner<'a> {
 
     /// The transaction in which contract changes a table: its own, or one for the whole change where views hold tables together.
     pub(super) fn swap_unit(&self, change: usize, table: &str) -> String {
-        if self.drop_views_step.contains_key(&change) || self.creates_base_views(change) {
+        if self.drop_views_step.contains_key(&change) || self.base_views_created.contains(&change) {
             self.swap_unit_of_views(change)
         } else {
             format!("contract{change:02}.swap.{table}")
         }
-    }
-
-    /// In versioned access views that are new come to the base schema with contract.
-    fn creates_base_views(&self, change: usize) -> bool {
-        self.settings.access == Access::Versioned
-            && self
-                .diff
-                .views
-                .iter()
-                .any(|pair| pair.new.is_some_and(|view| self.change_of_view(&view.name, &[]) == change && !self.only_comment(&view.name)))
-    }
-
-    fn only_comment(&self, name: &str) -> bool {
-        self.diff.views.iter().any(|pair| pair.new.or(pair.old).is_some_and(|view| view.name == name) && pair.equal)
     }
 
     /// Steps that must have run before a change's tables change: nothing but the gates, which the order puts first anyway.
@@ -218,6 +211,13 @@ impl<'a> Planner<'a> {
         let new = self.diff.new;
         let mut tables: Vec<&'a str> = new.tables.keys().map(String::as_str).collect();
         tables.sort_unstable();
+        // By table, the steps of expand that must stand before its view.
+        let mut prepared: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for step in self.steps.iter().filter(|step| step.phase == Phase::Expand) {
+            if matches!(step.action, Action::AddColumns { .. } | Action::InstallSync(_)) {
+                prepared.entry(step.object.clone()).or_default().push(step.id.clone());
+            }
+        }
         for name in tables {
             let table = &new.tables[name];
             if self.reach(table) == Reach::Direct {
@@ -234,15 +234,7 @@ impl<'a> Planner<'a> {
             }
             let view = self.shape_view(&schema, name);
             match self.layouts.get(name) {
-                Some(layout) => {
-                    let physical = layout.table();
-                    for step in &self.steps {
-                        let makes = matches!(step.action, Action::AddColumns { .. } | Action::InstallSync(_));
-                        if makes && step.object == physical && step.phase == Phase::Expand {
-                            requires.push(step.id.clone());
-                        }
-                    }
-                }
+                Some(layout) => requires.extend(prepared.get(layout.table()).into_iter().flatten().cloned()),
                 None if self.diff.old.tables.contains_key(name) => {}
                 None => requires.push(format!("expand{change:02}.create_table.{name}")),
             }
@@ -328,19 +320,30 @@ impl<'a> Planner<'a> {
         }
         let new = self.diff.new;
         let order = dependency_order(new, |view| self.reads(view));
+        let pairs: BTreeMap<&str, _> = self.diff.views.iter().filter_map(|pair| Some((pair.new?.name.as_str(), *pair))).collect();
+        let makers = Makers::of(&self.steps);
         let mut made: BTreeMap<&str, String> = BTreeMap::new();
         let mut settled: BTreeMap<usize, String> = BTreeMap::new();
         for name in order {
             let view = &new.views[name];
             let reads = self.reads(view);
             let change = self.change_of_view(name, &reads);
-            let pair = self.diff.views.iter().find(|pair| pair.new.is_some_and(|v| v.name == *name)).copied();
+            let pair = pairs.get(name).copied();
             let old = self.diff.old.views.get(name);
             if old.is_some_and(|old| old.materialized != view.materialized) {
                 self.not_yet(&format!("view {name}"), "its rows are stored from now on, or no longer", view.span);
                 continue;
             }
-            if view.materialized && pair.is_some_and(|pair| !pair.equal) {
+            let first = self.diff.old.version.is_empty();
+            let is_changed_materialized = |name: &str| {
+                let changed = pairs.get(name).is_some_and(|pair| !pair.equal);
+                changed && new.views.get(name).is_some_and(|view| view.materialized)
+            };
+            if !first && !view.materialized && reads.iter().any(|read| is_changed_materialized(read)) {
+                self.not_yet(&format!("view {name}"), "it reads a materialized view that is added or changed in the same transition", view.span);
+                continue;
+            }
+            if is_changed_materialized(name) && !(first && self.settings.access == Access::Shared) {
                 self.materialized_view(view, old, change, &reads);
                 continue;
             }
@@ -380,7 +383,7 @@ impl<'a> Planner<'a> {
                         (None, _) => {
                             let mut requires = requires;
                             for read in &reads {
-                                requires.extend(self.makers_of(read));
+                                requires.extend(makers.of_relation(read, self.physical_table(read)));
                             }
                             let spec = self.view_spec(&base, view);
                             let id = self.step(Draft {
@@ -410,7 +413,7 @@ impl<'a> Planner<'a> {
                             }
                             let mut requires = requires;
                             for read in &reads {
-                                requires.extend(self.makers_of(read));
+                                requires.extend(makers.of_relation(read, self.physical_table(read)));
                             }
                             let old_spec = ViewSpec { query: self.old_view_query(old), ..self.view_spec(&base, old) };
                             let spec = self.view_spec(&base, view);
@@ -436,7 +439,7 @@ impl<'a> Planner<'a> {
                 self.comment(change, CommentTarget::View(name.to_owned()), name, old.comment.as_deref(), view.comment.as_deref());
             }
             // Contract: the base schema gets what the new snapshot says.
-            let remade = self.remade_views.values().any(|names| names.iter().any(|n| n == name));
+            let remade = self.remade_views.contains(name);
             let added = self.settings.access == Access::Versioned && old.is_none();
             if remade || added {
                 let base = self.base().to_owned();
@@ -451,18 +454,24 @@ impl<'a> Planner<'a> {
                     materialized: Materialized::No,
                     comment: view.comment.clone(),
                 };
+                // Without an old version there is nothing to wait for.
+                let first = self.diff.old.version.is_empty();
                 let mut requires: Vec<String> = self.swap_ends.get(&change).cloned().unwrap_or_default();
                 requires.extend(self.drop_views_step.get(&change).cloned());
                 requires.extend(settled.get(&change).cloned());
-                let unit = Some(self.swap_unit_of_views(change));
+                if first {
+                    for read in &reads {
+                        requires.extend(makers.of_relation(read, self.physical_table(read)));
+                    }
+                }
                 let id = self.step(Draft {
-                    phase: Phase::Contract,
+                    phase: if first { Phase::Expand } else { Phase::Contract },
                     change,
                     slug: format!("create_view.{base}.{name}"),
                     object: name.to_owned(),
                     why: format!("View {name}, over the tables as they are now."),
                     action: Action::CreateView(spec),
-                    unit,
+                    unit: (!first).then(|| self.swap_unit_of_views(change)),
                     requires,
                 });
                 settled.insert(change, id);
@@ -489,7 +498,7 @@ impl<'a> Planner<'a> {
         let moves = reads.iter().any(|read| {
             let swapped = self.layouts.get(read.as_str()).is_some_and(super::layout::Layout::is_swapped);
             let in_diff = self.diff.views.iter().any(|pair| pair.new.is_some_and(|view| view.name == *read) && !pair.equal);
-            let remade = self.remade_views.values().any(|names| names.contains(read));
+            let remade = self.remade_views.contains(read.as_str());
             swapped || in_diff || remade
         });
         if moves {
@@ -516,13 +525,12 @@ impl<'a> Planner<'a> {
             format!("migrate fills it, as {physical}; what is written later is in it when somebody refreshes it"),
             view.span,
         );
-        let mut requires: Vec<String> = reads.iter().flat_map(|read| self.makers_of(read)).collect();
-        requires.extend(
+        let requires: Vec<String> =
             self.steps
                 .iter()
                 .filter(|step| step.change == change && step.phase == Phase::Migrate && matches!(step.action, Action::Backfill(_)))
-                .map(|step| step.id.clone()),
-        );
+                .map(|step| step.id.clone())
+                .collect();
         let created = self.step(Draft {
             phase: Phase::Migrate,
             change,
@@ -596,22 +604,6 @@ impl<'a> Planner<'a> {
         });
     }
 
-    /// Steps of expand that make what a view of the new shape reads.
-    fn makers_of(&self, read: &str) -> Vec<String> {
-        let physical = self.renamed.iter().find(|(_, new)| **new == read).map_or(read, |(old, _)| old);
-        self.steps
-            .iter()
-            .filter(|step| step.phase == Phase::Expand)
-            .filter(|step| match &step.action {
-                Action::AddColumns { table, .. } => table == physical,
-                Action::CreateTable(spec) => spec.name == read,
-                Action::CreateShapeView(view) => view.name == read,
-                _ => false,
-            })
-            .map(|step| step.id.clone())
-            .collect()
-    }
-
     fn view_spec(&self, schema: &str, view: &View) -> ViewSpec {
         ViewSpec {
             schema: schema.to_owned(),
@@ -650,15 +642,16 @@ impl<'a> Planner<'a> {
     /// Grants of what the views show go to the views.
     pub(super) fn copy_grants(&mut self) {
         let namespace = (self.settings.access == Access::Versioned).then(|| self.new_namespace());
+        // The views of expand, by change.
+        let mut made: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for step in self.steps.iter().filter(|step| step.phase == Phase::Expand) {
+            if matches!(step.action, Action::CreateShapeView(_) | Action::CreateView(_)) {
+                made.entry(step.change).or_default().push(step.id.clone());
+            }
+        }
         for (change, mut pairs) in std::mem::take(&mut self.grants) {
             pairs.sort();
-            let requires: Vec<String> = self
-                .steps
-                .iter()
-                .filter(|step| step.change == change && step.phase == Phase::Expand)
-                .filter(|step| matches!(step.action, Action::CreateShapeView(_) | Action::CreateView(_)))
-                .map(|step| step.id.clone())
-                .collect();
+            let requires = made.remove(&change).unwrap_or_default();
             self.step(Draft {
                 phase: Phase::Expand,
                 change,
@@ -673,8 +666,38 @@ impl<'a> Planner<'a> {
     }
 }
 
+/// The steps of expand that make what views read.
+struct Makers {
+    /// Steps that add columns, by the table's physical name.
+    columns: BTreeMap<String, Vec<String>>,
+    /// Steps that make a table or the view that shows it, by its name in the new shape.
+    relations: BTreeMap<String, Vec<String>>,
+}
+
+impl Makers {
+    fn of(steps: &[Step]) -> Makers {
+        let mut makers = Makers { columns: BTreeMap::new(), relations: BTreeMap::new() };
+        for step in steps.iter().filter(|step| step.phase == Phase::Expand) {
+            let (by_name, name) = match &step.action {
+                Action::AddColumns { table, .. } => (&mut makers.columns, table),
+                Action::CreateTable(spec) => (&mut makers.relations, &spec.name),
+                Action::CreateShapeView(view) => (&mut makers.relations, &view.name),
+                _ => continue,
+            };
+            by_name.entry(name.clone()).or_default().push(step.id.clone());
+        }
+        makers
+    }
+
+    /// The steps for a relation of the new shape that is physically called `physical`.
+    fn of_relation(&self, name: &str, physical: &str) -> impl Iterator<Item = String> {
+        let columns = self.columns.get(physical).into_iter().flatten();
+        columns.chain(self.relations.get(name).into_iter().flatten()).cloned()
+    }
+}
+
 /// The views of a schema, each behind those that it reads; ties by name.
-fn dependency_order<'s>(schema: &'s Schema, reads: impl Fn(&View) -> Vec<String>) -> Vec<&'s str> {
+fn dependency_order(schema: &Schema, reads: impl Fn(&View) -> Vec<String>) -> Vec<&str> {
     let mut left: BTreeMap<&str, BTreeSet<String>> = schema
         .views
         .values()

@@ -18,7 +18,8 @@ begin
   if latest.release <> {{ release }} and exists (select from crossfade.revision where release = {{ release }} and phase <> 'aborted') then
     raise exception '% is long done: this database is at version %', {{ release }}, latest.new_version;
   end if;
-  if latest.release <> {{ release }} and latest.phase <> 'contract' then
+  if latest.release <> {{ release }} and latest.phase <> 'contract'
+    and not (latest.old_version is null and latest.phase in ('expand', 'migrate')) then  -- a first installation is all in expand
     raise exception 'the upgrade to % is not finished', latest.new_version
       using hint = format('Run contract.sql of %s first (or abort.sql, to go back).', latest.new_version);
   end if;
@@ -44,6 +45,9 @@ begin
 {%- endif %}
   insert into crossfade.revision (release, old_version, new_version, changes, phase)
   values ({{ release }}, {{ old_version or "null" }}, {{ new_version }}, {{ changes }}, 'begun')
-  on conflict (release) do update set phase = 'begun' where revision.phase = 'aborted';
+  on conflict (release) do update  -- it was aborted once, and another upgrade may have come between
+  set ordinal = default, old_version = excluded.old_version, new_version = excluded.new_version, changes = excluded.changes,
+      phase = 'begun', begun_at = excluded.begun_at
+  where revision.phase = 'aborted';
 end
 $crossfade$;

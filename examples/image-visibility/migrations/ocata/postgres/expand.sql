@@ -1,0 +1,186 @@
+-- expand newton -> ocata: adds what version ocata needs, and keeps both shapes in step. Version newton does not notice.
+--
+--   from      newton
+--   to        ocata
+--   access    shared: both versions use one namespace
+--   revisions ocata_expand01 to ocata_expand01
+--
+-- Run it with:  psql -X -v ON_ERROR_STOP=1 -f expand.sql
+-- Before it:    the database is at version newton, and no other upgrade is half done
+-- After it:     run migrate.sql; abort.sql takes it back
+--
+-- It can be run again after a failure, a kill or a finish. No statement waits longer than the lock timeout for a lock
+-- that others would queue behind; when one gives up, run the script again.
+
+set client_min_messages = warning;
+set lock_timeout = '300ms';
+set statement_timeout = 0;
+set search_path = public;
+
+-- ====================================================================================================
+-- Gates
+-- ====================================================================================================
+
+-- The version tables: how far this database is. They stay.
+create schema if not exists crossfade;
+create table if not exists crossfade.revision (
+  release     text primary key,
+  ordinal     bigint generated always as identity,
+  old_version text,
+  new_version text not null,
+  changes     integer not null,
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
+  expand      text,             -- the last revision of each phase
+  migrate     text,
+  contract    text,
+  begun_at    timestamptz not null default now()
+);
+create table if not exists crossfade.journal (
+  release     text not null,
+  step        text not null,
+  hash        text,
+  started_at  timestamptz not null default now(),
+  finished_at timestamptz,
+  attempts    integer not null default 1,
+  error       text,
+  primary key (release, step)
+);
+create table if not exists crossfade.checkpoint (
+  release     text not null,
+  backfill    text not null,
+  part        integer not null default 0,
+  last_key    text[],           -- the last key that is done
+  top_key     text[],           -- the last key there was when the backfill began
+  rows        bigint not null default 0,
+  finished_at timestamptz,
+  primary key (release, backfill, part)
+);
+create table if not exists crossfade.failing_row (
+  release     text not null,
+  backfill    text not null,
+  row_key     text[] not null,
+  error       text not null,
+  primary key (release, backfill, row_key)
+);
+-- What an application asks to learn which versions this database serves.
+create or replace view crossfade.version as
+  select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
+  from crossfade.revision
+  where phase <> 'aborted'
+  order by ordinal desc
+  limit 1;
+grant usage on schema crossfade to public;
+grant select on crossfade.version to public;
+
+-- Nothing is changed unless the database is where this script starts from.
+do $crossfade$
+declare
+  latest crossfade.revision;
+begin
+  if current_setting('server_version_num')::integer < 150000 then
+    raise exception 'crossfade needs PostgreSQL 15 or later, and this is %', current_setting('server_version');
+  end if;
+  select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
+  if latest.release = 'ocata' and latest.phase = 'contract' then
+    raise exception '% is contracted already: there is nothing to expand', 'ocata';
+  end if;
+  if latest.release <> 'ocata' and exists (select from crossfade.revision where release = 'ocata' and phase <> 'aborted') then
+    raise exception '% is long done: this database is at version %', 'ocata', latest.new_version;
+  end if;
+  if latest.release <> 'ocata' and latest.phase <> 'contract'
+    and not (latest.old_version is null and latest.phase in ('expand', 'migrate')) then  -- a first installation is all in expand
+    raise exception 'the upgrade to % is not finished', latest.new_version
+      using hint = format('Run contract.sql of %s first (or abort.sql, to go back).', latest.new_version);
+  end if;
+  if latest.release <> 'ocata' and latest.new_version <> 'newton' then
+    raise exception 'this script starts from version %, and the database is at version %', 'newton', latest.new_version;
+  end if;
+  if to_regclass('public.images') is null then
+    raise exception 'there is no table public.images: is this the right database?';
+  end if;
+  if not exists (select from crossfade.revision) then
+    insert into crossfade.revision (release, old_version, new_version, changes, phase)
+    values ('newton', null, 'newton', 0, 'contract');
+  end if;
+  insert into crossfade.revision (release, old_version, new_version, changes, phase)
+  values ('ocata', 'newton', 'ocata', 1, 'begun')
+  on conflict (release) do update  -- it was aborted once, and another upgrade may have come between
+  set ordinal = default, old_version = excluded.old_version, new_version = excluded.new_version, changes = excluded.changes,
+      phase = 'begun', begun_at = excluded.begun_at
+  where revision.phase = 'aborted';
+end
+$crossfade$;
+
+
+-- ====================================================================================================
+-- ocata_expand01: enum visibility, table images
+-- ====================================================================================================
+
+-- A type that only the new version knows: visibility.
+-- Locks nothing that clients use; instant.
+do $crossfade$
+begin
+  if to_regtype('public.visibility') is null then
+    create type public.visibility as enum ('private', 'public', 'shared', 'community');
+  end if;
+end
+$crossfade$;
+
+begin;
+
+-- What the new version has besides: visibility.
+-- Locks images ACCESS EXCLUSIVE; instant.
+alter table public.images
+  add column if not exists visibility public.visibility;
+
+-- From its commit on no write is one-sided: whichever version writes, the other one's columns follow in the same row.
+-- Locks images SHARE ROW EXCLUSIVE; instant.
+create or replace function crossfade.sync_images() returns trigger
+language plpgsql as $crossfade$
+declare
+  up_visibility public.visibility;
+begin
+  if tg_op = 'INSERT' then
+    -- is_public <-> visibility
+    if new.visibility is not null then
+      up_visibility := (case when new.is_public then 'public' else 'shared' end)::public.visibility;
+      if new.visibility is distinct from up_visibility then
+        new.is_public := (new.visibility = 'public')::boolean;
+      end if;
+    else
+      new.visibility := (case when new.is_public then 'public' else 'shared' end)::public.visibility;
+    end if;
+  else
+    -- is_public <-> visibility
+    if new.visibility is distinct from old.visibility then
+      up_visibility := (case when new.is_public then 'public' else 'shared' end)::public.visibility;
+      if (new.visibility is distinct from up_visibility) and (not (old.visibility is null) or new.visibility is distinct from (case when old.is_public then 'public'
+     when exists (select 1 from public.image_members m where m.image_id = old.id and not m.deleted) then 'shared'
+     else 'private' end)::public.visibility) then
+        -- the new version wrote something that does not follow from the old shape
+        new.is_public := (new.visibility = 'public')::boolean;
+      end if;
+    elsif new.is_public is distinct from old.is_public then
+      -- the old version wrote
+      new.visibility := (case when new.is_public then 'public' else 'shared' end)::public.visibility;
+    end if;
+  end if;
+  return new;
+end
+$crossfade$;
+create or replace trigger zz_crossfade_sync_images_insert before insert on public.images
+  for each row execute function crossfade.sync_images();
+create or replace trigger zz_crossfade_sync_images_update before update on public.images
+  for each row when ((new.visibility is distinct from old.visibility or new.is_public is distinct from old.is_public)
+      and (new.visibility is distinct from (case when new.is_public then 'public' else 'shared' end)::public.visibility))
+  execute function crossfade.sync_images();
+
+commit;
+
+update crossfade.revision set expand = 'ocata_expand01' where release = 'ocata' and expand is distinct from 'ocata_expand01';
+
+
+-- ====================================================================================================
+-- Done
+-- ====================================================================================================
+update crossfade.revision set phase = 'expand' where release = 'ocata' and phase = 'begun';

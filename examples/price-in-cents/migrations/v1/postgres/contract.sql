@@ -1,0 +1,107 @@
+-- contract nothing -> v1: takes away what only version nothing used. There is no way back.
+--
+--   from      nothing: a first installation
+--   to        v1
+--   access    shared: both versions use one namespace
+--   revisions v1_contract01 to v1_contract01
+--
+-- Run it with:  psql -X -v ON_ERROR_STOP=1 -f contract.sql
+-- Before it:    migrate.sql has finished, and no client of version nothing is left
+-- After it:     the database is at version v1
+--
+-- It can be run again after a failure, a kill or a finish. No statement waits longer than the lock timeout for a lock
+-- that others would queue behind; when one gives up, run the script again.
+
+set client_min_messages = warning;
+set lock_timeout = '300ms';
+set statement_timeout = 0;
+set search_path = public;
+
+-- ====================================================================================================
+-- Gates
+-- ====================================================================================================
+
+-- The version tables: how far this database is. They stay.
+create schema if not exists crossfade;
+create table if not exists crossfade.revision (
+  release     text primary key,
+  ordinal     bigint generated always as identity,
+  old_version text,
+  new_version text not null,
+  changes     integer not null,
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
+  expand      text,             -- the last revision of each phase
+  migrate     text,
+  contract    text,
+  begun_at    timestamptz not null default now()
+);
+create table if not exists crossfade.journal (
+  release     text not null,
+  step        text not null,
+  hash        text,
+  started_at  timestamptz not null default now(),
+  finished_at timestamptz,
+  attempts    integer not null default 1,
+  error       text,
+  primary key (release, step)
+);
+create table if not exists crossfade.checkpoint (
+  release     text not null,
+  backfill    text not null,
+  part        integer not null default 0,
+  last_key    text[],           -- the last key that is done
+  top_key     text[],           -- the last key there was when the backfill began
+  rows        bigint not null default 0,
+  finished_at timestamptz,
+  primary key (release, backfill, part)
+);
+create table if not exists crossfade.failing_row (
+  release     text not null,
+  backfill    text not null,
+  row_key     text[] not null,
+  error       text not null,
+  primary key (release, backfill, row_key)
+);
+-- What an application asks to learn which versions this database serves.
+create or replace view crossfade.version as
+  select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
+  from crossfade.revision
+  where phase <> 'aborted'
+  order by ordinal desc
+  limit 1;
+grant usage on schema crossfade to public;
+grant select on crossfade.version to public;
+
+-- Nothing is changed unless migrate has finished.
+do $crossfade$
+declare
+  latest crossfade.revision;
+begin
+  select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
+  if latest.release is distinct from 'v1' or latest.phase in ('begun', 'expand') then
+    raise exception 'contract of % can''t run before its migrate has finished', 'v1'
+      using hint = case
+        when latest.release is distinct from 'v1' or latest.phase = 'begun' then
+          'Run expand.sql first: psql -X -v ON_ERROR_STOP=1 -f expand.sql'
+        else 'Run migrate.sql first: psql -X -v ON_ERROR_STOP=1 -f migrate.sql'
+      end;
+  end if;
+  if exists (select from crossfade.failing_row where release = 'v1') then
+    raise exception 'contract of % can''t run while crossfade.failing_row holds rows that could not be filled', 'v1';
+  end if;
+end
+$crossfade$;
+
+
+-- ====================================================================================================
+-- v1_contract01: table items
+-- ====================================================================================================
+-- Nothing to do in this phase.
+
+update crossfade.revision set contract = 'v1_contract01' where release = 'v1' and contract is distinct from 'v1_contract01';
+
+
+-- ====================================================================================================
+-- Done
+-- ====================================================================================================
+update crossfade.revision set phase = 'contract' where release = 'v1' and phase = 'migrate';

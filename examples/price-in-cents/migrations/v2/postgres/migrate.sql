@@ -1,0 +1,228 @@
+-- migrate v1 -> v2: fills the new shape for the rows that were there before, and builds what version v2 relies on.
+--
+--   from      v1
+--   to        v2
+--   access    versioned: version v2 uses namespace public_v2
+--   revisions v2_migrate01 to v2_migrate01
+--
+-- Run it with:  psql -X -v ON_ERROR_STOP=1 -f migrate.sql
+-- Before it:    expand.sql has finished
+-- After it:     start version v2, stop version v1, in any order; abort.sql still takes it back
+--
+-- It can be run again after a failure, a kill or a finish. No statement waits longer than the lock timeout for a lock
+-- that others would queue behind; when one gives up, run the script again.
+
+set client_min_messages = warning;
+set lock_timeout = '300ms';
+set statement_timeout = 0;
+set search_path = public;
+
+-- ====================================================================================================
+-- Gates
+-- ====================================================================================================
+
+-- The version tables: how far this database is. They stay.
+create schema if not exists crossfade;
+create table if not exists crossfade.revision (
+  release     text primary key,
+  ordinal     bigint generated always as identity,
+  old_version text,
+  new_version text not null,
+  changes     integer not null,
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
+  expand      text,             -- the last revision of each phase
+  migrate     text,
+  contract    text,
+  begun_at    timestamptz not null default now()
+);
+create table if not exists crossfade.journal (
+  release     text not null,
+  step        text not null,
+  hash        text,
+  started_at  timestamptz not null default now(),
+  finished_at timestamptz,
+  attempts    integer not null default 1,
+  error       text,
+  primary key (release, step)
+);
+create table if not exists crossfade.checkpoint (
+  release     text not null,
+  backfill    text not null,
+  part        integer not null default 0,
+  last_key    text[],           -- the last key that is done
+  top_key     text[],           -- the last key there was when the backfill began
+  rows        bigint not null default 0,
+  finished_at timestamptz,
+  primary key (release, backfill, part)
+);
+create table if not exists crossfade.failing_row (
+  release     text not null,
+  backfill    text not null,
+  row_key     text[] not null,
+  error       text not null,
+  primary key (release, backfill, row_key)
+);
+-- What an application asks to learn which versions this database serves.
+create or replace view crossfade.version as
+  select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
+  from crossfade.revision
+  where phase <> 'aborted'
+  order by ordinal desc
+  limit 1;
+grant usage on schema crossfade to public;
+grant select on crossfade.version to public;
+
+-- Nothing is changed unless expand has finished.
+do $crossfade$
+declare
+  latest crossfade.revision;
+begin
+  select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
+  if latest.release is distinct from 'v2' or latest.phase = 'begun' then
+    raise exception 'migrate of % can''t run before its expand has finished', 'v2'
+      using hint = 'Run expand.sql first: psql -X -v ON_ERROR_STOP=1 -f expand.sql';
+  end if;
+  if latest.phase = 'contract' then
+    raise exception '% is contracted already: there is nothing to migrate', 'v2';
+  end if;
+end
+$crossfade$;
+
+
+-- ====================================================================================================
+-- v2_migrate01: table items
+-- ====================================================================================================
+
+-- The rows that nobody has written since expand. What a version wrote meanwhile is left alone.
+-- Locks items ROW EXCLUSIVE; copy.
+set lock_timeout = '2s';  -- rows only: nobody queues behind a batch that waits
+do $crossfade$
+declare
+  lo_1 bigint;
+  hi_1 bigint;
+  top_1 bigint;
+  checkpoint crossfade.checkpoint;
+  batch integer := 10000;
+  changed bigint;
+  failures integer := 0;
+begin
+  insert into crossfade.checkpoint (release, backfill) values ('v2', 'v2_migrate01.items.crossfade_new_price') on conflict do nothing;
+  select * into checkpoint from crossfade.checkpoint where release = 'v2' and backfill = 'v2_migrate01.items.crossfade_new_price' and part = 0;
+  if checkpoint.finished_at is not null then
+    return;
+  end if;
+  -- Rows that come after this are filled by the trigger.
+  if checkpoint.top_key is null then
+    select id into top_1 from public.items order by id desc limit 1;
+    update crossfade.checkpoint set top_key = array[top_1::text]
+    where release = 'v2' and backfill = 'v2_migrate01.items.crossfade_new_price' and part = 0 and top_1 is not null;
+  else
+    top_1 := checkpoint.top_key[1];
+  end if;
+  if checkpoint.last_key is null then
+    select id into lo_1 from public.items order by id limit 1;
+  else
+    hi_1 := checkpoint.last_key[1];
+    select id into lo_1 from public.items where id > hi_1 order by id limit 1;
+  end if;
+  commit;
+  while lo_1 <= top_1 loop
+    select id into hi_1
+    from (select id from public.items
+          where id >= lo_1 and id <= top_1
+          order by id limit batch) as keys
+    order by id desc limit 1;
+    exit when hi_1 is null;  -- the last of them were deleted meanwhile
+    begin
+      update public.items
+      set crossfade_new_price = (round(price * 100))::bigint
+      where id >= lo_1 and id <= hi_1
+        and crossfade_new_price is null;
+      get diagnostics changed = row_count;
+      failures := 0;
+    exception when lock_not_available or deadlock_detected or serialization_failure then
+      -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
+      failures := failures + 1;
+      if failures > 100 then
+        raise;
+      end if;
+      batch := greatest(batch / 2, 100);
+      perform pg_sleep(random() * least(failures, 10) * 0.1);
+      continue;
+    end;
+    update crossfade.checkpoint c set last_key = array[hi_1::text], rows = c.rows + changed
+    where c.release = 'v2' and c.backfill = 'v2_migrate01.items.crossfade_new_price' and c.part = 0;
+    commit;
+    batch := least(batch * 2, 10000);
+    select id into lo_1 from public.items where id > hi_1 order by id limit 1;
+  end loop;
+  update crossfade.checkpoint set finished_at = now() where release = 'v2' and backfill = 'v2_migrate01.items.crossfade_new_price' and part = 0;
+end
+$crossfade$;
+set lock_timeout = '300ms';
+
+-- Statistics, before anyone reads the new shape.
+-- Locks items SHARE UPDATE EXCLUSIVE; scan.
+analyze public.items (crossfade_new_price);
+
+-- Both shapes must say the same of every row.
+-- Locks items ACCESS SHARE; scan.
+do $crossfade$
+declare
+  found bigint;
+  sample text;
+begin
+  if not ((select count(*) from pg_attribute where attrelid = to_regclass('public.items') and attname in ('price', 'crossfade_new_price') and not attisdropped) = 2) then
+    return;
+  end if;
+  select count(*) into found from public.items where crossfade_new_price is distinct from (round(price * 100))::bigint and price is distinct from (crossfade_new_price / 100.0)::numeric(12,2);
+  if found > 0 then
+    select string_agg(key, '; ') into sample
+    from (select concat_ws(', ', items.id) as key from public.items where crossfade_new_price is distinct from (round(price * 100))::bigint and price is distinct from (crossfade_new_price / 100.0)::numeric(12,2) limit 5) as samples;
+    raise exception 'items: price and crossfade_new_price disagree: % rows (for example %)', found, sample
+      using hint = 'Nothing was lost. Change these rows, then run this script again.';
+  end if;
+end
+$crossfade$;
+
+-- crossfade_new_price becomes NOT NULL in contract: rows that would stop it are reported now.
+-- Locks items ACCESS SHARE; scan.
+do $crossfade$
+declare
+  found bigint;
+  sample text;
+begin
+  if not (exists (select from pg_attribute where attrelid = to_regclass('public.items') and attname = 'crossfade_new_price' and not attnotnull and not attisdropped)) then
+    return;
+  end if;
+  select count(*) into found from public.items where crossfade_new_price is null;
+  if found > 0 then
+    select string_agg(key, '; ') into sample
+    from (select concat_ws(', ', items.id) as key from public.items where crossfade_new_price is null limit 5) as samples;
+    raise warning 'items: crossfade_new_price is NULL: % rows (for example %)', found, sample
+      using hint = 'Contract will refuse while there are such rows.';
+  end if;
+end
+$crossfade$;
+
+-- Built behind the backfill, which an index would make dearer.
+-- Locks items SHARE UPDATE EXCLUSIVE; scan.
+-- What an interrupted build left behind is invalid and goes first.
+do $crossfade$
+begin
+  if exists (select from pg_index where indexrelid = to_regclass('public.crossfade_new_items_price_idx') and not indisvalid) then
+    drop index public.crossfade_new_items_price_idx;
+  end if;
+end
+$crossfade$;
+set lock_timeout = 0;  -- it waits for older snapshots and holds nobody up; a timeout would leave an invalid index
+create index concurrently if not exists crossfade_new_items_price_idx on public.items (crossfade_new_price);
+set lock_timeout = '300ms';
+
+update crossfade.revision set migrate = 'v2_migrate01' where release = 'v2' and migrate is distinct from 'v2_migrate01';
+
+
+-- ====================================================================================================
+-- Done
+-- ====================================================================================================
+update crossfade.revision set phase = 'migrate' where release = 'v2' and phase = 'expand';

@@ -1,0 +1,200 @@
+-- contract v1 -> v2: takes away what only version v1 used. There is no way back.
+--
+--   from      v1
+--   to        v2
+--   access    shared: both versions use one namespace
+--   revisions v2_contract01 to v2_contract01
+--
+-- Run it with:  psql -X -v ON_ERROR_STOP=1 -f contract.sql
+-- Before it:    migrate.sql has finished, and no client of version v1 is left
+-- After it:     the database is at version v2
+--
+-- It can be run again after a failure, a kill or a finish. No statement waits longer than the lock timeout for a lock
+-- that others would queue behind; when one gives up, run the script again.
+
+set client_min_messages = warning;
+set lock_timeout = '300ms';
+set statement_timeout = 0;
+set search_path = public;
+
+-- ====================================================================================================
+-- Gates
+-- ====================================================================================================
+
+-- The version tables: how far this database is. They stay.
+create schema if not exists crossfade;
+create table if not exists crossfade.revision (
+  release     text primary key,
+  ordinal     bigint generated always as identity,
+  old_version text,
+  new_version text not null,
+  changes     integer not null,
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
+  expand      text,             -- the last revision of each phase
+  migrate     text,
+  contract    text,
+  begun_at    timestamptz not null default now()
+);
+create table if not exists crossfade.journal (
+  release     text not null,
+  step        text not null,
+  hash        text,
+  started_at  timestamptz not null default now(),
+  finished_at timestamptz,
+  attempts    integer not null default 1,
+  error       text,
+  primary key (release, step)
+);
+create table if not exists crossfade.checkpoint (
+  release     text not null,
+  backfill    text not null,
+  part        integer not null default 0,
+  last_key    text[],           -- the last key that is done
+  top_key     text[],           -- the last key there was when the backfill began
+  rows        bigint not null default 0,
+  finished_at timestamptz,
+  primary key (release, backfill, part)
+);
+create table if not exists crossfade.failing_row (
+  release     text not null,
+  backfill    text not null,
+  row_key     text[] not null,
+  error       text not null,
+  primary key (release, backfill, row_key)
+);
+-- What an application asks to learn which versions this database serves.
+create or replace view crossfade.version as
+  select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
+  from crossfade.revision
+  where phase <> 'aborted'
+  order by ordinal desc
+  limit 1;
+grant usage on schema crossfade to public;
+grant select on crossfade.version to public;
+
+-- Nothing is changed unless migrate has finished.
+do $crossfade$
+declare
+  latest crossfade.revision;
+begin
+  select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
+  if latest.release is distinct from 'v2' or latest.phase in ('begun', 'expand') then
+    raise exception 'contract of % can''t run before its migrate has finished', 'v2'
+      using hint = case
+        when latest.release is distinct from 'v2' or latest.phase = 'begun' then
+          'Run expand.sql first: psql -X -v ON_ERROR_STOP=1 -f expand.sql'
+        else 'Run migrate.sql first: psql -X -v ON_ERROR_STOP=1 -f migrate.sql'
+      end;
+  end if;
+  if exists (select from crossfade.failing_row where release = 'v2') then
+    raise exception 'contract of % can''t run while crossfade.failing_row holds rows that could not be filled', 'v2';
+  end if;
+end
+$crossfade$;
+
+-- Both shapes must say the same of every row.
+-- Locks old ACCESS SHARE; scan.
+do $crossfade$
+declare
+  found bigint;
+  sample text;
+begin
+  if not ((select count(*) from pg_attribute where attrelid = to_regclass('public.old') and attname in ('b', 'y') and not attisdropped) = 2) then
+    return;
+  end if;
+  select count(*) into found from public.old where y is distinct from (b::text)::text and b is distinct from (case when y ~ '^-?[0-9]{1,9}$' then y::integer end)::integer;
+  if found > 0 then
+    select string_agg(key, '; ') into sample
+    from (select concat_ws(', ', old.id) as key from public.old where y is distinct from (b::text)::text and b is distinct from (case when y ~ '^-?[0-9]{1,9}$' then y::integer end)::integer limit 5) as samples;
+    raise exception 'old: b and y disagree: % rows (for example %)', found, sample
+      using hint = 'Nothing was lost. Change these rows, then run this script again.';
+  end if;
+end
+$crossfade$;
+
+
+-- ====================================================================================================
+-- v2_contract01: table new
+-- ====================================================================================================
+
+-- The namespace of version v1, if its clients came through one: nobody uses it any more.
+-- Locks nothing that clients use; instant.
+do $crossfade$
+begin
+  if to_regnamespace('public_v1') is not null then
+    drop view if exists public_v1.old;
+    drop schema public_v1;
+  end if;
+end
+$crossfade$;
+
+-- All of this in one transaction, and once: the journal knows when it is done.
+do $crossfade$
+declare
+  granted record;
+begin
+  if exists (select from crossfade.journal where release = 'v2' and step = 'contract01.swap.old' and finished_at is not null) then
+    return;
+  end if;
+
+  -- The table itself is about to be called new.
+  -- Locks nothing that clients use; instant.
+  drop view if exists public.new, crossfade.public__new;
+
+  -- In the same transaction as the columns: no write is ever without the one and with the other.
+  -- Locks old ACCESS EXCLUSIVE; instant.
+  drop trigger if exists zz_crossfade_sync_old_insert on public.old;
+  drop trigger if exists zz_crossfade_sync_old_update on public.old;
+  drop function if exists crossfade.sync_old();
+
+  -- The old shape goes, and the new one takes its names.
+  -- Locks old ACCESS EXCLUSIVE; instant.
+  alter table public.old
+    drop column b,
+    drop column crossfade_writer;
+  alter table public.old rename column a to x;
+
+  -- The table gets the name that the new version has known it by: new.
+  -- Locks old ACCESS EXCLUSIVE; instant.
+  alter table public.old rename to new;
+
+  -- old_pkey is called new_pkey from now on.
+  -- Locks new ACCESS EXCLUSIVE; instant.
+  alter table public.new rename constraint old_pkey to new_pkey;
+
+  -- Names by convention follow: sequences of identity columns, and NOT NULL constraints where the server names them.
+  -- Locks new ACCESS EXCLUSIVE; instant.
+  for granted in
+    with named as (
+      -- As the server itself cuts names that are too long: the longer of the two parts gives way.
+      select c.oid, c.relname, a.attname, a.attnum,
+             format('%s_%s_seq', left(c.relname::text, greatest(58 - length(a.attname), 29)),
+                    left(a.attname::text, greatest(58 - length(c.relname), 29))) as sequence,
+             format('%s_%s_not_null', left(c.relname::text, greatest(53 - length(a.attname), 27)),
+                    left(a.attname::text, greatest(53 - length(c.relname), 26))) as not_null
+      from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      where c.oid = to_regclass('public.new')
+    )
+    select format('alter sequence %s rename to %I', d.objid::regclass, named.sequence) as statement
+    from named
+    join pg_depend d on d.refobjid = named.oid and d.refobjsubid = named.attnum and d.classid = 'pg_class'::regclass and d.deptype = 'i'
+    join pg_class s on s.oid = d.objid and s.relkind = 'S' and s.relname <> named.sequence
+    union all
+    select format('alter table %s rename constraint %I to %I', c.conrelid::regclass, c.conname, named.not_null)
+    from named
+    join pg_constraint c on c.conrelid = named.oid and c.contype = 'n' and c.conkey[1] = named.attnum and c.conname <> named.not_null
+  loop
+    execute granted.statement;
+  end loop;
+
+  insert into crossfade.journal (release, step, finished_at) values ('v2', 'contract01.swap.old', now());
+end
+$crossfade$;
+
+update crossfade.revision set contract = 'v2_contract01' where release = 'v2' and contract is distinct from 'v2_contract01';
+
+
+-- ====================================================================================================
+-- Done
+-- ====================================================================================================
+update crossfade.revision set phase = 'contract' where release = 'v2' and phase = 'migrate';

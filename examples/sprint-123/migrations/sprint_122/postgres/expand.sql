@@ -1,0 +1,168 @@
+-- expand nothing -> sprint_122: adds what version sprint_122 needs, and keeps both shapes in step. Version nothing does not notice.
+--
+--   from      nothing: a first installation
+--   to        sprint_122
+--   access    shared: both versions use one namespace
+--   revisions sprint_122_expand01 to sprint_122_expand01
+--
+-- Run it with:  psql -X -v ON_ERROR_STOP=1 -f expand.sql
+-- Before it:    the database is at version nothing, and no other upgrade is half done
+-- After it:     run migrate.sql; abort.sql takes it back
+--
+-- It can be run again after a failure, a kill or a finish. No statement waits longer than the lock timeout for a lock
+-- that others would queue behind; when one gives up, run the script again.
+
+set client_min_messages = warning;
+set lock_timeout = '300ms';
+set statement_timeout = 0;
+set search_path = public;
+
+-- ====================================================================================================
+-- Gates
+-- ====================================================================================================
+
+-- The version tables: how far this database is. They stay.
+create schema if not exists crossfade;
+create table if not exists crossfade.revision (
+  release     text primary key,
+  ordinal     bigint generated always as identity,
+  old_version text,
+  new_version text not null,
+  changes     integer not null,
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
+  expand      text,             -- the last revision of each phase
+  migrate     text,
+  contract    text,
+  begun_at    timestamptz not null default now()
+);
+create table if not exists crossfade.journal (
+  release     text not null,
+  step        text not null,
+  hash        text,
+  started_at  timestamptz not null default now(),
+  finished_at timestamptz,
+  attempts    integer not null default 1,
+  error       text,
+  primary key (release, step)
+);
+create table if not exists crossfade.checkpoint (
+  release     text not null,
+  backfill    text not null,
+  part        integer not null default 0,
+  last_key    text[],           -- the last key that is done
+  top_key     text[],           -- the last key there was when the backfill began
+  rows        bigint not null default 0,
+  finished_at timestamptz,
+  primary key (release, backfill, part)
+);
+create table if not exists crossfade.failing_row (
+  release     text not null,
+  backfill    text not null,
+  row_key     text[] not null,
+  error       text not null,
+  primary key (release, backfill, row_key)
+);
+-- What an application asks to learn which versions this database serves.
+create or replace view crossfade.version as
+  select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
+  from crossfade.revision
+  where phase <> 'aborted'
+  order by ordinal desc
+  limit 1;
+grant usage on schema crossfade to public;
+grant select on crossfade.version to public;
+
+-- Nothing is changed unless the database is where this script starts from.
+do $crossfade$
+declare
+  latest crossfade.revision;
+begin
+  if current_setting('server_version_num')::integer < 150000 then
+    raise exception 'crossfade needs PostgreSQL 15 or later, and this is %', current_setting('server_version');
+  end if;
+  select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
+  if latest.release = 'sprint_122' and latest.phase = 'contract' then
+    raise exception '% is contracted already: there is nothing to expand', 'sprint_122';
+  end if;
+  if latest.release <> 'sprint_122' and exists (select from crossfade.revision where release = 'sprint_122' and phase <> 'aborted') then
+    raise exception '% is long done: this database is at version %', 'sprint_122', latest.new_version;
+  end if;
+  if latest.release <> 'sprint_122' and latest.phase <> 'contract'
+    and not (latest.old_version is null and latest.phase in ('expand', 'migrate')) then  -- a first installation is all in expand
+    raise exception 'the upgrade to % is not finished', latest.new_version
+      using hint = format('Run contract.sql of %s first (or abort.sql, to go back).', latest.new_version);
+  end if;
+  if latest.release <> 'sprint_122' then
+    raise exception 'this script is a first installation, and the database is at version %', latest.new_version;
+  end if;
+  insert into crossfade.revision (release, old_version, new_version, changes, phase)
+  values ('sprint_122', null, 'sprint_122', 1, 'begun')
+  on conflict (release) do update  -- it was aborted once, and another upgrade may have come between
+  set ordinal = default, old_version = excluded.old_version, new_version = excluded.new_version, changes = excluded.changes,
+      phase = 'begun', begun_at = excluded.begun_at
+  where revision.phase = 'aborted';
+end
+$crossfade$;
+
+
+-- ====================================================================================================
+-- sprint_122_expand01: table customers, table orders
+-- ====================================================================================================
+
+begin;
+
+-- Only the new version knows table customers: all its rules bind at once.
+-- Locks nothing that clients use; instant.
+create table if not exists public.customers (
+  id bigint generated always as identity,
+  email varchar(320) not null,
+  phone varchar(20),
+  constraint customers_pkey primary key (id),
+  constraint customers_email_key unique (email)
+);
+
+commit;
+
+begin;
+
+-- Only the new version knows table orders: all its rules bind at once.
+-- Locks nothing that clients use; instant.
+create table if not exists public.orders (
+  id bigint generated always as identity,
+  customer_id bigint not null,
+  amount numeric(12,2) not null,
+  placed_at timestamptz not null default now(),
+  state smallint not null default 0,
+  constraint orders_pkey primary key (id)
+);
+
+commit;
+
+-- Rows of orders point to customers. NOT VALID, so that neither table is read under the lock.
+-- Locks customers SHARE ROW EXCLUSIVE, orders SHARE ROW EXCLUSIVE; instant.
+do $crossfade$
+begin
+  if to_regclass('public.orders') is not null
+    and not exists (select from pg_constraint where conrelid = to_regclass('public.orders') and conname = 'orders_customer_id_fkey') then
+    alter table public.orders add constraint orders_customer_id_fkey foreign key (customer_id) references public.customers (id) not valid;
+  end if;
+end
+$crossfade$;
+
+-- The key is proved for the rows that are there, in a transaction of its own.
+-- Locks orders SHARE UPDATE EXCLUSIVE, customers ACCESS SHARE; scan.
+do $crossfade$
+begin
+  if exists (select from pg_constraint where conrelid = to_regclass('public.orders') and conname = 'orders_customer_id_fkey' and not convalidated) then
+    alter table public.orders validate constraint orders_customer_id_fkey;
+  end if;
+end
+$crossfade$;
+
+update crossfade.revision set expand = 'sprint_122_expand01' where release = 'sprint_122' and expand is distinct from 'sprint_122_expand01';
+
+
+-- ====================================================================================================
+-- Done
+-- ====================================================================================================
+update crossfade.revision set phase = 'expand' where release = 'sprint_122' and phase = 'begun';
