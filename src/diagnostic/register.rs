@@ -53,6 +53,7 @@ macro_rules! pages {
 const PAGES: &[Page] = pages![
     "abort-rewrites",
     "ambiguous-rename",
+    "backfill-without-key",
     "bad-check",
     "bad-default",
     "bad-definition",
@@ -97,6 +98,7 @@ const PAGES: &[Page] = pages![
     "no-online-way",
     "no-values",
     "not-yet",
+    "old-key-binds",
     "old-reads-null",
     "old-reads-unknown-label",
     "old-upsert-loses-arbiter",

@@ -31,6 +31,8 @@ impl Target for Postgres {
             | Action::RenameType(_)
             | Action::DropExtension(_)
             | Action::ReplaceView { .. }
+            // It locks the index alone, and in a mode that neither readers nor writers wait for.
+            | Action::RenameIndex(_)
             | Action::DropViews { .. }
             | Action::SettleShapeView(_) => footprint(Vec::new(), Cost::Instant),
             // A label that a transaction adds can't be used in it, so the statement stands alone.
@@ -47,6 +49,8 @@ impl Target for Postgres {
             | Action::SetDefault { table, .. }
             | Action::AlterIdentity { table, .. }
             | Action::AttachUnique { table, .. }
+            | Action::AddPrimaryKey { table, .. }
+            | Action::AddIdentity { table, .. }
             | Action::AddCheck { table, .. }
             | Action::AddNotNullCheck { table, .. }
             | Action::SetNotNull { table, .. }
@@ -80,16 +84,15 @@ impl Target for Postgres {
             Action::ValidateConstraint { table, references, .. } => {
                 let mut taken = locks(&[table], LockMode::ShareUpdateExclusive);
                 if let Some(other) = references.as_ref().filter(|other| *other != table) {
-                    taken.push(Lock { table: other.clone(), mode: LockMode::AccessShare });
+                    taken.push(Lock { table: other.clone(), mode: LockMode::RowShare });
                 }
                 footprint(taken, Cost::Scan)
             }
             Action::DropConstraint { table, constraint } => match constraint {
                 // The manual does not say so: dropping the key locks the table that it refers to as well.
                 ConstraintSpec::ForeignKey(spec) => instant(&distinct(table, &spec.key.ref_table)),
-                ConstraintSpec::Check(..) | ConstraintSpec::Unique(_) | ConstraintSpec::Exclusion(_) => instant(&[table]),
+                ConstraintSpec::Check(..) | ConstraintSpec::Unique(_) | ConstraintSpec::PrimaryKey(_) | ConstraintSpec::Exclusion(_) => instant(&[table]),
             },
-            Action::RenameIndex(rename) => footprint(locks(&[&rename.from], LockMode::ShareUpdateExclusive), Cost::Instant),
             Action::Comment { target, .. } => match target {
                 CommentTarget::Table(table) | CommentTarget::Column(table, _) => {
                     footprint(locks(&[table], LockMode::ShareUpdateExclusive), Cost::Instant)

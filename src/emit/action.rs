@@ -5,7 +5,7 @@ use minijinja::{Value, context};
 use crate::dialect::expression::{Expressions, Row};
 use crate::plan::model::{
     Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, Finding, ForeignKeySpec, IndexSpec, KeyTarget, Marker,
-    Materialized, OnFinding, RowExpr, ShapeView, TableSpec, ViewColumn, ViewDefault, ViewSpec,
+    Materialized, OnFinding, RowExpr, ShapeView, Splice, TableSpec, ViewColumn, ViewDefault, ViewSpec,
 };
 use crate::plan::{MARKER, VERSION_SCHEMA};
 use crate::snapshot::model::{Exclusion, Identity, Nulls, ReferentialAction, Sequence, Unique};
@@ -29,6 +29,9 @@ pub(super) enum Grants {
     Keep,
 }
 
+/// What interim names of columns, indexes and constraints begin with.
+const INTERIM: &str = "crossfade_new_";
+
 type Rendered = Result<String, EmitError>;
 
 impl Actions<'_> {
@@ -38,6 +41,11 @@ impl Actions<'_> {
 
     fn text(&self, expr: &RowExpr) -> String {
         self.sql.written(expr, Row::Table("")).trim().to_owned()
+    }
+
+    /// Names as texts.
+    fn literals<'n>(&self, names: impl IntoIterator<Item = &'n String>) -> String {
+        names.into_iter().map(|name| self.sql.literal(name)).collect::<Vec<_>>().join(", ")
     }
 
     /// The name of a table as text, for the catalog.
@@ -129,14 +137,21 @@ impl Actions<'_> {
             Action::SettleShapeView(view) => self.render("settle_shape_view", self.shape_view(view)),
             Action::CreateView(view) => self.render("create_view", self.view(view, in_swap)),
             Action::ReplaceView { new, .. } => self.render("replace_view", self.view(new, false)),
-            Action::CopyGrants { schema, pairs } => self.render(
+            Action::CopyGrants { schema, pairs, lenses } => self.render(
                 "copy_grants",
                 context! {
                     base => sql.literal(sql.schema),
                     schema => schema.as_ref().map(|name| sql.literal(name)),
-                    pairs => pairs.iter().map(|(table, (schema, view))| context! {
-                        table => self.table_literal(table),
-                        view => sql.literal(&sql.relation(schema, view)),
+                    pairs => pairs.iter().map(|pair| context! {
+                        source => self.table_literal(&pair.source),
+                        view => sql.literal(&sql.relation(&pair.view.0, &pair.view.1)),
+                        physical => self.literals(pair.renamed.iter().map(|(physical, _)| physical)),
+                        names => self.literals(pair.renamed.iter().map(|(_, name)| name)),
+                    }).collect::<Vec<_>>(),
+                    lenses => lenses.iter().map(|lens| context! {
+                        table => self.table_literal(&lens.table),
+                        new => self.literals(&lens.new),
+                        old => self.literals(&lens.old),
                     }).collect::<Vec<_>>(),
                 },
             ),
@@ -155,15 +170,46 @@ impl Actions<'_> {
                     deferrable => deferrable(unique.deferrable, unique.initially_deferred),
                 },
             ),
+            Action::AddPrimaryKey { table, name, index } => self.render(
+                "add_primary_key",
+                context! { table => sql.table(table), name => sql.ident(name), index => sql.ident(index) },
+            ),
+            Action::AddIdentity { table, column, identity, from } => self.render(
+                "add_identity",
+                context! {
+                    table => sql.table(table),
+                    table_literal => self.table_literal(table),
+                    column => sql.ident(column),
+                    column_literal => sql.literal(column),
+                    from_literal => sql.literal(&from.column),
+                    kind => match identity {
+                        Identity::Always => "always",
+                        Identity::ByDefault => "by default",
+                    },
+                },
+            ),
             Action::AddCheck { table, name, condition, until } => {
-                self.add_constraint(table, name, &["check (", &self.text(condition), ")"].concat(), None, until.as_deref())
+                let columns: Vec<String> = condition
+                    .splices
+                    .iter()
+                    .filter_map(|(_, splice)| match splice {
+                        Splice::Column(name) => Some(name.clone()),
+                        Splice::Relation(..) | Splice::Type(..) => None,
+                    })
+                    .collect();
+                let mut needed = self.helpers_exist(table, &columns);
+                needed.extend(until.as_ref().map(|swap| self.is_before(swap)));
+                self.add_constraint(table, name, &["check (", &self.text(condition), ")"].concat(), needed)
             }
             Action::AddNotNullCheck { table, name, column } => {
-                let needed = self.is_nullable(table, column);
-                self.add_constraint(table, name, &["check (", &sql.ident(column), " is not null)"].concat(), Some(needed), None)
+                let needed = vec![self.is_nullable(table, column)];
+                self.add_constraint(table, name, &["check (", &sql.ident(column), " is not null)"].concat(), needed)
             }
             Action::AddForeignKey { spec, until } => {
-                self.add_constraint(&spec.table, &spec.key.name.text, &self.foreign_key(spec), None, until.as_deref())
+                let mut needed = self.helpers_exist(&spec.table, &spec.key.columns);
+                needed.extend(self.helpers_exist(&spec.key.ref_table, &spec.key.ref_columns));
+                needed.extend(until.as_ref().map(|swap| self.is_before(swap)));
+                self.add_constraint(&spec.table, &spec.key.name.text, &self.foreign_key(spec), needed)
             }
             Action::AlterForeignKey { old, new } => self.alter_foreign_key(old, *new),
             Action::ValidateConstraint { table, name, .. } => self.render(
@@ -314,7 +360,7 @@ impl Actions<'_> {
                 context! { table => sql.table(table), column => sql.ident(column), check => sql.ident(check) },
             )?,
             Action::DropIndex { index, .. } => self.create_index(index)?,
-            Action::DropConstraint { table, constraint } => self.restore_constraint(table, constraint)?,
+            Action::DropConstraint { table, constraint } => return self.restore_constraint(table, constraint),
             Action::Comment { target, old, .. } => self.comment(target, old.as_deref())?,
             // What these do goes with the object itself, or leaves nothing behind. A label can't be dropped.
             Action::CheckRows { .. }
@@ -334,6 +380,8 @@ impl Actions<'_> {
             | Action::DropNamespace { .. }
             | Action::DropViews { .. }
             | Action::SwapColumns { .. }
+            | Action::AddPrimaryKey { .. }
+            | Action::AddIdentity { .. }
             | Action::RenameTable { .. }
             | Action::RenameView(_)
             | Action::RenameConstraint { .. }
@@ -356,6 +404,9 @@ impl Actions<'_> {
                         columns: unique.columns.clone(),
                         nulls_not_distinct: unique.nulls_not_distinct,
                     },
+                    ConstraintSpec::PrimaryKey(key) => {
+                        Finding::Duplicate { name: key.name.text.clone(), columns: key.columns.clone(), nulls_not_distinct: true }
+                    }
                     ConstraintSpec::ForeignKey(spec) => Finding::Orphan(spec.clone()),
                     // Only the index that it stands on can tell which rows exclude each other.
                     ConstraintSpec::Exclusion(_) => return Ok(None),
@@ -367,20 +418,22 @@ impl Actions<'_> {
         self.check_rows(table, &[], &finding, OnFinding::Refuse, None, Some(why)).map(Some)
     }
 
-    fn restore_constraint(&self, table: &str, constraint: &ConstraintSpec) -> Rendered {
+    fn restore_constraint(&self, table: &str, constraint: &ConstraintSpec) -> Result<Option<String>, EmitError> {
         let sql = &self.sql;
         let validate = |name: &str| {
             self.apply(&Action::ValidateConstraint { table: table.to_owned(), name: name.to_owned(), references: None }, Grants::Ignore)
         };
-        Ok(match constraint {
+        Ok(Some(match constraint {
             ConstraintSpec::Check(name, condition) => {
-                let add = self.add_constraint(table, name, &["check (", &self.text(condition), ")"].concat(), None, None)?;
+                let add = self.add_constraint(table, name, &["check (", &self.text(condition), ")"].concat(), Vec::new())?;
                 [add, validate(name)?].join("\n")
             }
             ConstraintSpec::ForeignKey(spec) => {
-                let add = self.add_constraint(table, &spec.key.name.text, &self.foreign_key(spec), None, None)?;
+                let add = self.add_constraint(table, &spec.key.name.text, &self.foreign_key(spec), Vec::new())?;
                 [add, validate(&spec.key.name.text)?].join("\n")
             }
+            // Contract only: until then the old version has its key.
+            ConstraintSpec::PrimaryKey(_) => return Ok(None),
             ConstraintSpec::Exclusion(found) => self.render(
                 "undo/drop_exclusion",
                 context! {
@@ -419,7 +472,7 @@ impl Actions<'_> {
                 let attach = self.apply(&Action::AttachUnique { table: table.to_owned(), unique: unique.clone() }, Grants::Ignore)?;
                 [index, attach].join("\n")
             }
-        })
+        }))
     }
 
     // --- rows ---
@@ -502,7 +555,8 @@ impl Actions<'_> {
                 let given: Vec<String> = columns.iter().map(|c| format!("{} is not null", sql.ident(c))).collect();
                 let condition = if *nulls_not_distinct { String::new() } else { given.join(" and ") };
                 let needed = format!("to_regclass({}) is null", sql.literal(&sql.table(name)));
-                (format!("{table}: unique {name} is broken by keys"), condition, Some(sql.list(columns)), Some(needed))
+                let shown = name.strip_prefix(INTERIM).unwrap_or(name);
+                (format!("{table}: unique {shown} is broken by keys"), condition, Some(sql.list(columns)), Some(needed))
             }
         };
         let needed = until.map(|swap| self.is_before(swap)).or(needed);
@@ -548,6 +602,24 @@ impl Actions<'_> {
         let sets: Vec<String> =
             backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row))).collect();
         let unfilled: Vec<String> = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect();
+        if backfill.key.is_empty() {
+            let values: Vec<String> =
+                backfill.sets.iter().map(|(_, ty, formula)| format!("({}) is not null", sql.value(formula, ty, row))).collect();
+            return self.render(
+                "backfill_pages",
+                context! {
+                    table => sql.table(&backfill.table),
+                    table_literal => self.table_literal(&backfill.table),
+                    release => sql.literal(self.release),
+                    name => sql.literal(&backfill.name),
+                    // A page of 8 kB holds about a hundred rows.
+                    batch => (backfill.batch / 100).max(1),
+                    sets => sets.join(",\n            "),
+                    unfilled => unfilled.join(" and "),
+                    fillable => sql.any(&values),
+                },
+            );
+        }
         self.render(
             "backfill",
             context! {
@@ -670,20 +742,27 @@ impl Actions<'_> {
         if columns.is_empty() { words.to_owned() } else { format!("{words} ({})", self.sql.list(columns)) }
     }
 
-    fn add_constraint(&self, table: &str, name: &str, definition: &str, needed: Option<String>, until: Option<&str>) -> Rendered {
+    /// The conditions that helper columns are there: they are until contract is through, and then the constraint has its last name.
+    fn helpers_exist(&self, table: &str, columns: &[String]) -> Vec<String> {
+        let mut helpers: Vec<String> = columns.iter().filter(|name| name.starts_with(INTERIM)).cloned().collect();
+        helpers.sort();
+        helpers.dedup();
+        if helpers.is_empty() { Vec::new() } else { vec![self.columns_exist(table, &helpers)] }
+    }
+
+    fn add_constraint(&self, table: &str, name: &str, definition: &str, needed: Vec<String>) -> Rendered {
         let sql = &self.sql;
-        let needed = needed.or_else(|| until.map(|swap| self.is_before(swap)));
-        // Under its interim name, or under its own when contract is through.
-        let names = match name.strip_prefix("crossfade_new_") {
-            Some(last) if until.is_none() => ["in (", &sql.literal(name), ", ", &sql.literal(last), ")"].concat(),
-            Some(_) | None => ["= ", &sql.literal(name)].concat(),
+        // Under its interim name, or under its own when contract is through, where nothing else tells.
+        let names = match name.strip_prefix(INTERIM).filter(|_| needed.is_empty()) {
+            Some(last) => ["in (", &sql.literal(name), ", ", &sql.literal(last), ")"].concat(),
+            None => ["= ", &sql.literal(name)].concat(),
         };
         let missing = format!(
             "not exists (select from pg_constraint where conrelid = to_regclass({}) and conname {names})",
             self.table_literal(table)
         );
         let exists = format!("to_regclass({}) is not null", self.table_literal(table));
-        let needed = [Some(exists), needed, Some(missing)].into_iter().flatten().collect::<Vec<_>>().join("\n    and ");
+        let needed = [vec![exists], needed, vec![missing]].concat().join("\n    and ");
         self.render("add_constraint", context! { table => sql.table(table), name => sql.ident(name), definition, needed })
     }
 

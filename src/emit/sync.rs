@@ -170,6 +170,15 @@ impl Body<'_> {
                         new.extend(self.set_old(""));
                     }
                 }
+                Writer::Marker if self.lens.old.iter().any(|c| c.counts) && self.ups().next().is_some() => {
+                    let left_out: Vec<String> = self.lens.new.iter().map(|c| format!("{} is null", self.new_column(&c.name))).collect();
+                    new.push(format!("if {} then", self.sql.all(&left_out)));
+                    new.push("  -- the old column has counted for both".to_owned());
+                    new.extend(self.set_new("  "));
+                    new.push("else".to_owned());
+                    new.extend(self.set_old("  "));
+                    new.push("end if;".to_owned());
+                }
                 Writer::Marker | Writer::NewSideGiven => new = self.set_old(""),
             }
         }

@@ -1,17 +1,18 @@
 //! Which differences belong together: the connected components of the diff are the changes.
 //!
 //! What stands on one table is one change, since a row is what is locked, and a view shows a whole table. Tables are
-//! connected by foreign keys that were added, dropped or changed, by views that read them and by types that changed.
+//! connected by foreign keys that were added, dropped, changed or refer to a column that changes, by views that read them and by types that changed.
 
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
 use crate::diff::model::{Diff, Pair, TableDiff};
-use crate::snapshot::model::{Table, TypeKind, View};
+use crate::snapshot::model::{ForeignKey, Table, TypeKind, View};
 use crate::sql::expression::query_references;
 
 use super::model::Change;
+use super::table::changes_columns;
 
 /// An object that differs. The order of the kinds is the order in a change's title.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,10 +71,12 @@ impl Changes {
             groups.add(Node::Sequence(name_of(pair, |s| &s.name)));
         }
         let mut renamed = BTreeMap::new();
+        let mut changed = BTreeMap::new();
         for table in &diff.tables {
             groups.add(Node::Table(table.table().name.clone()));
             if let TableDiff::Changed(change) = table {
                 renamed.insert(change.old.name.as_str(), change.new.name.as_str());
+                changed.insert(change.new.name.as_str(), change);
             }
         }
         for pair in &diff.views {
@@ -107,7 +110,13 @@ impl Changes {
                     }
                 }
                 TableDiff::Changed(change) => {
-                    for pair in change.foreign_keys.iter().filter(|pair| !pair.equal) {
+                    // A key that is the same in other columns moves with the key that it refers to.
+                    let moves = |pair: &&Pair<'_, ForeignKey>| {
+                        pair.new.is_some_and(|key| {
+                            changed.get(key.ref_table.as_str()).is_some_and(|other| changes_columns(other, &key.ref_columns))
+                        })
+                    };
+                    for pair in change.foreign_keys.iter().filter(|pair| !pair.equal || moves(pair)) {
                         if let Some(key) = pair.new {
                             groups.join(&node, &Node::Table(key.ref_table.clone()));
                         }

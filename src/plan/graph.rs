@@ -126,7 +126,7 @@ fn rank(action: &Action) -> usize {
         Action::Analyze { .. } => 16,
         Action::CheckRows { .. } => 17,
         Action::CreateIndex(_) => 18,
-        Action::AttachUnique { .. } => 19,
+        Action::AttachUnique { .. } | Action::AddPrimaryKey { .. } | Action::AddIdentity { .. } => 19,
         Action::AddCheck { .. } => 20,
         Action::AddNotNullCheck { .. } => 21,
         Action::AddForeignKey { .. } | Action::AlterForeignKey { .. } => 22,

@@ -124,6 +124,9 @@ pub enum LockMode {
     /// `ACCESS SHARE`: what a SELECT takes.
     #[serde(rename = "ACCESS SHARE")]
     AccessShare,
+    /// `ROW SHARE`: what a SELECT FOR UPDATE takes, and the proof of a foreign key on the table that it points to.
+    #[serde(rename = "ROW SHARE")]
+    RowShare,
     /// `ROW EXCLUSIVE`: what a write takes.
     #[serde(rename = "ROW EXCLUSIVE")]
     RowExclusive,
@@ -146,6 +149,7 @@ impl LockMode {
     pub fn name(self) -> &'static str {
         match self {
             LockMode::AccessShare => "ACCESS SHARE",
+            LockMode::RowShare => "ROW SHARE",
             LockMode::RowExclusive => "ROW EXCLUSIVE",
             LockMode::ShareUpdateExclusive => "SHARE UPDATE EXCLUSIVE",
             LockMode::Share => "SHARE",
@@ -404,6 +408,8 @@ pub struct SyncColumn {
     pub backfill: Option<Formula>,
     /// Whether the column has a default that is not NULL (what an INSERT that omits it writes).
     pub has_default: bool,
+    /// Whether it is an identity column: an INSERT that omits it writes the next value.
+    pub counts: bool,
 }
 
 /// A lens over physical columns of one table.
@@ -478,7 +484,8 @@ pub struct Backfill {
     pub name: String,
     /// The table's physical name.
     pub table: String,
-    /// Key columns (physical) in order, with their types.
+    /// Key columns (physical) in order, with their types. None: the rows are reached by ranges of pages, in passes that are
+    /// repeated until none is left.
     pub key: Vec<(String, Type)>,
     /// Column, type, value.
     pub sets: Vec<(String, Type, Formula)>,
@@ -533,6 +540,28 @@ pub struct Rename {
     pub from: String,
     /// Name afterwards.
     pub to: String,
+}
+
+/// A view and what it shows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GrantPair {
+    /// The table or view that it shows, in the base schema.
+    pub source: String,
+    /// The view: schema and name.
+    pub view: (String, String),
+    /// Columns that have another name in the view: physical name, name in the view.
+    pub renamed: Vec<(String, String)>,
+}
+
+/// The two sides of a lens as far as rights on single columns go.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GrantLens {
+    /// Physical table.
+    pub table: String,
+    /// Physical columns of the new side.
+    pub new: Vec<String>,
+    /// Physical columns of the old side; at least one.
+    pub old: Vec<String>,
 }
 
 /// What is done in a step. The order of the kinds is the order in which independent steps run.
@@ -628,12 +657,14 @@ pub enum Action {
         /// The old one (for the way back).
         old: ViewSpec,
     },
-    /// Gives views the grants of the tables that they show.
+    /// Gives views the grants of the tables that they show, and the new columns of lenses those of the old ones.
     CopyGrants {
         /// The namespace whose use is granted as well, if the views stand in one of their own.
         schema: Option<String>,
-        /// Table and view: schema and name each. A marker view is listed as a view too.
-        pairs: Vec<(String, (String, String))>,
+        /// The views and what they show. A marker view is listed as a view too.
+        pairs: Vec<GrantPair>,
+        /// The lenses whose new columns may be used by those who may use all of the old ones.
+        lenses: Vec<GrantLens>,
     },
     /// Fills rows that were there before.
     Backfill(Box<Backfill>),
@@ -652,6 +683,26 @@ pub enum Action {
         table: String,
         /// The constraint and its index.
         unique: Unique,
+    },
+    /// Makes the primary key of a unique index over columns that are NOT NULL.
+    AddPrimaryKey {
+        /// Physical table.
+        table: String,
+        /// Name of the constraint; the index takes it.
+        name: String,
+        /// The index.
+        index: String,
+    },
+    /// Makes a column an identity column that counts on where another one stopped.
+    AddIdentity {
+        /// Physical table.
+        table: String,
+        /// Physical column.
+        column: String,
+        /// Which kind.
+        identity: Identity,
+        /// Where the numbers come from.
+        from: SequenceFrom,
     },
     /// Adds a check that binds new writes at once; the rows that are there are not read.
     AddCheck {
@@ -822,6 +873,13 @@ pub enum Action {
     },
 }
 
+/// The column whose sequence another one takes over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequenceFrom {
+    /// Physical column of the same table.
+    pub column: String,
+}
+
 /// Whether a statement works beside writers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Concurrently {
@@ -856,6 +914,8 @@ pub enum ConstraintSpec {
     Check(String, RowExpr),
     /// A unique constraint.
     Unique(Unique),
+    /// The primary key.
+    PrimaryKey(PrimaryKey),
     /// A foreign key.
     ForeignKey(ForeignKeySpec),
     /// An exclusion constraint.
@@ -868,6 +928,7 @@ impl ConstraintSpec {
         match self {
             ConstraintSpec::Check(name, _) => name,
             ConstraintSpec::Unique(unique) => &unique.name.text,
+            ConstraintSpec::PrimaryKey(key) => &key.name.text,
             ConstraintSpec::ForeignKey(spec) => &spec.key.name.text,
             ConstraintSpec::Exclusion(exclusion) => &exclusion.name.text,
         }

@@ -11,15 +11,14 @@ use super::expr::Names;
 use super::graph;
 use super::layout::{Layout, Reach, Surroundings};
 use super::model::{
-    Action, Change, ColumnSpec, CommentTarget, ForeignKeySpec, Hazard, IndexKeySpec, IndexSpec, KeyTarget, Phase, Plan, RowExpr, Step,
+    Action, Change, ColumnSpec, CommentTarget, ForeignKeySpec, GrantPair, Hazard, IndexKeySpec, IndexSpec, KeyTarget, Phase, Plan, RowExpr,
+    Step,
 };
+use super::table::changes_columns;
 use super::{Settings, Target, model, naming};
 
 /// No enum of the old shape is called otherwise.
 static NO_TYPES: BTreeMap<String, String> = BTreeMap::new();
-
-/// A table, and a view (schema and name) that takes over its grants.
-pub(super) type GrantPair = (String, (String, String));
 
 /// A step before it is in order.
 pub(super) struct Draft {
@@ -50,8 +49,12 @@ pub(super) struct Planner<'a> {
     pub(super) renamed_from: BTreeMap<&'a str, &'a str>,
     /// Tables that only the new version has.
     pub(super) added: BTreeSet<&'a str>,
-    /// Columns of the old schema that a foreign key refers to: table, column.
-    pub(super) referred: BTreeSet<(&'a str, &'a str)>,
+    /// The foreign keys of the old schema with their tables, by the table that they refer to.
+    pub(super) referring: BTreeMap<&'a str, Vec<(&'a Table, &'a ForeignKey)>>,
+    /// The differences of tables that the old schema has, by old name.
+    pub(super) by_old_name: BTreeMap<&'a str, &'a TableDiff<'a>>,
+    /// Changes whose tables swap in one transaction, since a key moves together with what refers to it.
+    pub(super) held_together: BTreeSet<usize>,
     /// Views of which only the comment differs.
     pub(super) only_comment: BTreeSet<&'a str>,
     /// Names of indexes and index-backed constraints that stand in the old schema.
@@ -97,7 +100,7 @@ impl<'a> Planner<'a> {
             }
         }
         let mut taken = BTreeSet::new();
-        let mut referred = BTreeSet::new();
+        let mut referring: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         for table in diff.old.tables.values() {
             taken.insert(table.name.as_str());
             taken.extend(table.indexes.iter().map(|i| i.name.text.as_str()));
@@ -107,7 +110,7 @@ impl<'a> Planner<'a> {
             taken.extend(table.checks.iter().map(|c| c.name.text.as_str()));
             taken.extend(table.foreign_keys.iter().map(|k| k.name.text.as_str()));
             for key in &table.foreign_keys {
-                referred.extend(key.ref_columns.iter().map(|column| (key.ref_table.as_str(), column.as_str())));
+                referring.entry(key.ref_table.as_str()).or_default().push((table, key));
             }
         }
         let mut types = BTreeMap::new();
@@ -128,6 +131,26 @@ impl<'a> Planner<'a> {
         if changes.list.is_empty() && settings.access == Access::Versioned {
             changes.list.push(Change { number: 1, title: "namespace".to_owned() });
         }
+        let mut by_old_name = BTreeMap::new();
+        let mut held_together = BTreeSet::new();
+        for table in &diff.tables {
+            match table {
+                TableDiff::Added(..) => {}
+                TableDiff::Dropped(old) => {
+                    by_old_name.insert(old.name.as_str(), table);
+                }
+                TableDiff::Changed(change) => {
+                    by_old_name.insert(change.old.name.as_str(), table);
+                    let moves = change.foreign_keys.iter().filter(|pair| pair.equal).filter_map(|pair| pair.new).any(|key| {
+                        key.ref_table != change.new.name
+                            && layouts.get(key.ref_table.as_str()).is_some_and(|other| changes_columns(other.change, &key.ref_columns))
+                    });
+                    if moves && let Some(number) = changes.of_table(&change.new.name) {
+                        held_together.insert(number);
+                    }
+                }
+            }
+        }
         Planner {
             diff,
             settings,
@@ -140,7 +163,9 @@ impl<'a> Planner<'a> {
             renamed_from: renamed.iter().map(|(old, new)| (*new, *old)).collect(),
             renamed,
             added,
-            referred,
+            referring,
+            by_old_name,
+            held_together,
             only_comment,
             taken,
             types,
@@ -370,7 +395,10 @@ impl<'a> Planner<'a> {
         physical.name.text = name.to_owned();
         physical.columns = key.columns.iter().map(|name| column(name)).collect();
         physical.ref_table = self.physical_table(&key.ref_table).to_owned();
-        if let Some(layout) = self.layouts.get(key.ref_table.as_str()) {
+        if self.physical_table(&key.ref_table) == table {
+            // A table that refers to itself: its layout is with whoever plans it.
+            physical.ref_columns = key.ref_columns.iter().map(|name| column(name)).collect();
+        } else if let Some(layout) = self.layouts.get(key.ref_table.as_str()) {
             physical.ref_columns =
                 key.ref_columns.iter().map(|name| layout.of_new(name).map_or_else(|| name.clone(), |c| c.name.clone())).collect();
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diagnostic::{Level, Span};
 use crate::diff::model::{Direction, Lens, LensColumn, Mapping, Pair};
 use crate::snapshot::model::{
-    Access, Check, Column, Enforce, Expr, ForeignKey, Identity, Index, Name, OnConflict, Otherwise, Type, TypeKind, Unique, Value,
+    Access, Check, Column, Enforce, Expr, ForeignKey, Identity, Index, IndexTarget, Name, OnConflict, Otherwise, Type, TypeKind, Unique, Value,
 };
 use crate::sql::expression::defines_volatile;
 
@@ -16,6 +16,10 @@ use super::model::{
 };
 use super::naming;
 use super::planner::{Draft, Planner};
+
+mod keys;
+
+pub(super) use keys::changes_columns;
 
 /// Rows a batch: 10 000 was fastest on PostgreSQL 15 with one worker.
 const BATCH: u32 = 10_000;
@@ -34,6 +38,8 @@ struct Work<'a, 'l> {
     filled: Vec<String>,
     /// Steps of contract that must have run before the swap.
     before_swap: Vec<String>,
+    /// Steps in the swaps of other tables that must have run before this table's old key goes.
+    swap_requires: Vec<String>,
     /// Steps of the swap, in order.
     swap: Vec<(String, String, String, Action)>,
 }
@@ -51,6 +57,7 @@ impl<'a> Planner<'a> {
             ready: Vec::new(),
             filled: Vec::new(),
             before_swap: Vec::new(),
+            swap_requires: Vec::new(),
             swap: Vec::new(),
         };
         self.refuse_what_is_not_there_yet(&work);
@@ -60,10 +67,11 @@ impl<'a> Planner<'a> {
         self.add_columns(&mut work, sync.as_ref());
         self.backfills(&mut work, sync.as_ref());
         self.not_nulls(&mut work);
-        self.swap_views_and_sync(&mut work, sync);
+        self.swap_views_and_sync(&mut work, sync.clone());
         self.checks(&mut work);
         self.uniques(&mut work);
         self.foreign_keys(&mut work);
+        self.primary_key(&mut work, sync.as_ref());
         self.indexes(&mut work);
         self.swap_columns(&mut work);
         self.comments(&work);
@@ -73,15 +81,6 @@ impl<'a> Planner<'a> {
 
     fn refuse_what_is_not_there_yet(&mut self, work: &Work<'a, '_>) {
         let change = work.layout.change;
-        if let Some(pair) = change.primary_key {
-            let moved = pair.new.is_some_and(|key| {
-                key.columns.iter().any(|column| work.layout.of_new(column).is_none_or(|physical| physical.role != Role::Both))
-            });
-            if !pair.equal || moved {
-                let span = pair.new.map_or(change.new.span, |key| key.name.span);
-                self.not_yet(&format!("table {}", work.name), "its primary key is added, dropped, moved or retyped", span);
-            }
-        }
         for pair in &change.exclusions {
             let replaced = work.layout.columns.iter().filter(|c| c.role == Role::Old).map(|c| c.name.as_str());
             let moves = pair.old.is_some_and(|old| replaced.into_iter().any(|column| names_word(&old.elements.text, column)));
@@ -133,8 +132,8 @@ impl<'a> Planner<'a> {
                         }
                         Some(_) | None => {}
                     }
-                    if new.identity.is_some() {
-                        self.not_yet(&object(new), "an identity column is added to a table that exists, or retyped", new.span);
+                    if new.identity.is_some() && keys::identity_source(work.layout, &new.name).is_none() {
+                        self.not_yet(&object(new), "an identity column is added to a table that exists", new.span);
                     }
                 }
                 (Some(old), None) => {
@@ -147,12 +146,10 @@ impl<'a> Planner<'a> {
                         .lenses
                         .iter()
                         .any(|(lens, _)| lens.old.iter().any(|member| member.column.name == old.name && member.mapping.is_some()));
-                    if in_lens && (old.generated.is_some() || old.identity == Some(Identity::Always)) {
-                        self.not_yet(&object(old), "a generated or identity column can't be written by a lens", old.span);
+                    if in_lens && old.generated.is_some() {
+                        self.not_yet(&object(old), "a generated column can't be written by a lens", old.span);
                     }
-                    if self.referred.contains(&(work.table, old.name.as_str())) {
-                        self.not_yet(&object(old), "foreign keys point to a column that goes or changes its type", old.span);
-                    }
+                    self.refuse_keys_left_behind(work, old);
                 }
                 (None, None) => {}
             }
@@ -183,7 +180,8 @@ impl<'a> Planner<'a> {
                     }
                 }
                 (Some(old), Some(new)) => {
-                    if old.not_null && !new.not_null {
+                    let in_key = self.key_goes(work).is_some_and(|key| key.columns.contains(&old.name));
+                    if old.not_null && !new.not_null && !in_key {
                         self.warn(
                             ("old-reads-null", Level::Warning),
                             &format!("{}.{}", work.name, new.name),
@@ -315,13 +313,6 @@ impl<'a> Planner<'a> {
         if lenses.is_empty() && fills.is_empty() {
             return None;
         }
-        if self.key_of(work).is_none() {
-            self.not_yet(
-                &format!("table {}", work.name),
-                "it has neither a primary key nor a unique key over NOT NULL columns, which a backfill goes by",
-                work.layout.change.new.span,
-            );
-        }
         let dialect = self.diff.dialect;
         Some(Sync {
             table: work.table.to_owned(),
@@ -365,6 +356,7 @@ impl<'a> Planner<'a> {
                             Direction::Down => None,
                         },
                         has_default: member.column.default.is_some(),
+                        counts: member.column.identity.is_some(),
                     }
                 })
                 .collect()
@@ -499,7 +491,9 @@ impl<'a> Planner<'a> {
                 Some(new) => old.not_null && !new.not_null,
                 None => old.not_null && old.default.is_none() && old.identity.is_none() && old.generated.is_none() && !written,
             };
-            if loosened {
+            // What stands in a primary key can't be NULL: it is loosened when the key goes.
+            let in_key = self.key_goes(work).is_some_and(|key| key.columns.contains(&old.name));
+            if loosened && !in_key {
                 if physical.new.is_none() {
                     self.warn(
                         ("old-reads-null", Level::Warning),
@@ -636,6 +630,7 @@ impl<'a> Planner<'a> {
                     // Filled by trigger and backfill; its rules come when they hold.
                     spec.not_null = false;
                     spec.default = None;
+                    spec.identity = None;
                 }
                 Role::New => {
                     if let Some(default) = &new.default
@@ -718,29 +713,32 @@ impl<'a> Planner<'a> {
 
     // --- migrate: rows ---
 
-    /// A key to go by: the primary key, or a unique one over NOT NULL columns; physical names and types.
-    fn key_of(&self, work: &Work<'a, '_>) -> Option<Vec<(String, Type)>> {
+    /// A key to go by: the primary key, or what else is unique over NOT NULL columns; physical names and types. None: pages.
+    fn key_of(&self, work: &Work<'a, '_>) -> Vec<(String, Type)> {
         let old = work.layout.change.old;
-        let columns = match &old.primary_key {
-            Some(key) => &key.columns,
-            None => old
-                .uniques
-                .iter()
-                .map(|u| &u.columns)
-                .find(|columns| columns.iter().all(|name| old.columns.get(name).is_some_and(|column| column.not_null)))?,
-        };
-        columns.iter().map(|name| old.columns.get(name).map(|column| (name.clone(), column.ty.clone()))).collect()
+        let not_null = |columns: &Vec<String>| columns.iter().all(|name| old.columns.get(name).is_some_and(|column| column.not_null));
+        let index_columns = old.indexes.iter().filter(|index| index.unique && index.predicate.is_none() && index.method == "btree");
+        let columns = old
+            .primary_key
+            .iter()
+            .map(|key| key.columns.clone())
+            .chain(old.uniques.iter().map(|unique| unique.columns.clone()).filter(not_null))
+            .chain(index_columns.filter_map(plain_columns).filter(not_null))
+            .next()
+            .unwrap_or_default();
+        columns.iter().filter_map(|name| old.columns.get(name).map(|column| (name.clone(), column.ty.clone()))).collect()
     }
 
     fn backfill(&mut self, work: &mut Work<'a, '_>, what: &str, sets: Vec<(String, Type, Formula)>, requires: Vec<String>) {
-        let Some(key) = self.key_of(work) else {
-            self.not_yet(
+        let key = self.key_of(work);
+        if key.is_empty() {
+            self.warn(
+                ("backfill-without-key", Level::Note),
                 &format!("table {}", work.name),
-                "it has neither a primary key nor a unique key over NOT NULL columns, which a backfill goes by",
-                work.layout.change.new.span,
+                "it has no key to go by: the backfill goes by pages, and reads the whole table once more for each pass in which writers moved rows",
+                work.layout.change.old.span,
             );
-            return;
-        };
+        }
         let object = format!("{}.{what}", work.table);
         let columns: Vec<String> = sets.iter().map(|(name, _, _)| name.clone()).collect();
         let fill = self.step(Draft {
@@ -775,9 +773,6 @@ impl<'a> Planner<'a> {
 
     fn backfills(&mut self, work: &mut Work<'a, '_>, sync: Option<&Sync>) {
         let Some(sync) = sync else { return };
-        if self.key_of(work).is_none() {
-            return;
-        }
         for lens in &sync.lenses {
             let sets: Vec<(String, Type, Formula)> = lens
                 .new
@@ -834,7 +829,7 @@ impl<'a> Planner<'a> {
             }
             (Finding::Duplicate { name, .. }, OnFinding::Refuse) => format!("Unique {name} is about to be built."),
         };
-        let key = self.key_of(work).unwrap_or_default().into_iter().map(|(name, _)| name).collect();
+        let key = self.key_of(work).into_iter().map(|(name, _)| name).collect();
         self.step(Draft {
             phase,
             change: work.change,
@@ -1097,7 +1092,9 @@ impl<'a> Planner<'a> {
 
     fn uniques(&mut self, work: &mut Work<'a, '_>) {
         let change = work.layout.change;
-        if let Some(Pair { old: Some(old), new: Some(new), equal: true }) = change.primary_key {
+        if let Some(Pair { old: Some(old), new: Some(new), equal: true }) = change.primary_key
+            && self.key_goes(work).is_none()
+        {
             self.rename_constraint(work, &old.name, &new.name);
         }
         for pair in &change.exclusions {
@@ -1241,7 +1238,8 @@ impl<'a> Planner<'a> {
     fn foreign_keys(&mut self, work: &mut Work<'a, '_>) {
         let change = work.layout.change;
         for pair in &change.foreign_keys {
-            let stays = pair.old.is_some_and(|key| self.stay(work, &key.columns));
+            let stays =
+                pair.old.is_some_and(|key| self.stay(work, &key.columns)) && pair.new.is_none_or(|key| self.referred_stay(work, key));
             match (pair.old, pair.new) {
                 (Some(old), Some(new)) if pair.equal && stays => self.rename_constraint(work, &old.name, &new.name),
                 (Some(old), Some(new)) if stays && is_only_deferred_otherwise(old, new) => {
@@ -1261,10 +1259,12 @@ impl<'a> Planner<'a> {
                         let kind = self.kind_of_columns(work, &new.columns);
                         let phase = match (kind, work.layout.enforce(new.columns.iter().map(String::as_str))) {
                             (ColumnsKind::OnlyNew, _) => Phase::Expand,
+                            // The same key in other columns takes nothing from anyone: it is there before the old one goes.
+                            (_, Some(Enforce::Migrate)) | (_, None) if pair.equal => Phase::Migrate,
                             (_, Some(Enforce::Migrate)) => Phase::Migrate,
                             (_, Some(Enforce::Contract) | None) => Phase::Contract,
                         };
-                        if kind == ColumnsKind::Both && pair.old.is_none_or(|old| !stays || self.forbids_more(work, new, old)) {
+                        if kind == ColumnsKind::Both && !pair.equal && pair.old.is_none_or(|old| !stays || self.forbids_more(work, new, old)) {
                             self.rule_tightened(work, &format!("foreign key {}", new.name.text), phase, "23503", new.name.span);
                         }
                         let (name, interim) = self.build_name(&new.name);
@@ -1274,8 +1274,12 @@ impl<'a> Planner<'a> {
                         let mut requires = work.ready.clone();
                         if phase != Phase::Expand {
                             let finding = Finding::Orphan(spec.clone());
+                            // For this key only: that index may be the table's own, which must not need itself.
+                            let filled = work.filled.len();
+                            work.filled.extend(self.index_of_referred_key(work, new));
                             requires = vec![self.gate(work, phase, &format!("orphan.{}", new.name.text), finding, until.clone())];
                             requires.extend(work.filled.clone());
+                            work.filled.truncate(filled);
                         }
                         if !self.diff.old.tables.contains_key(&references) {
                             requires.push(format!("expand{:02}.create_table.{references}", self.change_of_table(&references)));
@@ -1469,7 +1473,8 @@ impl<'a> Planner<'a> {
     fn index_dropped(&mut self, work: &mut Work<'a, '_>, old: &'a Index, stays: bool, replaced: bool, built: Option<String>) {
         let spec = self.index_spec(old, &old.name.text, work.table, &|expr| self.old_expr(expr, work.table), &|column| column.to_owned());
         // A unique index is a rule: what the new version may write must not break on it.
-        let phase = if old.unique && stays && !replaced { Phase::Expand } else { Phase::Contract };
+        let covered = self.is_covered_by_new_key(work, old);
+        let phase = if old.unique && stays && !replaced && !covered { Phase::Expand } else { Phase::Contract };
         if phase == Phase::Expand {
             self.warn(
                 ("old-upsert-loses-arbiter", Level::Warning),
@@ -1728,6 +1733,9 @@ impl<'a> Planner<'a> {
             requires.extend(self.drop_namespace_step.clone());
             requires.extend(self.drop_views_step.get(&work.change).cloned());
             requires.extend(previous.take());
+            if matches!(&action, Action::DropConstraint { constraint: ConstraintSpec::PrimaryKey(_), .. }) {
+                requires.extend(work.swap_requires.clone());
+            }
             let id = self.step(Draft {
                 phase: Phase::Contract,
                 change: work.change,
@@ -1803,6 +1811,18 @@ fn is_only_deferred_otherwise(old: &ForeignKey, new: &ForeignKey) -> bool {
     settled.deferrable = new.deferrable;
     settled.initially_deferred = new.initially_deferred;
     settled == *new && (old.deferrable, old.initially_deferred) != (new.deferrable, new.initially_deferred)
+}
+
+/// The columns of an index that stands on nothing but columns.
+fn plain_columns(index: &Index) -> Option<Vec<String>> {
+    index
+        .keys
+        .iter()
+        .map(|key| match &key.target {
+            IndexTarget::Column(name) => Some(name.clone()),
+            IndexTarget::Expression(_) => None,
+        })
+        .collect()
 }
 
 /// `(a) or (b)`.

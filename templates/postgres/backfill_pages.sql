@@ -1,0 +1,60 @@
+set lock_timeout = '2s';  -- rows only: nobody queues behind a batch that waits
+do $crossfade$
+declare
+  checkpoint crossfade.checkpoint;
+  low bigint;       -- the first page of the batch
+  high bigint;      -- the first page behind it
+  pages bigint;     -- as many as the table had when the pass began
+  batch integer := {{ batch }};
+  changed bigint;
+  failures integer := 0;
+begin
+  insert into crossfade.checkpoint (release, backfill) values ({{ release }}, {{ name }}) on conflict do nothing;
+  select * into checkpoint from crossfade.checkpoint where release = {{ release }} and backfill = {{ name }} and part = 0;
+  if checkpoint.finished_at is not null then
+    return;
+  end if;
+  low := coalesce(checkpoint.last_key[1]::bigint, 0);
+  pages := checkpoint.top_key[1]::bigint;
+  loop
+    if pages is null then
+      -- Rows that come after this are filled by the trigger.
+      low := 0;
+      pages := pg_relation_size({{ table_literal }}) / current_setting('block_size')::bigint;
+      update crossfade.checkpoint set top_key = array[pages::text], last_key = array['0']
+      where release = {{ release }} and backfill = {{ name }} and part = 0;
+      commit;
+    end if;
+    while low < pages loop
+      high := least(low + batch, pages);
+      begin
+        update {{ table }}
+        set {{ sets }}
+        where ctid >= format('(%s,0)', low)::tid and ctid < format('(%s,0)', high)::tid
+          and {{ unfilled }};
+        get diagnostics changed = row_count;
+        failures := 0;
+      exception when lock_not_available or deadlock_detected or serialization_failure then
+        -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
+        failures := failures + 1;
+        if failures > 100 then
+          raise;
+        end if;
+        batch := greatest(batch / 2, 1);
+        perform pg_sleep(random() * least(failures, 10) * 0.1);
+        continue;
+      end;
+      update crossfade.checkpoint c set last_key = array[high::text], rows = c.rows + changed
+      where c.release = {{ release }} and c.backfill = {{ name }} and c.part = 0;
+      commit;
+      low := high;
+      batch := least(batch * 2, {{ batch }});
+    end loop;
+    -- A row that an UPDATE of something else moved to another page meanwhile was perhaps passed by: then once more.
+    exit when not exists (select from {{ table }} where {{ unfilled }} and {{ fillable }});
+    pages := null;
+  end loop;
+  update crossfade.checkpoint set finished_at = now() where release = {{ release }} and backfill = {{ name }} and part = 0;
+end
+$crossfade$;
+set lock_timeout = '300ms';
