@@ -6,7 +6,11 @@ mod support;
 use std::path::Path;
 
 use crossfade::diagnostic::{Sources, has_errors};
-use crossfade::snapshot::model::Schema;
+use crossfade::dialect::postgres::Postgres;
+use crossfade::diff::{Options, diff};
+use crossfade::emit::{Scripts, scripts};
+use crossfade::plan::{Settings, plan};
+use crossfade::snapshot::model::{Access, Schema};
 use crossfade::sql::Dialect;
 use support::Pair;
 
@@ -36,7 +40,7 @@ fn read(pair: &Pair) -> (Schema, Schema) {
     let mut sources = Sources::default();
     let mut schemas = [("old.yaml", &pair.old), ("new.yaml", &pair.new)].into_iter().map(|(name, text)| {
         let file = sources.add(name, text.clone());
-        let (snapshot, faults) = crossfade::snapshot::read(&mut sources, &[file]);
+        let (snapshot, faults) = crossfade::snapshot::read(&sources, &[file]);
         let (schema, more) = snapshot.resolve(Dialect::Postgres);
         assert!(!has_errors(&faults) && !has_errors(&more), "the synthetic schema is sound");
         schema
@@ -49,4 +53,27 @@ fn read(pair: &Pair) -> (Schema, Schema) {
 fn reading(bencher: divan::Bencher<'_, '_>, tables: usize) {
     let pair = support::pair(tables, 50);
     bencher.bench_local(|| read(&pair));
+}
+
+/// All that `crossfade compile` does between reading its files and writing them.
+fn compile(pair: &Pair, access: Access) -> Scripts {
+    let (old, new) = read(pair);
+    let (diff, faults) = diff(&old, &new, Dialect::Postgres, &Options::default());
+    assert!(!has_errors(&faults), "the synthetic upgrade leaves no question open: {faults:?}");
+    let settings = Settings { access, schema: "public".to_owned(), allow: Vec::new() };
+    let (plan, faults) = plan(&diff, &settings, &Postgres);
+    assert!(!has_errors(&faults), "the synthetic upgrade can be planned: {faults:?}");
+    scripts(&plan).expect("the plan can be written")
+}
+
+#[divan::bench(args = SIZES.map(|(tables, _)| tables), sample_count = 10)]
+fn shared(bencher: divan::Bencher<'_, '_>, tables: usize) {
+    let pair = support::pair(tables, 50);
+    bencher.bench_local(|| compile(&pair, Access::Shared));
+}
+
+#[divan::bench(args = SIZES.map(|(tables, _)| tables), sample_count = 10)]
+fn versioned(bencher: divan::Bencher<'_, '_>, tables: usize) {
+    let pair = support::pair(tables, 50);
+    bencher.bench_local(|| compile(&pair, Access::Versioned));
 }

@@ -71,7 +71,7 @@ fn a_dash_reads_stdin() {
 fn meaning(text: &str) -> (String, Vec<String>) {
     let mut sources = crossfade::diagnostic::Sources::default();
     let file = sources.add("a.yaml", text);
-    let (snapshot, faults) = crossfade::snapshot::read(&mut sources, &[file]);
+    let (snapshot, faults) = crossfade::snapshot::read(&sources, &[file]);
     let debug = std::format!("{snapshot:?}");
     let mut parts = debug.split("Span {");
     let first = parts.next().unwrap_or_default().to_owned();
@@ -142,16 +142,16 @@ fn the_meaning_stays() {
     assert!(key("renamed_from: c") < key("down: \"b\"") && key("type:") < key("default: \"''\""));
 
     // The snapshots at hand, and those of the folder that CROSSFADE_CORPUS names.
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders = vec![root.join("tests"), root.join("examples")];
     folders.extend(std::env::var_os("CROSSFADE_CORPUS").map(std::path::PathBuf::from));
     while let Some(folder) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
         for path in entries.map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|e| e == "yaml") {
-                let text = std::fs::read_to_string(&path).unwrap();
+                let text = fs::read_to_string(&path).unwrap();
                 let once = format(&text);
                 assert_eq!(meaning(&text), meaning(&once), "{}", path.display());
                 assert_eq!(format(&once), once, "{}", path.display());

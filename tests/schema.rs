@@ -224,7 +224,7 @@ fn what_is_wrong_does_not_fit() {
 #[test]
 fn the_snapshots_at_hand_fit() {
     let schema = json_schema::snapshot().to_value();
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders = vec![root.join("tests/cases"), root.join("tests/corpus"), root.join("examples")];
     folders.extend(std::env::var_os("CROSSFADE_CORPUS").map(std::path::PathBuf::from));
     while let Some(folder) = folders.pop() {

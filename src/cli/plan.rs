@@ -1,5 +1,6 @@
 //! `crossfade plan`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::Exit;
@@ -133,7 +134,8 @@ fn dot(plan: &Plan) -> String {
 
 fn mermaid(plan: &Plan) -> String {
     let mut out = String::from("flowchart LR\n");
-    let number = |id: &str| plan.steps.iter().position(|s| s.id == id).unwrap_or_default();
+    let numbers: BTreeMap<&str, usize> = plan.steps.iter().enumerate().map(|(at, step)| (step.id.as_str(), at)).collect();
+    let number = |id: &str| numbers.get(id).copied().unwrap_or_default();
     for phase in Phase::ALL {
         let _ = writeln!(out, "  subgraph {}", phase.name());
         for (at, step) in plan.steps.iter().enumerate().filter(|(_, s)| s.phase == phase) {
@@ -149,11 +151,12 @@ fn mermaid(plan: &Plan) -> String {
 
 /// Which step must have run before which.
 fn edges(plan: &Plan) -> Vec<(&str, &str)> {
+    let known: BTreeSet<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
     let mut edges: Vec<(&str, &str)> = plan
         .steps
         .iter()
         .flat_map(|step| step.requires.iter().map(|needed| (needed.as_str(), step.id.as_str())))
-        .filter(|(from, _)| plan.steps.iter().any(|s| s.id == *from))
+        .filter(|(from, _)| known.contains(from))
         .collect();
     edges.sort_unstable();
     edges.dedup();

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::place::{known, position, sorted, visible};
+use super::place::{Lines, known, sorted, visible};
 use super::{Diagnostic, Label, Level, SourceFile, Sources};
 
 /// One diagnostic; the fields of its first place stand on the object itself, and are null when it has none.
@@ -34,10 +34,11 @@ struct Place<'a> {
 /// `end_line`, `end_column` and `label` (all null when there is none); all places, the first one included, in `labels`; and
 /// `help`, an array of texts. Lines and columns count from 1, columns in characters, and the end column is exclusive.
 pub fn render_json(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
+    let lines = Lines::new(sources);
     let entries: Vec<Entry<'_>> = sorted(sources, diagnostics)
         .into_iter()
         .map(|diagnostic| {
-            let labels: Vec<Place<'_>> = known(sources, diagnostic).map(|(file, label)| place(file, label)).collect();
+            let labels: Vec<Place<'_>> = known(sources, diagnostic).map(|(file, label)| place(&lines, file, label)).collect();
             Entry {
                 code: diagnostic.code,
                 level: diagnostic.level,
@@ -52,16 +53,9 @@ pub fn render_json(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
     serde_json::to_string_pretty(&entries).unwrap_or_default() + "\n"
 }
 
-fn place<'a>(file: &'a SourceFile, label: &'a Label) -> Place<'a> {
+fn place<'a>(lines: &Lines<'_>, file: &'a SourceFile, label: &'a Label) -> Place<'a> {
     let range = visible(&file.text, label.span);
-    let (line, column) = position(&file.text, range.start);
-    let (end_line, end_column) = position(&file.text, range.end);
-    Place {
-        file: Some(&file.name),
-        line: Some(line),
-        column: Some(column),
-        end_line: Some(end_line),
-        end_column: Some(end_column),
-        label: Some(&label.text),
-    }
+    let (line, column) = lines.position(label.span.file, range.start).unzip();
+    let (end_line, end_column) = lines.position(label.span.file, range.end).unzip();
+    Place { file: Some(&file.name), line, column, end_line, end_column, label: Some(&label.text) }
 }

@@ -89,7 +89,7 @@ pub enum Level {
 }
 
 /// A place that a diagnostic points at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Label {
     /// Where.
     pub span: Span,
@@ -98,7 +98,7 @@ pub struct Label {
 }
 
 /// One thing to say about the input.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
     /// Stable code, words joined by hyphens; `crossfade explain CODE` has its page.
     pub code: &'static str,

@@ -3,16 +3,17 @@
 //! A span comes from a parser, and parsers disagree on ends: some include the line break, some point past the end of the
 //! file. All renderers look at a span through [`visible`], so that they agree with each other and never index out of a text.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
-use super::{Diagnostic, Label, SourceFile, Sources, Span};
+use super::{Diagnostic, FileId, Label, SourceFile, Sources, Span};
 
 /// Line and column of the start of a span, both counted from 1, the column in characters. `None` when it lies nowhere.
 ///
 /// A span past the end of its file counts as the end of the last line that has text.
 pub fn line_column(sources: &Sources, span: Span) -> Option<(usize, usize)> {
     let file = sources.get(span.file)?;
-    Some(position(&file.text, visible(&file.text, span).start))
+    Lines::new(sources).position(span.file, visible(&file.text, span).start)
 }
 
 /// The bytes that a span shows: inside the text, on character boundaries, without the line breaks and the white space in
@@ -35,11 +36,58 @@ pub(super) fn visible(text: &str, span: Span) -> Range<usize> {
     start..end.max(start)
 }
 
-/// Line and column, from 1, of a byte at a character boundary.
-pub(super) fn position(text: &str, at: usize) -> (usize, usize) {
-    let before = &text[..at];
-    let line_start = before.rfind('\n').map_or(byte_order_mark(text).min(at), |i| i + 1);
-    (before.bytes().filter(|&b| b == b'\n').count() + 1, before[line_start..].chars().count() + 1)
+/// A line longer than this has a mark within, in bytes.
+const BETWEEN_MARKS: usize = 1024;
+
+/// A byte whose line and column (both from 1) are known.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    at: usize,
+    line: usize,
+    column: usize,
+}
+
+/// Lines and columns in all files. Each file is read through once, when a place in it is first asked for: counting from its
+/// start every time would read it as often as it has faults.
+pub(super) struct Lines<'a> {
+    sources: &'a Sources,
+    marks: Vec<OnceCell<Vec<Mark>>>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(sources: &'a Sources) -> Self {
+        Lines { sources, marks: vec![OnceCell::new(); sources.files().len()] }
+    }
+
+    /// Line and column, from 1, of a byte at a character boundary. `None` when there is no such file.
+    pub(super) fn position(&self, file: FileId, at: usize) -> Option<(usize, usize)> {
+        let text = &self.sources.get(file)?.text;
+        let marks = self.marks.get(file.0 as usize)?.get_or_init(|| marks(text));
+        // Only a byte inside of the byte order mark has no mark before it.
+        let before = marks[..marks.partition_point(|mark| mark.at <= at)].last().or(marks.first())?;
+        Some((before.line, before.column + text[before.at.min(at)..at].chars().count()))
+    }
+}
+
+/// Marks at the start of every line, and within the long ones.
+fn marks(text: &str) -> Vec<Mark> {
+    let first = byte_order_mark(text);
+    let mut last = Mark { at: first, line: 1, column: 1 };
+    let mut marks = vec![last];
+    let mut column = 1;
+    for (at, c) in text.char_indices().skip_while(|(at, _)| *at < first) {
+        if at >= last.at + BETWEEN_MARKS {
+            last = Mark { at, line: last.line, column };
+            marks.push(last);
+        }
+        column += 1;
+        if c == '\n' {
+            column = 1;
+            last = Mark { at: at + 1, line: last.line + 1, column };
+            marks.push(last);
+        }
+    }
+    marks
 }
 
 /// Length of the byte order mark that some editors put first; no editor counts it as a column.
@@ -58,7 +106,7 @@ pub(super) fn sorted<'a>(sources: &Sources, diagnostics: &'a [Diagnostic]) -> Ve
     let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
     sorted.sort_by_key(|diagnostic| match known(sources, diagnostic).next() {
         Some((_, label)) => (0, label.span.file, label.span.start),
-        None => (1, super::FileId(u32::MAX), 0),
+        None => (1, FileId(u32::MAX), 0),
     });
     sorted
 }

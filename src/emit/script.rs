@@ -1,5 +1,6 @@
 //! The five scripts of a plan.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use minijinja::context;
@@ -144,14 +145,15 @@ impl Writer<'_> {
         for step in gates {
             self.step(&mut out, step)?;
         }
+        let by_change = by_change(steps);
         for change in &plan.changes {
             let revision = plan.revision(phase, change.number);
             self.section(&mut out, &revision, &change.title);
-            let mine: Vec<&Step> = steps.iter().copied().filter(|step| step.change == change.number).collect();
+            let mine = by_change.get(&change.number).map_or(&[] as &[_], Vec::as_slice);
             if mine.is_empty() {
                 out.push_str("-- Nothing to do in this phase.\n");
             }
-            self.steps(&mut out, &mine)?;
+            self.steps(&mut out, mine)?;
             out.push('\n');
             out.push_str(&self.render(
                 "mark",
@@ -288,13 +290,14 @@ impl Writer<'_> {
                 let _ = write!(out, "\n-- {}: the rule comes back, so its rows must allow it.\n{text}\n", step.object);
             }
         }
+        let by_change = by_change(undone);
         for change in plan.changes.iter().rev() {
             self.section(
                 &mut out,
                 &format!("{}, {}", plan.revision(Phase::Migrate, change.number), plan.revision(Phase::Expand, change.number)),
                 &change.title,
             );
-            let mine: Vec<&Step> = undone.iter().copied().filter(|step| step.change == change.number).collect();
+            let mine = by_change.get(&change.number).map_or(&[] as &[_], Vec::as_slice);
             let mut any = false;
             for unit in mine.chunk_by(|a, b| a.unit.is_some() && a.unit == b.unit) {
                 let mut texts = Vec::new();
@@ -349,6 +352,15 @@ impl Writer<'_> {
         text.push('\n');
         Ok(text)
     }
+}
+
+/// The steps of each change, in the order in which they come.
+fn by_change(steps: Vec<&Step>) -> BTreeMap<usize, Vec<&Step>> {
+    let mut by_change: BTreeMap<usize, Vec<&Step>> = BTreeMap::new();
+    for step in steps {
+        by_change.entry(step.change).or_default().push(step);
+    }
+    by_change
 }
 
 /// Whether a step of a swap drops views that are made anew in it, or makes one of them.

@@ -100,11 +100,11 @@ impl Body<'_> {
         self.lens.follow == Follow::Inputs && !self.lens.up_inputs.is_empty() && self.ups().next().is_some()
     }
 
-    fn new(&self, name: &str) -> String {
+    fn new_column(&self, name: &str) -> String {
         self.sql.column(name, Row::New)
     }
 
-    fn old(&self, name: &str) -> String {
+    fn old_column(&self, name: &str) -> String {
         self.sql.column(name, Row::Old)
     }
 
@@ -114,22 +114,22 @@ impl Body<'_> {
             Writer::Marker => "new.crossfade_writer = 2".to_owned(),
             Writer::NewSideGiven if self.lens.new.is_empty() => {
                 // Only the old version writes the old side.
-                self.sql.all(&self.lens.old.iter().map(|c| format!("{} is null", self.new(&c.name))).collect::<Vec<_>>())
+                self.sql.all(&self.lens.old.iter().map(|c| format!("{} is null", self.new_column(&c.name))).collect::<Vec<_>>())
             }
             Writer::NewSideGiven => {
-                self.sql.any(&self.lens.new.iter().map(|c| format!("{} is not null", self.new(&c.name))).collect::<Vec<_>>())
+                self.sql.any(&self.lens.new.iter().map(|c| format!("{} is not null", self.new_column(&c.name))).collect::<Vec<_>>())
             }
         }
     }
 
     /// `N := up(row)`.
     fn set_new(&self, indent: &str) -> Vec<String> {
-        self.ups().map(|(c, f)| format!("{indent}{} := {};", self.new(&c.name), self.sql.value(f, &c.ty, Row::New))).collect()
+        self.ups().map(|(c, f)| format!("{indent}{} := {};", self.new_column(&c.name), self.sql.value(f, &c.ty, Row::New))).collect()
     }
 
     /// `O := down(row)`.
     fn set_old(&self, indent: &str) -> Vec<String> {
-        self.downs().map(|(c, f)| format!("{indent}{} := {};", self.new(&c.name), self.sql.value(f, &c.ty, Row::New))).collect()
+        self.downs().map(|(c, f)| format!("{indent}{} := {};", self.new_column(&c.name), self.sql.value(f, &c.ty, Row::New))).collect()
     }
 
     /// Variables := up(row).
@@ -144,7 +144,7 @@ impl Body<'_> {
             .new
             .iter()
             .map(|c| match c.formula {
-                Some(_) => self.sql.distinct(&self.new(&c.name), &self.variable(c), &c.ty),
+                Some(_) => self.sql.distinct(&self.new_column(&c.name), &self.variable(c), &c.ty),
                 None => unsaid(c),
             })
             .collect();
@@ -162,7 +162,7 @@ impl Body<'_> {
                     // Shared access: one statement may give both sides. They may agree.
                     if self.ups().next().is_some() {
                         new.extend(self.compute(Row::New, ""));
-                        let differs = self.differs_from_variables(&|c| format!("{} is not null", self.new(&c.name)));
+                        let differs = self.differs_from_variables(&|c| format!("{} is not null", self.new_column(&c.name)));
                         new.push(format!("if {differs} then"));
                         new.extend(self.resolve(&self.old_given(), "  "));
                         new.push("end if;".to_owned());
@@ -179,7 +179,7 @@ impl Body<'_> {
     /// Shared access: the condition that an INSERT gave the old side, where that can be told (no default stands in for it).
     fn old_given(&self) -> Option<String> {
         let parts: Vec<String> =
-            self.lens.old.iter().filter(|c| !c.has_default).map(|c| format!("{} is not null", self.new(&c.name))).collect();
+            self.lens.old.iter().filter(|c| !c.has_default).map(|c| format!("{} is not null", self.new_column(&c.name))).collect();
         (!parts.is_empty()).then(|| self.sql.any(&parts))
     }
 
@@ -207,7 +207,8 @@ impl Body<'_> {
     }
 
     fn changed(&self, columns: &[(String, crate::snapshot::model::Type)]) -> String {
-        let parts: Vec<String> = columns.iter().map(|(name, ty)| self.sql.distinct(&self.new(name), &self.old(name), ty)).collect();
+        let parts: Vec<String> =
+            columns.iter().map(|(name, ty)| self.sql.distinct(&self.new_column(name), &self.old_column(name), ty)).collect();
         self.sql.any(&parts)
     }
 
@@ -228,7 +229,7 @@ impl Body<'_> {
             let agreed: Vec<String> = self
                 .downs()
                 .map(|(c, f)| {
-                    let differs = self.sql.distinct(&self.old(&c.name), &self.sql.value(f, &c.ty, Row::Old), &c.ty);
+                    let differs = self.sql.distinct(&self.old_column(&c.name), &self.sql.value(f, &c.ty, Row::Old), &c.ty);
                     format!("not ({differs})")
                 })
                 .collect();
@@ -267,21 +268,22 @@ impl Body<'_> {
         let mut lines = Vec::new();
         let has_ups = self.ups().next().is_some();
         if has_ups {
-            let unfilled: Vec<String> = self.lens.new.iter().map(|c| format!("{} is null", self.old(&c.name))).collect();
+            let unfilled: Vec<String> = self.lens.new.iter().map(|c| format!("{} is null", self.old_column(&c.name))).collect();
             let unfilled = self.sql.all(&unfilled);
             let several = self.lens.new.len() > 1;
             if several {
                 lines.push(format!("  if {unfilled} then"));
                 lines.push("    -- a row that is not filled yet: what the statement leaves out comes from the old shape".to_owned());
                 for (column, formula) in self.ups() {
-                    let new = self.new(&column.name);
+                    let new = self.new_column(&column.name);
                     lines.push(format!("    {new} := coalesce({new}, {});", self.sql.value(formula, &column.ty, Row::Old)));
                 }
                 lines.push("  end if;".to_owned());
             }
             if self.downs().next().is_some() {
                 lines.extend(self.compute(Row::New, "  "));
-                let mut condition = self.differs_from_variables(&|c| self.sql.distinct(&self.new(&c.name), &self.old(&c.name), &c.ty));
+                let mut condition =
+                    self.differs_from_variables(&|c| self.sql.distinct(&self.new_column(&c.name), &self.old_column(&c.name), &c.ty));
                 if self.lens.new.iter().any(|c| c.backfill.is_some()) {
                     // What the backfill gives a row is declared to differ; the old side stays as it is.
                     let old_row = self.backfill_differs();
@@ -309,7 +311,7 @@ impl Body<'_> {
             .iter()
             .filter_map(|c| {
                 let formula = c.backfill.as_ref().or(c.formula.as_ref())?;
-                Some(self.sql.distinct(&self.new(&c.name), &self.sql.value(formula, &c.ty, Row::Old), &c.ty))
+                Some(self.sql.distinct(&self.new_column(&c.name), &self.sql.value(formula, &c.ty, Row::Old), &c.ty))
             })
             .collect();
         match parts.as_slice() {
@@ -322,7 +324,8 @@ impl Body<'_> {
     fn follow(&self, indent: &str) -> Vec<String> {
         let mut lines = vec![format!("{indent}-- an input changed: the value follows, unless the new version had set it")];
         lines.extend(self.compute(Row::Old, indent));
-        let differs: Vec<String> = self.ups().map(|(c, _)| self.sql.distinct(&self.new(&c.name), &self.variable(c), &c.ty)).collect();
+        let differs: Vec<String> =
+            self.ups().map(|(c, _)| self.sql.distinct(&self.new_column(&c.name), &self.variable(c), &c.ty)).collect();
         lines.push(format!("{indent}if not ({}) then", self.sql.any(&differs)));
         lines.extend(self.set_new(&format!("{indent}  ")));
         lines.push(format!("{indent}end if;"));
@@ -346,7 +349,7 @@ impl Body<'_> {
             return changed;
         }
         let differs: Vec<String> =
-            self.ups().map(|(c, f)| self.sql.distinct(&self.new(&c.name), &self.sql.value(f, &c.ty, Row::New), &c.ty)).collect();
+            self.ups().map(|(c, f)| self.sql.distinct(&self.new_column(&c.name), &self.sql.value(f, &c.ty, Row::New), &c.ty)).collect();
         format!("({changed})\n      and ({})", self.sql.any(&differs))
     }
 }

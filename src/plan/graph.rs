@@ -1,7 +1,7 @@
 //! The steps as one graph, and the one order in which they run.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -33,7 +33,8 @@ pub(super) fn order(steps: Vec<Step>) -> Result<Vec<Step>, Vec<String>> {
             if let (Some(from), Some(to)) = (node_of.get(needed.as_str()), node_of.get(step.id.as_str()))
                 && from != to
             {
-                graph.update_edge(*from, *to, ());
+                // Several edges between two nodes are as good as one, and looking for the first would cost more.
+                graph.add_edge(*from, *to, ());
             }
         }
     }
@@ -63,17 +64,33 @@ pub(super) fn order(steps: Vec<Step>) -> Result<Vec<Step>, Vec<String>> {
     Ok(sorted.into_iter().filter_map(|at| slots[at].take()).collect())
 }
 
-/// The steps of one unit, each after those of the unit that it needs.
+/// The steps of one unit, each after those of the unit that it needs, ties by kind and name.
 fn within(members: &[usize], steps: &[Step]) -> Vec<usize> {
-    let mut left: Vec<usize> = members.to_vec();
-    left.sort_by_key(|at| key(&steps[*at]));
-    let mut done: Vec<usize> = Vec::with_capacity(left.len());
-    while !left.is_empty() {
-        let next = left
-            .iter()
-            .position(|at| !left.iter().any(|other| other != at && steps[*at].requires.contains(&steps[*other].id)))
-            .unwrap_or(0);
-        done.push(left.remove(next));
+    let mut ranked = members.to_vec();
+    ranked.sort_by_cached_key(|at| key(&steps[*at]));
+    let rank_of: BTreeMap<&str, usize> = ranked.iter().enumerate().map(|(rank, at)| (steps[*at].id.as_str(), rank)).collect();
+    let mut waiting = vec![0_usize; ranked.len()];
+    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); ranked.len()];
+    for (rank, at) in ranked.iter().enumerate() {
+        let needed = steps[*at].requires.iter().filter_map(|id| rank_of.get(id.as_str())).filter(|needed| **needed != rank);
+        for needed in needed {
+            waiting[rank] += 1;
+            followers[*needed].push(rank);
+        }
+    }
+    let mut left: BTreeSet<usize> = (0..ranked.len()).collect();
+    let mut ready: BTreeSet<usize> = left.iter().copied().filter(|rank| waiting[*rank] == 0).collect();
+    let mut done = Vec::with_capacity(ranked.len());
+    // Without a ready one the steps go round in a circle: it is cut at the first.
+    while let Some(next) = ready.pop_first().or_else(|| left.first().copied()) {
+        left.remove(&next);
+        done.push(ranked[next]);
+        for follower in std::mem::take(&mut followers[next]) {
+            waiting[follower] -= 1;
+            if waiting[follower] == 0 && left.contains(&follower) {
+                ready.insert(follower);
+            }
+        }
     }
     done
 }

@@ -4,11 +4,13 @@
 //! and so is a renamed one where the new version looks through a view. Everything else that is new gets a column of its own,
 //! under its own name or, where an old column still has that name, under a helper name that only the view knows.
 
+use std::collections::BTreeSet;
+
 use crate::diagnostic::Diagnostic;
-use crate::diff::model::{Lens, Mapping, TableChange};
-use crate::snapshot::model::{Access, Column, ColumnHints, Enforce, IndexTarget, Schema};
+use crate::diff::model::{Diff, Lens, Mapping, TableChange};
+use crate::snapshot::model::{Access, Column, ColumnHints, Enforce, IndexTarget, Schema, View};
 use crate::sql::Dialect;
-use crate::sql::expression::row_references;
+use crate::sql::expression::{query_references, row_references};
 
 use super::{Settings, Target, naming};
 
@@ -68,24 +70,35 @@ pub(super) struct Layout<'a> {
     pub(super) lenses: Vec<(&'a Lens<'a>, Treatment)>,
 }
 
+/// What the layouts of all tables depend on.
+pub(super) struct Surroundings<'a> {
+    settings: &'a Settings,
+    target: &'a dyn Target,
+    dialect: Dialect,
+    old: &'a Schema,
+    /// Tables that views of the old snapshot read.
+    in_views: BTreeSet<String>,
+}
+
+impl<'a> Surroundings<'a> {
+    pub(super) fn new(diff: &'a Diff<'a>, settings: &'a Settings, target: &'a dyn Target) -> Self {
+        let read = |view: &View| query_references(&view.query.text, diff.dialect).map(|references| references.tables).unwrap_or_default();
+        let in_views = diff.old.views.values().flat_map(read).map(|table| table.name).collect();
+        Surroundings { settings, target, dialect: diff.dialect, old: diff.old, in_views }
+    }
+}
+
 impl<'a> Layout<'a> {
     /// Lays out a changed table. Faults: what needs versioned access.
-    pub(super) fn new(
-        change: &'a TableChange<'a>,
-        settings: &Settings,
-        target: &dyn Target,
-        dialect: Dialect,
-        schemas: (&Schema, &Schema),
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> Layout<'a> {
+    pub(super) fn new(change: &'a TableChange<'a>, around: &Surroundings<'_>, diagnostics: &mut Vec<Diagnostic>) -> Layout<'a> {
+        let dialect = around.dialect;
         let renamed = change.old.name != change.new.name;
-        let reach = match settings.access {
+        let reach = match around.settings.access {
             Access::Versioned => Reach::View,
             Access::Shared if renamed => Reach::View,
             Access::Shared => Reach::Direct,
         };
-        let lenses: Vec<(&Lens<'_>, Treatment)> =
-            change.lenses.iter().map(|lens| (lens, treatment(lens, change, reach, settings, target, dialect, schemas))).collect();
+        let lenses: Vec<(&Lens<'_>, Treatment)> = change.lenses.iter().map(|lens| (lens, treatment(lens, change, reach, around))).collect();
         let mut columns = Vec::with_capacity(change.columns.len());
         for pair in &change.columns {
             let lens = |column: &Column, new_side: bool| {
@@ -180,15 +193,7 @@ fn new_name(new: &Column, change: &TableChange<'_>, reach: Reach, dialect: Diale
     naming::helper_column(&new.name, dialect)
 }
 
-fn treatment(
-    lens: &Lens<'_>,
-    change: &TableChange<'_>,
-    reach: Reach,
-    settings: &Settings,
-    target: &dyn Target,
-    dialect: Dialect,
-    (old_schema, _): (&Schema, &Schema),
-) -> Treatment {
+fn treatment(lens: &Lens<'_>, change: &TableChange<'_>, reach: Reach, around: &Surroundings<'_>) -> Treatment {
     if lens.is_fill() {
         return Treatment::Fill;
     }
@@ -206,9 +211,9 @@ fn treatment(
             if alike
                 && !backfilled
                 && !renamed
-                && settings.access == Access::Shared
-                && target.widens_in_place(&old.column.ty, &new.column.ty)
-                && !is_read_elsewhere(&old.column.name, change, old_schema, dialect) =>
+                && around.settings.access == Access::Shared
+                && around.target.widens_in_place(&old.column.ty, &new.column.ty)
+                && !is_read_elsewhere(&old.column.name, change, around) =>
         {
             Treatment::InPlace
         }
@@ -218,11 +223,9 @@ fn treatment(
 
 /// Whether a view of the old snapshot reads the table, or an expression of an index reads the column: then a change of its
 /// type is more than metadata.
-fn is_read_elsewhere(column: &str, change: &TableChange<'_>, old: &Schema, dialect: Dialect) -> bool {
-    let in_view = old.views.values().any(|view| {
-        crate::sql::expression::query_references(&view.query.text, dialect)
-            .is_ok_and(|references| references.tables.iter().any(|table| table.name == change.old.name))
-    });
+fn is_read_elsewhere(column: &str, change: &TableChange<'_>, around: &Surroundings<'_>) -> bool {
+    let (old, dialect) = (around.old, around.dialect);
+    let in_view = around.in_views.contains(&change.old.name);
     let in_expression = change.old.indexes.iter().any(|index| {
         let expressions = index
             .keys

@@ -9,7 +9,7 @@ use crate::snapshot::model::{Access, Check, Column, Expr, ForeignKey, Index, Ind
 use super::changes::{Changes, Node};
 use super::expr::Names;
 use super::graph;
-use super::layout::{Layout, Reach};
+use super::layout::{Layout, Reach, Surroundings};
 use super::model::{
     Action, Change, ColumnSpec, CommentTarget, ForeignKeySpec, GrantPair, Hazard, IndexKeySpec, IndexSpec, KeyTarget, Phase, Plan, RowExpr,
     Step,
@@ -41,6 +41,14 @@ pub(super) struct Planner<'a> {
     pub(super) layouts: BTreeMap<&'a str, Layout<'a>>,
     /// New name by old name, of renamed tables.
     pub(super) renamed: BTreeMap<&'a str, &'a str>,
+    /// Old name by new name, of renamed tables.
+    pub(super) renamed_from: BTreeMap<&'a str, &'a str>,
+    /// Tables that only the new version has.
+    pub(super) added: BTreeSet<&'a str>,
+    /// Columns of the old schema that a foreign key refers to: table, column.
+    pub(super) referred: BTreeSet<(&'a str, &'a str)>,
+    /// Views of which only the comment differs.
+    pub(super) only_comment: BTreeSet<&'a str>,
     /// Names of indexes and index-backed constraints that stand in the old schema.
     pub(super) taken: BTreeSet<&'a str>,
     /// Grants to copy by change: relation, (schema, view).
@@ -49,8 +57,10 @@ pub(super) struct Planner<'a> {
     pub(super) drop_views_step: BTreeMap<usize, String>,
     /// The step that drops the old version's namespace, before any table changes.
     pub(super) drop_namespace_step: Option<String>,
-    /// The views of the base schema that contract makes anew, by change.
-    pub(super) remade_views: BTreeMap<usize, Vec<String>>,
+    /// The views of the base schema that contract makes anew.
+    pub(super) remade_views: BTreeSet<String>,
+    /// The changes of which contract brings new views to the base schema.
+    pub(super) base_views_created: BTreeSet<usize>,
     /// Steps that end the swap of a change's tables.
     pub(super) swap_ends: BTreeMap<usize, Vec<String>>,
 }
@@ -60,16 +70,25 @@ impl<'a> Planner<'a> {
         let mut diagnostics = Vec::new();
         let mut layouts = BTreeMap::new();
         let mut renamed = BTreeMap::new();
+        let mut added = BTreeSet::new();
+        let surroundings = Surroundings::new(diff, settings, target);
         for table in &diff.tables {
-            if let TableDiff::Changed(change) = table {
-                let layout = Layout::new(change, settings, target, diff.dialect, (diff.old, diff.new), &mut diagnostics);
-                layouts.insert(change.new.name.as_str(), layout);
-                if change.old.name != change.new.name {
-                    renamed.insert(change.old.name.as_str(), change.new.name.as_str());
+            match table {
+                TableDiff::Changed(change) => {
+                    let layout = Layout::new(change, &surroundings, &mut diagnostics);
+                    layouts.insert(change.new.name.as_str(), layout);
+                    if change.old.name != change.new.name {
+                        renamed.insert(change.old.name.as_str(), change.new.name.as_str());
+                    }
                 }
+                TableDiff::Added(table, _) => {
+                    added.insert(table.name.as_str());
+                }
+                TableDiff::Dropped(_) => {}
             }
         }
         let mut taken = BTreeSet::new();
+        let mut referred = BTreeSet::new();
         for table in diff.old.tables.values() {
             taken.insert(table.name.as_str());
             taken.extend(table.indexes.iter().map(|i| i.name.text.as_str()));
@@ -78,7 +97,12 @@ impl<'a> Planner<'a> {
             taken.extend(table.primary_key.iter().map(|k| k.name.text.as_str()));
             taken.extend(table.checks.iter().map(|c| c.name.text.as_str()));
             taken.extend(table.foreign_keys.iter().map(|k| k.name.text.as_str()));
+            for key in &table.foreign_keys {
+                referred.extend(key.ref_columns.iter().map(|column| (key.ref_table.as_str(), column.as_str())));
+            }
         }
+        let only_comment =
+            diff.views.iter().filter(|pair| pair.equal).filter_map(|pair| pair.new.or(pair.old)).map(|view| view.name.as_str()).collect();
         let mut changes = Changes::find(diff);
         if changes.list.is_empty() && settings.access == Access::Versioned {
             changes.list.push(Change { number: 1, title: "namespace".to_owned() });
@@ -92,12 +116,17 @@ impl<'a> Planner<'a> {
             hazards: Vec::new(),
             diagnostics,
             layouts,
+            renamed_from: renamed.iter().map(|(old, new)| (*new, *old)).collect(),
             renamed,
+            added,
+            referred,
+            only_comment,
             taken,
             grants: BTreeMap::new(),
             drop_views_step: BTreeMap::new(),
             drop_namespace_step: None,
-            remade_views: BTreeMap::new(),
+            remade_views: BTreeSet::new(),
+            base_views_created: BTreeSet::new(),
             swap_ends: BTreeMap::new(),
         }
     }
@@ -218,8 +247,11 @@ impl<'a> Planner<'a> {
     }
 
     /// The physical name, during the overlap, of a table of the new shape.
-    pub(super) fn physical_table(&self, new_name: &'a str) -> &'a str {
-        self.renamed.iter().find(|(_, new)| **new == new_name).map_or(new_name, |(old, _)| *old)
+    pub(super) fn physical_table<'n>(&self, new_name: &'n str) -> &'n str
+    where
+        'a: 'n,
+    {
+        self.renamed_from.get(new_name).map_or(new_name, |old| *old)
     }
 
     pub(super) fn old_names(&self) -> Names<'a> {

@@ -124,10 +124,7 @@ impl<'a> Planner<'a> {
                     if in_lens && (old.generated.is_some() || old.identity == Some(Identity::Always)) {
                         self.not_yet(&object(old), "a generated or identity column can't be written by a lens", old.span);
                     }
-                    let referred = self.diff.old.tables.values().any(|other| {
-                        other.foreign_keys.iter().any(|key| key.ref_table == work.table && key.ref_columns.contains(&old.name))
-                    });
-                    if referred {
+                    if self.referred.contains(&(work.table, old.name.as_str())) {
                         self.not_yet(&object(old), "foreign keys point to a column that goes or changes its type", old.span);
                     }
                 }

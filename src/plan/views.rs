@@ -9,7 +9,9 @@ use crate::sql::shape::query_extends;
 
 use super::changes::Node;
 use super::layout::{Reach, Role, Treatment};
-use super::model::{self, Action, CommentTarget, GrantLens, GrantPair, Materialized, Phase, ShapeView, ViewColumn, ViewDefault, ViewSpec};
+use super::model::{
+    self, Action, CommentTarget, GrantLens, GrantPair, Materialized, Phase, ShapeView, Step, ViewColumn, ViewDefault, ViewSpec,
+};
 use super::naming;
 use super::planner::{Draft, Planner};
 
@@ -76,7 +78,9 @@ impl<'a> Planner<'a> {
         let mut affected: BTreeSet<&str> = standing
             .keys()
             .copied()
-            .filter(|name| !self.diff.new.views.contains_key(*name) || (!shared && differs.contains(name) && !self.only_comment(name)))
+            .filter(|name| {
+                !self.diff.new.views.contains_key(*name) || (!shared && differs.contains(name) && !self.only_comment.contains(name))
+            })
             .collect();
         loop {
             let more: Vec<&str> = standing
@@ -98,6 +102,11 @@ impl<'a> Planner<'a> {
             }
             by_change.entry(self.change_of_view(name, &reads[name])).or_default().push(name.to_owned());
         }
+        if !shared {
+            // Views that are new come to the base schema with contract.
+            let new = self.diff.views.iter().filter_map(|pair| pair.new).filter(|view| !self.only_comment.contains(view.name.as_str()));
+            self.base_views_created = new.map(|view| self.change_of_view(&view.name, &[])).collect();
+        }
         let base = self.base().to_owned();
         for (change, names) in by_change {
             let unit = self.swap_unit_of_views(change);
@@ -118,7 +127,7 @@ impl<'a> Planner<'a> {
                 requires,
             });
             self.drop_views_step.insert(change, id);
-            self.remade_views.insert(change, names);
+            self.remade_views.extend(names);
         }
     }
 
@@ -129,25 +138,11 @@ impl<'a> Planner<'a> {
 
     /// The transaction in which contract changes a table: its own, or one for the whole change where views hold tables together.
     pub(super) fn swap_unit(&self, change: usize, table: &str) -> String {
-        if self.drop_views_step.contains_key(&change) || self.creates_base_views(change) {
+        if self.drop_views_step.contains_key(&change) || self.base_views_created.contains(&change) {
             self.swap_unit_of_views(change)
         } else {
             format!("contract{change:02}.swap.{table}")
         }
-    }
-
-    /// In versioned access views that are new come to the base schema with contract.
-    fn creates_base_views(&self, change: usize) -> bool {
-        self.settings.access == Access::Versioned
-            && self
-                .diff
-                .views
-                .iter()
-                .any(|pair| pair.new.is_some_and(|view| self.change_of_view(&view.name, &[]) == change && !self.only_comment(&view.name)))
-    }
-
-    fn only_comment(&self, name: &str) -> bool {
-        self.diff.views.iter().any(|pair| pair.new.or(pair.old).is_some_and(|view| view.name == name) && pair.equal)
     }
 
     /// Steps that must have run before a change's tables change: nothing but the gates, which the order puts first anyway.
@@ -182,6 +177,13 @@ impl<'a> Planner<'a> {
         let new = self.diff.new;
         let mut tables: Vec<&'a str> = new.tables.keys().map(String::as_str).collect();
         tables.sort_unstable();
+        // By table, the steps of expand that must stand before its view.
+        let mut prepared: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for step in self.steps.iter().filter(|step| step.phase == Phase::Expand) {
+            if matches!(step.action, Action::AddColumns { .. } | Action::InstallSync(_)) {
+                prepared.entry(step.object.clone()).or_default().push(step.id.clone());
+            }
+        }
         for name in tables {
             let table = &new.tables[name];
             if self.reach(table) == Reach::Direct {
@@ -198,15 +200,7 @@ impl<'a> Planner<'a> {
             }
             let view = self.shape_view(&schema, name);
             match self.layouts.get(name) {
-                Some(layout) => {
-                    let physical = layout.table();
-                    for step in &self.steps {
-                        let makes = matches!(step.action, Action::AddColumns { .. } | Action::InstallSync(_));
-                        if makes && step.object == physical && step.phase == Phase::Expand {
-                            requires.push(step.id.clone());
-                        }
-                    }
-                }
+                Some(layout) => requires.extend(prepared.get(layout.table()).into_iter().flatten().cloned()),
                 None if self.diff.old.tables.contains_key(name) => {}
                 None => requires.push(format!("expand{change:02}.create_table.{name}")),
             }
@@ -299,13 +293,15 @@ impl<'a> Planner<'a> {
         }
         let new = self.diff.new;
         let order = dependency_order(new, |view| self.reads(view));
+        let pairs: BTreeMap<&str, _> = self.diff.views.iter().filter_map(|pair| Some((pair.new?.name.as_str(), *pair))).collect();
+        let makers = Makers::of(&self.steps);
         let mut made: BTreeMap<&str, String> = BTreeMap::new();
         let mut settled: BTreeMap<usize, String> = BTreeMap::new();
         for name in order {
             let view = &new.views[name];
             let reads = self.reads(view);
             let change = self.change_of_view(name, &reads);
-            let pair = self.diff.views.iter().find(|pair| pair.new.is_some_and(|v| v.name == *name)).copied();
+            let pair = pairs.get(name).copied();
             let old = self.diff.old.views.get(name);
             if view.materialized && pair.is_some_and(|pair| !pair.equal) && self.settings.access == Access::Versioned
                 || old.is_some_and(|old| old.materialized != view.materialized)
@@ -354,7 +350,7 @@ impl<'a> Planner<'a> {
                         (None, _) => {
                             let mut requires = requires;
                             for read in &reads {
-                                requires.extend(self.makers_of(read));
+                                requires.extend(makers.of_relation(read, self.physical_table(read)));
                             }
                             let spec = self.view_spec(&base, view);
                             let id = self.step(Draft {
@@ -384,7 +380,7 @@ impl<'a> Planner<'a> {
                             }
                             let mut requires = requires;
                             for read in &reads {
-                                requires.extend(self.makers_of(read));
+                                requires.extend(makers.of_relation(read, self.physical_table(read)));
                             }
                             let old_spec = ViewSpec { query: self.old_view_query(old), ..self.view_spec(&base, old) };
                             let spec = self.view_spec(&base, view);
@@ -410,7 +406,7 @@ impl<'a> Planner<'a> {
                 self.comment(change, CommentTarget::View(name.to_owned()), name, old.comment.as_deref(), view.comment.as_deref());
             }
             // Contract: the base schema gets what the new snapshot says.
-            let remade = self.remade_views.values().any(|names| names.iter().any(|n| n == name));
+            let remade = self.remade_views.contains(name);
             let added = self.settings.access == Access::Versioned && old.is_none();
             if remade || added {
                 let base = self.base().to_owned();
@@ -432,7 +428,7 @@ impl<'a> Planner<'a> {
                 requires.extend(settled.get(&change).cloned());
                 if first {
                     for read in &reads {
-                        requires.extend(self.makers_of(read));
+                        requires.extend(makers.of_relation(read, self.physical_table(read)));
                     }
                 }
                 let id = self.step(Draft {
@@ -448,22 +444,6 @@ impl<'a> Planner<'a> {
                 settled.insert(change, id);
             }
         }
-    }
-
-    /// Steps of expand that make what a view of the new shape reads.
-    fn makers_of(&self, read: &str) -> Vec<String> {
-        let physical = self.renamed.iter().find(|(_, new)| **new == read).map_or(read, |(old, _)| old);
-        self.steps
-            .iter()
-            .filter(|step| step.phase == Phase::Expand)
-            .filter(|step| match &step.action {
-                Action::AddColumns { table, .. } => table == physical,
-                Action::CreateTable(spec) => spec.name == read,
-                Action::CreateShapeView(view) => view.name == read,
-                _ => false,
-            })
-            .map(|step| step.id.clone())
-            .collect()
     }
 
     fn view_spec(&self, schema: &str, view: &View) -> ViewSpec {
@@ -538,17 +518,18 @@ impl<'a> Planner<'a> {
                 lenses.entry(self.change_of_table(name)).or_default().push(GrantLens { table: layout.table().to_owned(), new, old });
             }
         }
+        // The views and columns of expand, by change.
+        let mut made: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for step in self.steps.iter().filter(|step| step.phase == Phase::Expand) {
+            if matches!(step.action, Action::CreateShapeView(_) | Action::CreateView(_) | Action::AddColumns { .. }) {
+                made.entry(step.change).or_default().push(step.id.clone());
+            }
+        }
         for (change, mut pairs) in grants {
             pairs.sort();
             let mut lenses = lenses.remove(&change).unwrap_or_default();
             lenses.sort();
-            let requires: Vec<String> = self
-                .steps
-                .iter()
-                .filter(|step| step.change == change && step.phase == Phase::Expand)
-                .filter(|step| matches!(step.action, Action::CreateShapeView(_) | Action::CreateView(_) | Action::AddColumns { .. }))
-                .map(|step| step.id.clone())
-                .collect();
+            let requires = made.remove(&change).unwrap_or_default();
             self.step(Draft {
                 phase: Phase::Expand,
                 change,
@@ -567,8 +548,38 @@ impl<'a> Planner<'a> {
     }
 }
 
+/// The steps of expand that make what views read.
+struct Makers {
+    /// Steps that add columns, by the table's physical name.
+    columns: BTreeMap<String, Vec<String>>,
+    /// Steps that make a table or the view that shows it, by its name in the new shape.
+    relations: BTreeMap<String, Vec<String>>,
+}
+
+impl Makers {
+    fn of(steps: &[Step]) -> Makers {
+        let mut makers = Makers { columns: BTreeMap::new(), relations: BTreeMap::new() };
+        for step in steps.iter().filter(|step| step.phase == Phase::Expand) {
+            let (by_name, name) = match &step.action {
+                Action::AddColumns { table, .. } => (&mut makers.columns, table),
+                Action::CreateTable(spec) => (&mut makers.relations, &spec.name),
+                Action::CreateShapeView(view) => (&mut makers.relations, &view.name),
+                _ => continue,
+            };
+            by_name.entry(name.clone()).or_default().push(step.id.clone());
+        }
+        makers
+    }
+
+    /// The steps for a relation of the new shape that is physically called `physical`.
+    fn of_relation(&self, name: &str, physical: &str) -> impl Iterator<Item = String> {
+        let columns = self.columns.get(physical).into_iter().flatten();
+        columns.chain(self.relations.get(name).into_iter().flatten()).cloned()
+    }
+}
+
 /// The views of a schema, each behind those that it reads; ties by name.
-fn dependency_order<'s>(schema: &'s Schema, reads: impl Fn(&View) -> Vec<String>) -> Vec<&'s str> {
+fn dependency_order(schema: &Schema, reads: impl Fn(&View) -> Vec<String>) -> Vec<&str> {
     let mut left: BTreeMap<&str, BTreeSet<String>> = schema
         .views
         .values()

@@ -82,6 +82,8 @@ impl<T> Choice<T> {
 /// The entries of a map whose keys are known.
 pub(crate) struct Fields<'n> {
     entries: Vec<(&'n Scalar, &'n Node)>,
+    /// Keys that unknown ones are near to: they are there, but misspelt.
+    misspelt: Vec<&'n str>,
     /// The place to point at when a key is missing.
     pub(crate) span: Span,
 }
@@ -180,6 +182,7 @@ impl Decoder {
     /// A map with these keys only.
     pub(crate) fn fields<'n>(&mut self, node: &'n Node, what: &str, allowed: &[&'static str]) -> Fields<'n> {
         let mut entries = Vec::new();
+        let mut misspelt = Vec::new();
         for (key, value) in self.map(node, what) {
             if allowed.contains(&key.text.as_str()) {
                 entries.push((key, value));
@@ -188,18 +191,20 @@ impl Decoder {
                 let fault = if key.text == "<<" {
                     fault.help("merge keys are not part of the format; an alias (`*name`) is")
                 } else {
+                    misspelt.extend(nearest(&key.text, allowed.iter().copied()));
                     suggest(fault, &key.text, allowed.iter().copied(), "the keys are")
                 };
                 self.report(fault);
             }
         }
-        Fields { entries, span: node.span }
+        Fields { entries, misspelt, span: node.span }
     }
 
     /// A value that must be there.
     pub(crate) fn required<'n>(&mut self, fields: &Fields<'n>, key: &str, what: &str, at: Span) -> Option<&'n Node> {
         let found = fields.get(key);
-        if found.is_none() {
+        // A key that is there but misspelt has been reported with what it should be.
+        if found.is_none() && !fields.misspelt.contains(&key) {
             let span = if fields.written(key).is_some() { fields.key(key) } else { at };
             self.report(Diagnostic::error("missing-key", format!("{what} needs `{key}`")).at(span, format!("`{key}` is missing")));
         }
