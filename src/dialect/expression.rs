@@ -113,6 +113,18 @@ impl Expressions<'_> {
         match formula {
             Formula::Column(name) => self.column(name, row),
             Formula::Cast(name) => format!("{}::{}", self.column(name, row), self.cast_type(ty)),
+            Formula::Relabel { column, pairs } => {
+                let text = match ty.array_dimensions {
+                    0 => format!("{}::text", self.column(column, row)),
+                    _ => format!("{}::text[]", self.column(column, row)),
+                };
+                if pairs.is_empty() {
+                    return format!("{text}::{}", self.ty(ty));
+                }
+                let cases: Vec<String> =
+                    pairs.iter().map(|(from, to)| format!("when {} then {}", self.literal(from), self.literal(to))).collect();
+                format!("(case {text} {} else {text} end)::{}", cases.join(" "), self.ty(ty))
+            }
             Formula::Values { column, ty: from, pairs, otherwise } => {
                 let of = self.column(column, row);
                 let mut text = format!("(case when {of} is null then null");

@@ -3,7 +3,7 @@
 //! Locks: manual, "Explicit Locking" and the page of each command; each one was also read from `pg_locks` on 15 and 18.
 
 use crate::plan::Target;
-use crate::plan::model::{Action, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Lock, LockMode, Marker};
+use crate::plan::model::{Action, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Lock, LockMode, Marker, Materialized};
 use crate::snapshot::model::{Type, TypeKind};
 
 /// The planner's view of PostgreSQL.
@@ -26,7 +26,9 @@ impl Target for Postgres {
             | Action::DropNamespace { .. }
             | Action::CopyGrants { .. }
             | Action::DropSequence(_)
+            | Action::AlterSequence { .. }
             | Action::DropEnum(_)
+            | Action::RenameType(_)
             | Action::DropExtension(_)
             | Action::ReplaceView { .. }
             // It locks the index alone, and in a mode that neither readers nor writers wait for.
@@ -36,11 +38,16 @@ impl Target for Postgres {
             // A label that a transaction adds can't be used in it, so the statement stands alone.
             Action::AddEnumValue { .. } => Footprint { locks: Vec::new(), cost: Cost::Instant, transactional: false },
             Action::CreateShapeView(view) => footprint(locks(&[&view.table], LockMode::AccessShare), Cost::Instant),
-            Action::CreateView(_) => footprint(Vec::new(), Cost::Instant),
+            Action::CreateView(view) => match view.materialized {
+                Materialized::Yes => footprint(Vec::new(), Cost::Scan),
+                Materialized::No => footprint(Vec::new(), Cost::Instant),
+            },
+            Action::RenameView(rename) => instant(&[&rename.from]),
             Action::CheckRows { table, .. } => footprint(locks(&[table], LockMode::AccessShare), Cost::Scan),
             Action::DropNotNull { table, .. }
             | Action::AlterType { table, .. }
             | Action::SetDefault { table, .. }
+            | Action::AlterIdentity { table, .. }
             | Action::AttachUnique { table, .. }
             | Action::AddPrimaryKey { table, .. }
             | Action::AddIdentity { table, .. }
@@ -70,7 +77,8 @@ impl Target for Postgres {
             Action::DropIndex { index, concurrently: Concurrently::Yes } => {
                 Footprint { locks: locks(&[&index.table], LockMode::ShareUpdateExclusive), cost: Cost::Instant, transactional: false }
             }
-            Action::AddForeignKey(spec) => {
+            Action::AlterForeignKey { old, .. } => instant(&distinct(&old.table, &old.key.ref_table)),
+            Action::AddForeignKey { spec, .. } => {
                 footprint(locks(&distinct(&spec.table, &spec.key.ref_table), LockMode::ShareRowExclusive), Cost::Instant)
             }
             Action::ValidateConstraint { table, references, .. } => {
@@ -83,7 +91,7 @@ impl Target for Postgres {
             Action::DropConstraint { table, constraint } => match constraint {
                 // The manual does not say so: dropping the key locks the table that it refers to as well.
                 ConstraintSpec::ForeignKey(spec) => instant(&distinct(table, &spec.key.ref_table)),
-                ConstraintSpec::Check(..) | ConstraintSpec::Unique(_) | ConstraintSpec::PrimaryKey(_) => instant(&[table]),
+                ConstraintSpec::Check(..) | ConstraintSpec::Unique(_) | ConstraintSpec::PrimaryKey(_) | ConstraintSpec::Exclusion(_) => instant(&[table]),
             },
             Action::Comment { target, .. } => match target {
                 CommentTarget::Table(table) | CommentTarget::Column(table, _) => {

@@ -22,9 +22,9 @@ pub(super) struct EnumShape<'a> {
 }
 
 impl EnumShape<'_> {
-    /// Whether a value that one side stores may not be one of the other, or be called otherwise there.
+    /// Whether the labels of one side are not those of the other with some more between: no type can be both then.
     pub(super) fn changes_values(&self) -> bool {
-        !self.dropped.is_empty() || !self.renamed.is_empty()
+        !self.dropped.is_empty() || !self.renamed.is_empty() || self.reordered
     }
 }
 
@@ -102,7 +102,7 @@ impl<'a> Context<'a> {
             let old = old_name.and_then(|name| self.old.enums.get(name));
             let new = new_name.and_then(|name| self.new.enums.get(name));
             let shape = old_name.and_then(|name| shapes.remove(name)).unwrap_or_default();
-            let same_labels = shape.added.is_empty() && !shape.changes_values() && !shape.reordered;
+            let same_labels = shape.added.is_empty() && !shape.changes_values();
             let equal = old.is_some() && new.is_some() && same_labels;
             if !equal || old_name != new_name || old.map(|found| &found.comment) != new.map(|found| &found.comment) {
                 let EnumShape { added, dropped, renamed, reordered, asked: _ } = shape;

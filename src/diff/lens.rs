@@ -73,7 +73,7 @@ enum Names {
 }
 
 impl<'a> Context<'a> {
-    /// Whether values of an old column may be no values of its new type, or be called otherwise, though the enum is the same.
+    /// Whether values of an old column may be no values of its new type, or be called or sorted otherwise, though the enum is the same.
     pub(super) fn changes_values(&self, old: &Column, shapes: &HashMap<&'a str, EnumShape<'a>>) -> bool {
         enum_shape(old, shapes).is_some_and(EnumShape::changes_values)
     }
@@ -242,6 +242,11 @@ impl<'a> Context<'a> {
             }
             let cast = |name: &'a str| if casts { Some(Mapping::Cast(name)) } else { None };
             return Member { up: up.or_else(|| cast(&old.name)), down: down.or_else(|| cast(&new.name)), role: Role::Part };
+        }
+        if pair.facets.collation {
+            // The same values, compared and sorted otherwise: two columns, each a copy of the other.
+            let copy = |name: &'a str| Some(Mapping::Cast(name));
+            return Member { up: up.or_else(|| copy(&old.name)), down: down.or_else(|| copy(&new.name)), role: Role::Part };
         }
         if pair.facets.name {
             return Member { up: up.or(Some(Mapping::Copy(&old.name))), down: down.or(Some(Mapping::Copy(&new.name))), role: Role::Part };

@@ -71,6 +71,13 @@ pub struct EnumDiff<'a> {
     pub reordered: bool,
 }
 
+impl EnumDiff<'_> {
+    /// Whether no one type can have the labels of both sides, each in its order: labels can be added in their place, and that is all.
+    pub fn needs_another_type(&self) -> bool {
+        self.pair.old.is_some() && self.pair.new.is_some() && (!self.dropped.is_empty() || !self.renamed.is_empty() || self.reordered)
+    }
+}
+
 /// A table that differs.
 #[derive(Debug, Clone)]
 pub enum TableDiff<'a> {

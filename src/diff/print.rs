@@ -314,7 +314,7 @@ fn an_enum(found: &EnumDiff<'_>, schema: &Schema) -> Option<Difference> {
         let mut columns = schema.tables.values().flat_map(|table| table.columns.values());
         columns.any(|column| matches!(&column.ty.kind, TypeKind::Enum(name) if *name == old.name))
     };
-    let class = if !found.dropped.is_empty() || !found.renamed.is_empty() {
+    let class = if found.needs_another_type() {
         if used() { Class::Lens } else { Class::Replaced }
     } else if found.added.is_empty() {
         Class::InPlace

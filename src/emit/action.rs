@@ -58,7 +58,9 @@ impl Actions<'_> {
         let in_swap = grants == Grants::Keep;
         let sql = &self.sql;
         match action {
-            Action::CheckRows { table, key, finding, on_finding } => self.check_rows(table, key, finding, *on_finding, None),
+            Action::CheckRows { table, key, finding, on_finding, until } => {
+                self.check_rows(table, key, finding, *on_finding, until.as_deref(), None)
+            }
             Action::CreateExtension(name) => self.render("create_extension", context! { name => sql.ident(name) }),
             Action::DropExtension(name) => self.render("drop_extension", context! { name => sql.ident(name) }),
             Action::CreateEnum(ty) => self.render(
@@ -71,6 +73,9 @@ impl Actions<'_> {
                 },
             ),
             Action::DropEnum(name) => self.render("drop_enum", context! { name => sql.table(name) }),
+            Action::RenameType(rename) => {
+                self.render("rename_type", context! { from => sql.table(&rename.from), to => sql.ident(&rename.to) })
+            }
             Action::AddEnumValue { name, label, after, before } => self.render(
                 "add_enum_value",
                 context! {
@@ -88,6 +93,8 @@ impl Actions<'_> {
                     comment => sequence.comment.as_ref().map(|text| sql.literal(text)),
                 },
             ),
+            Action::AlterSequence { new, .. } => self.alter_sequence(new),
+            Action::AlterIdentity { table, column, new, .. } => self.alter_identity(table, column, *new),
             Action::DropSequence(name) => self.render("drop_sequence", context! { name => sql.table(name) }),
             Action::CreateTable(spec) => self.create_table(spec),
             Action::DropTable { table } => self.render("drop_table", context! { table => sql.table(table) }),
@@ -181,7 +188,7 @@ impl Actions<'_> {
                     },
                 },
             ),
-            Action::AddCheck { table, name, condition } => {
+            Action::AddCheck { table, name, condition, until } => {
                 let columns: Vec<String> = condition
                     .splices
                     .iter()
@@ -190,18 +197,21 @@ impl Actions<'_> {
                         Splice::Relation(..) | Splice::Type(..) => None,
                     })
                     .collect();
-                let needed = self.helpers_exist(table, &columns);
+                let mut needed = self.helpers_exist(table, &columns);
+                needed.extend(until.as_ref().map(|swap| self.is_before(swap)));
                 self.add_constraint(table, name, &["check (", &self.text(condition), ")"].concat(), needed)
             }
             Action::AddNotNullCheck { table, name, column } => {
                 let needed = vec![self.is_nullable(table, column)];
                 self.add_constraint(table, name, &["check (", &sql.ident(column), " is not null)"].concat(), needed)
             }
-            Action::AddForeignKey(spec) => {
+            Action::AddForeignKey { spec, until } => {
                 let mut needed = self.helpers_exist(&spec.table, &spec.key.columns);
                 needed.extend(self.helpers_exist(&spec.key.ref_table, &spec.key.ref_columns));
+                needed.extend(until.as_ref().map(|swap| self.is_before(swap)));
                 self.add_constraint(&spec.table, &spec.key.name.text, &self.foreign_key(spec), needed)
             }
+            Action::AlterForeignKey { old, new } => self.alter_foreign_key(old, *new),
             Action::ValidateConstraint { table, name, .. } => self.render(
                 "validate_constraint",
                 context! {
@@ -257,6 +267,9 @@ impl Actions<'_> {
                     renames => renames.iter().map(|r| context! { from => sql.ident(&r.from), to => sql.ident(&r.to) }).collect::<Vec<_>>(),
                 },
             ),
+            Action::RenameView(rename) => {
+                self.render("rename_view", context! { from => sql.table(&rename.from), to => sql.ident(&rename.to) })
+            }
             Action::RenameTable { from, to } => self.render("rename_table", context! { from => sql.table(from), to => sql.ident(to) }),
             Action::RenameConstraint { table, rename } => self.render(
                 "rename_constraint",
@@ -289,6 +302,8 @@ impl Actions<'_> {
             Action::CreateExtension(name) => self.render("drop_extension", context! { name => sql.ident(name) })?,
             Action::CreateEnum(ty) => self.render("drop_enum", context! { name => sql.table(&ty.name) })?,
             Action::CreateSequence(sequence) => self.render("drop_sequence", context! { name => sql.table(&sequence.name) })?,
+            Action::AlterSequence { old, .. } => self.alter_sequence(old)?,
+            Action::AlterIdentity { table, column, old, .. } => self.alter_identity(table, column, *old)?,
             Action::CreateTable(spec) => self.render("drop_table", context! { table => sql.table(&spec.name) })?,
             Action::DropNotNull { table, column } => self.render(
                 "undo/drop_not_null",
@@ -338,7 +353,8 @@ impl Actions<'_> {
             Action::CreateIndex(index) => self.render("drop_index", context! { index => sql.table(&index.name), alone => true })?,
             Action::AttachUnique { table, unique } => self.drop_constraint(table, &unique.name.text)?,
             Action::AddCheck { table, name, .. } | Action::AddNotNullCheck { table, name, .. } => self.drop_constraint(table, name)?,
-            Action::AddForeignKey(spec) => self.drop_constraint(&spec.table, &spec.key.name.text)?,
+            Action::AddForeignKey { spec, .. } => self.drop_constraint(&spec.table, &spec.key.name.text)?,
+            Action::AlterForeignKey { old, .. } => self.alter_foreign_key(old, (old.key.deferrable, old.key.initially_deferred))?,
             Action::SetNotNull { table, column, check } => self.render(
                 "undo/set_not_null",
                 context! { table => sql.table(table), column => sql.ident(column), check => sql.ident(check) },
@@ -356,6 +372,7 @@ impl Actions<'_> {
             // Contract only.
             Action::DropExtension(_)
             | Action::DropEnum(_)
+            | Action::RenameType(_)
             | Action::DropSequence(_)
             | Action::DropTable { .. }
             | Action::RemoveSync(_)
@@ -366,6 +383,7 @@ impl Actions<'_> {
             | Action::AddPrimaryKey { .. }
             | Action::AddIdentity { .. }
             | Action::RenameTable { .. }
+            | Action::RenameView(_)
             | Action::RenameConstraint { .. }
             | Action::RenameIndex(_)
             | Action::TidyNames { .. }
@@ -390,12 +408,14 @@ impl Actions<'_> {
                         Finding::Duplicate { name: key.name.text.clone(), columns: key.columns.clone(), nulls_not_distinct: true }
                     }
                     ConstraintSpec::ForeignKey(spec) => Finding::Orphan(spec.clone()),
+                    // Only the index that it stands on can tell which rows exclude each other.
+                    ConstraintSpec::Exclusion(_) => return Ok(None),
                 },
             ),
             _ => return Ok(None),
         };
         let why = "The old version's rule can't be restored over these rows. Change them, then run abort.sql again; nothing was changed.";
-        self.check_rows(table, &[], &finding, OnFinding::Refuse, Some(why)).map(Some)
+        self.check_rows(table, &[], &finding, OnFinding::Refuse, None, Some(why)).map(Some)
     }
 
     fn restore_constraint(&self, table: &str, constraint: &ConstraintSpec) -> Result<Option<String>, EmitError> {
@@ -414,6 +434,16 @@ impl Actions<'_> {
             }
             // Contract only: until then the old version has its key.
             ConstraintSpec::PrimaryKey(_) => return Ok(None),
+            ConstraintSpec::Exclusion(found) => self.render(
+                "undo/drop_exclusion",
+                context! {
+                    table => sql.table(table),
+                    table_literal => self.table_literal(table),
+                    name => sql.ident(&found.name.text),
+                    name_literal => sql.literal(&found.name.text),
+                    definition => exclusion(found),
+                },
+            )?,
             ConstraintSpec::Unique(unique) => {
                 let include =
                     if unique.include.is_empty() { String::new() } else { [" include (", &sql.list(&unique.include), ")"].concat() };
@@ -447,7 +477,24 @@ impl Actions<'_> {
 
     // --- rows ---
 
-    fn check_rows(&self, table: &str, key: &[String], finding: &Finding, on_finding: OnFinding, why: Option<&str>) -> Rendered {
+    /// The condition that a swap has not run yet.
+    fn is_before(&self, swap: &str) -> String {
+        format!(
+            "not exists (select from crossfade.journal where release = {} and step = {} and finished_at is not null)",
+            self.sql.literal(self.release),
+            self.sql.literal(swap)
+        )
+    }
+
+    fn check_rows(
+        &self,
+        table: &str,
+        key: &[String],
+        finding: &Finding,
+        on_finding: OnFinding,
+        until: Option<&str>,
+        why: Option<&str>,
+    ) -> Rendered {
         let sql = &self.sql;
         let own = |column: &String| [sql.ident(table), sql.ident(column)].join(".");
         let key = if key.is_empty() { [&sql.ident(table), ".ctid"].concat() } else { key.iter().map(own).collect::<Vec<_>>().join(", ") };
@@ -490,9 +537,10 @@ impl Actions<'_> {
                     .zip(&spec.key.ref_columns)
                     .map(|(from, to)| format!("referred.{} = {}", sql.ident(to), own(from)))
                     .collect();
+                // MATCH FULL: all NULL, or a key that is there; a part of a key is none.
+                let given = if spec.key.match_full && given.len() > 1 { format!("({})", given.join(" or ")) } else { given.join(" and ") };
                 let condition = format!(
-                    "{} and not exists (select from {} as referred where {})",
-                    given.join(" and "),
+                    "{given} and not exists (select from {} as referred where {})",
                     sql.table(&spec.key.ref_table),
                     pairs.join(" and ")
                 );
@@ -511,6 +559,7 @@ impl Actions<'_> {
                 (format!("{table}: unique {shown} is broken by keys"), condition, Some(sql.list(columns)), Some(needed))
             }
         };
+        let needed = until.map(|swap| self.is_before(swap)).or(needed);
         let what = if group.is_some() { "keys stand there more than once" } else { "rows" };
         let message = sql.literal(&format!("{}: % {what} (for example %)", message.replace('%', "%%")));
         let (level, hint) = match (why, on_finding) {
@@ -717,6 +766,27 @@ impl Actions<'_> {
         self.render("add_constraint", context! { table => sql.table(table), name => sql.ident(name), definition, needed })
     }
 
+    fn alter_sequence(&self, sequence: &Sequence) -> Rendered {
+        self.render("alter_sequence", context! { name => self.sql.table(&sequence.name), options => all_sequence_options(sequence) })
+    }
+
+    fn alter_identity(&self, table: &str, column: &str, identity: Identity) -> Rendered {
+        let words = match identity {
+            Identity::Always => "always",
+            Identity::ByDefault => "by default",
+        };
+        self.render("alter_identity", context! { table => self.sql.table(table), column => self.sql.ident(column), words })
+    }
+
+    fn alter_foreign_key(&self, spec: &ForeignKeySpec, (can_defer, initially): (bool, bool)) -> Rendered {
+        let sql = &self.sql;
+        let words = if can_defer || initially { deferrable(can_defer, initially) } else { " not deferrable" };
+        self.render(
+            "alter_foreign_key",
+            context! { table => sql.table(&spec.table), name => sql.ident(&spec.key.name.text), deferrable => words },
+        )
+    }
+
     fn drop_constraint(&self, table: &str, name: &str) -> Rendered {
         self.render("drop_constraint", context! { table => self.sql.table(table), name => self.sql.ident(name) })
     }
@@ -880,6 +950,27 @@ fn exclusion(exclusion: &Exclusion) -> String {
     }
     text.push_str(deferrable(exclusion.deferrable, exclusion.initially_deferred));
     text
+}
+
+/// All options, those that a snapshot leaves out too: what was there before must go.
+fn all_sequence_options(sequence: &Sequence) -> String {
+    let increment = sequence.increment.unwrap_or(1);
+    let start = match increment {
+        1.. => sequence.start.or(sequence.min_value).unwrap_or(1),
+        _ => sequence.start.or(sequence.max_value).unwrap_or(-1),
+    };
+    let bound = |words: &str, value: Option<i64>| match value {
+        Some(value) => format!("{words} {value}"),
+        None => format!("no {words}"),
+    };
+    [
+        format!(" increment by {increment}"),
+        format!(" {}", bound("minvalue", sequence.min_value)),
+        format!(" {}", bound("maxvalue", sequence.max_value)),
+        format!(" start with {start} cache {}", sequence.cache.unwrap_or(1)),
+        if sequence.cycle { " cycle".to_owned() } else { " no cycle".to_owned() },
+    ]
+    .concat()
 }
 
 fn sequence_options(sequence: &Sequence) -> String {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use minijinja::context;
 
 use crate::dialect::expression::Row;
-use crate::plan::model::{Action, Phase, Plan, Step};
+use crate::plan::model::{Action, ColumnSpec, Phase, Plan, Step};
 use crate::snapshot::model::Access;
 
 use super::action::{Actions, Grants};
@@ -185,6 +185,7 @@ impl Writer<'_> {
                         | Action::DropNotNull { table, .. }
                         | Action::AlterType { table, .. }
                         | Action::SetDefault { table, .. }
+                        | Action::AlterIdentity { table, .. }
                         | Action::DropTable { table } => Some(table.as_str()),
                         Action::RenameTable { from, .. } => Some(from.as_str()),
                         _ => None,
@@ -207,6 +208,7 @@ impl Writer<'_> {
                         old_release => self.literal(&plan.old_release),
                         new_version => self.literal(&plan.new_version),
                         changes => plan.changes.len(),
+                        has_virtual => has_virtual(plan),
                         tables,
                     },
                 )
@@ -352,6 +354,16 @@ impl Writer<'_> {
         text.push('\n');
         Ok(text)
     }
+}
+
+/// Whether a column is made that is computed as it is read.
+fn has_virtual(plan: &Plan) -> bool {
+    let is_virtual = |column: &ColumnSpec| matches!(column.generated, Some((_, false)));
+    plan.steps.iter().any(|step| match &step.action {
+        Action::AddColumns { columns, .. } => columns.iter().any(is_virtual),
+        Action::CreateTable(spec) => spec.columns.iter().any(is_virtual),
+        _ => false,
+    })
 }
 
 /// The steps of each change, in the order in which they come.

@@ -366,6 +366,9 @@ impl Body<'_> {
 fn has_subquery(formula: &crate::plan::model::Formula) -> bool {
     match formula {
         crate::plan::model::Formula::Written(expr) => expr.has_subquery,
-        crate::plan::model::Formula::Column(_) | crate::plan::model::Formula::Cast(_) | crate::plan::model::Formula::Values { .. } => false,
+        crate::plan::model::Formula::Column(_)
+        | crate::plan::model::Formula::Cast(_)
+        | crate::plan::model::Formula::Relabel { .. }
+        | crate::plan::model::Formula::Values { .. } => false,
     }
 }

@@ -6,6 +6,8 @@ use crate::sql::Dialect;
 use crate::sql::expression::{query_references, row_references};
 use crate::sql::shape::type_references;
 
+use std::collections::BTreeMap;
+
 use super::model::{RowExpr, Splice};
 
 /// Where the names of one shape lead.
@@ -16,6 +18,8 @@ pub(super) struct Names<'a> {
     pub(super) dialect: Dialect,
     /// The schema that types live in.
     pub(super) base: &'a str,
+    /// What enums of the shape are called until contract, where that is not their name.
+    pub(super) types: &'a BTreeMap<String, String>,
 }
 
 impl Names<'_> {
@@ -69,7 +73,8 @@ impl Names<'_> {
         }
         for (name, range) in type_references(text, self.dialect) {
             if self.shape.enums.contains_key(&name) && !splices.iter().any(|(other, _)| other.start == range.start) {
-                splices.push((range, Splice::Type(self.base.to_owned(), name)));
+                let physical = self.types.get(&name).cloned().unwrap_or(name);
+                splices.push((range, Splice::Type(self.base.to_owned(), physical)));
             }
         }
     }

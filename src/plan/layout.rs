@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::Diagnostic;
 use crate::diff::model::{Diff, Lens, Mapping, TableChange};
-use crate::snapshot::model::{Access, Column, ColumnHints, Enforce, IndexTarget, Schema, View};
+use crate::snapshot::model::{Access, Column, ColumnHints, Enforce, IndexTarget, Schema, TypeKind, View};
 use crate::sql::Dialect;
 use crate::sql::expression::{query_references, row_references};
 
@@ -211,6 +211,7 @@ fn treatment(lens: &Lens<'_>, change: &TableChange<'_>, reach: Reach, around: &S
             if alike
                 && !backfilled
                 && !renamed
+                && !matches!(old.column.ty.kind, TypeKind::Enum(_))
                 && around.settings.access == Access::Shared
                 && around.target.widens_in_place(&old.column.ty, &new.column.ty)
                 && !is_read_elsewhere(&old.column.name, change, around) =>

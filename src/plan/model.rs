@@ -242,6 +242,14 @@ pub enum Formula {
         /// What other values become.
         otherwise: FormulaOtherwise,
     },
+    /// It is the label of that column, which has an enum of other labels or of another order: through text, with the labels
+    /// that are called otherwise.
+    Relabel {
+        /// The column.
+        column: String,
+        /// Label, label of the target's type; those that differ.
+        pairs: Vec<(String, String)>,
+    },
     /// As the author wrote it.
     Written(RowExpr),
 }
@@ -569,6 +577,8 @@ pub enum Action {
         finding: Finding,
         /// What then.
         on_finding: OnFinding,
+        /// The swap after which it is settled, where the catalog can't tell: the old rule of that name stands until then.
+        until: Option<String>,
     },
     /// `create extension`.
     CreateExtension(String),
@@ -702,6 +712,8 @@ pub enum Action {
         name: String,
         /// Condition.
         condition: RowExpr,
+        /// The swap in which it gets its name, where it is built under an interim one beside the old rule of that name.
+        until: Option<String>,
     },
     /// Adds `column is not null` as such a check, the proof that SET NOT NULL needs.
     AddNotNullCheck {
@@ -713,7 +725,19 @@ pub enum Action {
         column: String,
     },
     /// Adds a foreign key that binds new writes at once.
-    AddForeignKey(ForeignKeySpec),
+    AddForeignKey {
+        /// The key.
+        spec: ForeignKeySpec,
+        /// The swap in which it gets its name, where it is built under an interim one beside the old key of that name.
+        until: Option<String>,
+    },
+    /// Changes when a foreign key is checked: only the catalog is written.
+    AlterForeignKey {
+        /// The key as it was.
+        old: ForeignKeySpec,
+        /// Deferrable, initially deferred.
+        new: (bool, bool),
+    },
     /// Proves a constraint for the rows that are there.
     ValidateConstraint {
         /// Physical table.
@@ -775,6 +799,8 @@ pub enum Action {
         /// Columns to rename, in an order that never collides.
         renames: Vec<Rename>,
     },
+    /// Renames a materialized view.
+    RenameView(Rename),
     /// Renames a table.
     RenameTable {
         /// Name now.
@@ -812,8 +838,28 @@ pub enum Action {
     },
     /// Drops a sequence.
     DropSequence(String),
+    /// Changes what a sequence counts; where it stands is left alone.
+    AlterSequence {
+        /// Options before (for the way back).
+        old: Sequence,
+        /// Options afterwards.
+        new: Sequence,
+    },
+    /// Changes whether an identity column takes values that are given.
+    AlterIdentity {
+        /// Physical table.
+        table: String,
+        /// Physical column.
+        column: String,
+        /// Before (for the way back).
+        old: Identity,
+        /// Afterwards.
+        new: Identity,
+    },
     /// Drops an enum.
     DropEnum(String),
+    /// Renames a type.
+    RenameType(Rename),
     /// Drops an extension.
     DropExtension(String),
     /// Sets comments.
@@ -872,6 +918,8 @@ pub enum ConstraintSpec {
     PrimaryKey(PrimaryKey),
     /// A foreign key.
     ForeignKey(ForeignKeySpec),
+    /// An exclusion constraint.
+    Exclusion(Exclusion),
 }
 
 impl ConstraintSpec {
@@ -882,6 +930,7 @@ impl ConstraintSpec {
             ConstraintSpec::Unique(unique) => &unique.name.text,
             ConstraintSpec::PrimaryKey(key) => &key.name.text,
             ConstraintSpec::ForeignKey(spec) => &spec.key.name.text,
+            ConstraintSpec::Exclusion(exclusion) => &exclusion.name.text,
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Extensions, enums, sequences, and tables that only one version has.
 
 use crate::diagnostic::Level;
-use crate::snapshot::model::{Name, Table, TableHints};
+use crate::snapshot::model::{EnumType, Name, Sequence, Table, TableHints};
 
 use super::changes::Node;
-use super::model::{Action, CommentTarget, ConstraintSpec, ForeignKeySpec, Phase, TableSpec};
+use super::model::{Action, CommentTarget, ConstraintSpec, ForeignKeySpec, Phase, Rename, TableSpec};
 use super::planner::{Draft, Planner};
 
 impl<'a> Planner<'a> {
@@ -59,17 +59,8 @@ impl<'a> Planner<'a> {
                     });
                 }
                 (Some(old), Some(new)) => {
-                    if !diff.dropped.is_empty() || !diff.renamed.is_empty() {
-                        let label = diff.dropped.first().or(diff.renamed.first().map(|(old, _)| old)).copied().unwrap_or_default();
-                        self.not_yet(&format!("enum {}", new.name), &format!("its label {label} is taken away or renamed"), new.span);
-                        continue;
-                    }
-                    if diff.reordered {
-                        self.not_yet(&format!("enum {}", new.name), "its labels change their order", new.span);
-                        continue;
-                    }
-                    if old.name != new.name {
-                        self.not_yet(&format!("enum {}", new.name), "its type is renamed", new.span);
+                    if diff.needs_another_type() {
+                        self.enum_replaced(new);
                         continue;
                     }
                     let change = self.change_of(&Node::Enum(new.name.clone()));
@@ -86,7 +77,7 @@ impl<'a> Planner<'a> {
                             object: format!("{}.{label}", new.name),
                             why: format!("A label that only the new version writes: {label}. It stands alone, since no transaction may use a label that it adds."),
                             action: Action::AddEnumValue {
-                                name: new.name.clone(),
+                                name: old.name.clone(),
                                 label: (*label).to_owned(),
                                 after: after.map(str::to_owned),
                                 before,
@@ -110,10 +101,71 @@ impl<'a> Planner<'a> {
                             new.span,
                         );
                     }
-                    self.comment(change, CommentTarget::Enum(new.name.clone()), &new.name, old.comment.as_deref(), new.comment.as_deref());
+                    self.comment(change, CommentTarget::Enum(old.name.clone()), &new.name, old.comment.as_deref(), new.comment.as_deref());
                 }
                 (None, None) => {}
             }
+        }
+    }
+
+    /// An enum whose labels go, are renamed or change their order: the new version gets a type of its own, under a helper name.
+    fn enum_replaced(&mut self, new: &'a EnumType) {
+        let Some(physical) = self.types.get(&new.name).cloned() else { return };
+        let created = EnumType { name: physical.clone(), ..new.clone() };
+        self.step(Draft {
+            phase: Phase::Expand,
+            change: self.change_of(&Node::Enum(new.name.clone())),
+            slug: format!("create_enum.{physical}"),
+            object: physical.clone(),
+            why: format!("No type can have the labels of both versions: this is the new version's {} until contract.", new.name),
+            action: Action::CreateEnum(created),
+            unit: None,
+            requires: Vec::new(),
+        });
+    }
+
+    /// The new version's types get their names, when nothing has the old ones any more.
+    pub(super) fn settle_types(&mut self) {
+        for diff in &self.diff.enums {
+            let (Some(old), Some(new)) = (diff.pair.old, diff.pair.new) else { continue };
+            let Some(physical) = self.types.get(&new.name).cloned() else { continue };
+            let change = self.change_of(&Node::Enum(new.name.clone()));
+            self.warn(
+                ("type-named-late", Level::Warning),
+                &format!("enum {}", new.name),
+                format!("until contract the new version's type is called {physical}: a statement of the new version that names the type {} fails or means the old one (a bare 'label' is fine)", new.name),
+                new.span,
+            );
+            let unit = format!("contract{change:02}.swap.type.{}", new.name);
+            let mut requires: Vec<String> = self
+                .steps
+                .iter()
+                .filter(|step| step.phase == Phase::Contract && step.change == change && !matches!(step.action, Action::CheckRows { .. }))
+                .map(|step| step.id.clone())
+                .collect();
+            if diff.needs_another_type() {
+                let id = self.step(Draft {
+                    phase: Phase::Contract,
+                    change,
+                    slug: format!("drop_enum.{}", old.name),
+                    object: old.name.clone(),
+                    why: format!("No column has the old version's type {} any more.", old.name),
+                    action: Action::DropEnum(old.name.clone()),
+                    unit: Some(unit.clone()),
+                    requires: requires.clone(),
+                });
+                requires.push(id);
+            }
+            self.step(Draft {
+                phase: Phase::Contract,
+                change,
+                slug: format!("rename_type.{physical}"),
+                object: new.name.clone(),
+                why: "The type gets its name: columns, defaults and views that have it follow by themselves.".to_owned(),
+                action: Action::RenameType(Rename { from: physical, to: new.name.clone() }),
+                unit: Some(unit),
+                requires,
+            });
         }
     }
 
@@ -148,10 +200,12 @@ impl<'a> Planner<'a> {
                     let mut settled = old.clone();
                     settled.comment.clone_from(&new.comment);
                     settled.span = new.span;
-                    if settled != *new {
-                        self.not_yet(&format!("sequence {}", new.name), "its options change", new.span);
-                    }
                     let change = self.change_of(&Node::Sequence(new.name.clone()));
+                    if old.name != new.name {
+                        self.not_yet(&format!("sequence {}", new.name), "it is renamed", new.span);
+                    } else if settled != *new {
+                        self.sequence_changed(change, old, new);
+                    }
                     self.comment(
                         change,
                         CommentTarget::Sequence(new.name.clone()),
@@ -163,6 +217,33 @@ impl<'a> Planner<'a> {
                 (None, None) => {}
             }
         }
+    }
+
+    /// Where a sequence only counts further, expand says so; what the old version would notice waits for contract.
+    fn sequence_changed(&mut self, change: usize, old: &'a Sequence, new: &'a Sequence) {
+        let increment = |sequence: &Sequence| sequence.increment.unwrap_or(1);
+        let lowest = |sequence: &Sequence| sequence.min_value.unwrap_or(if increment(sequence) > 0 { 1 } else { i64::MIN });
+        let highest = |sequence: &Sequence| sequence.max_value.unwrap_or(if increment(sequence) > 0 { i64::MAX } else { -1 });
+        let narrows = lowest(new) > lowest(old) || highest(new) < highest(old);
+        let loosens = !narrows && increment(old) == increment(new) && old.cache == new.cache && old.cycle == new.cycle;
+        if narrows {
+            self.warn(
+                ("sequence-narrows", Level::Warning),
+                &format!("sequence {}", new.name),
+                "contract fails with SQLSTATE 22023 when the sequence stands outside of its new bounds by then; nothing is lost",
+                new.span,
+            );
+        }
+        self.step(Draft {
+            phase: if loosens { Phase::Expand } else { Phase::Contract },
+            change,
+            slug: format!("alter_sequence.{}", new.name),
+            object: new.name.clone(),
+            why: "What the sequence counts changes; where it stands does not. Who draws from it waits for this statement only.".to_owned(),
+            action: Action::AlterSequence { old: old.clone(), new: new.clone() },
+            unit: None,
+            requires: Vec::new(),
+        });
     }
 
     pub(super) fn table_added(&mut self, table: &'a Table, hints: Option<&'a TableHints>) {
@@ -229,7 +310,7 @@ impl<'a> Planner<'a> {
                 slug: format!("add_foreign_key.{object}"),
                 object: object.clone(),
                 why: format!("Rows of {} point to {references}. NOT VALID, so that neither table is read under the lock.", table.name),
-                action: Action::AddForeignKey(spec),
+                action: Action::AddForeignKey { spec, until: None },
                 unit: None,
                 requires,
             });

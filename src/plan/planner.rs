@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Level, Span};
 use crate::diff::model::{Diff, TableDiff};
-use crate::snapshot::model::{Access, Check, Column, Expr, ForeignKey, Index, IndexTarget, Table};
+use crate::snapshot::model::{Access, Check, Column, Expr, ForeignKey, Index, IndexTarget, Table, Type, TypeKind};
 
 use super::changes::{Changes, Node};
 use super::expr::Names;
@@ -15,7 +15,10 @@ use super::model::{
     Step,
 };
 use super::table::changes_columns;
-use super::{Settings, Target, model};
+use super::{Settings, Target, model, naming};
+
+/// No enum of the old shape is called otherwise.
+static NO_TYPES: BTreeMap<String, String> = BTreeMap::new();
 
 /// A step before it is in order.
 pub(super) struct Draft {
@@ -56,6 +59,10 @@ pub(super) struct Planner<'a> {
     pub(super) only_comment: BTreeSet<&'a str>,
     /// Names of indexes and index-backed constraints that stand in the old schema.
     pub(super) taken: BTreeSet<&'a str>,
+    /// What an enum of the new shape is called until contract, where that is not its name.
+    pub(super) types: BTreeMap<String, String>,
+    /// By the old name of an enum that gets a type of its own for the new version: its labels that are called otherwise there.
+    pub(super) relabeled: BTreeMap<&'a str, Vec<(String, String)>>,
     /// Grants to copy by change: relation, (schema, view).
     pub(super) grants: BTreeMap<usize, Vec<GrantPair>>,
     /// The step that drops the base views of a change, before its tables change.
@@ -106,6 +113,18 @@ impl<'a> Planner<'a> {
                 referring.entry(key.ref_table.as_str()).or_default().push((table, key));
             }
         }
+        let mut types = BTreeMap::new();
+        let mut relabeled = BTreeMap::new();
+        for found in &diff.enums {
+            let (Some(old), Some(new)) = (found.pair.old, found.pair.new) else { continue };
+            if found.needs_another_type() {
+                types.insert(new.name.clone(), naming::interim(&new.name, diff.dialect));
+                let pairs = found.renamed.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned())).collect();
+                relabeled.insert(old.name.as_str(), pairs);
+            } else if old.name != new.name {
+                types.insert(new.name.clone(), old.name.clone());
+            }
+        }
         let only_comment =
             diff.views.iter().filter(|pair| pair.equal).filter_map(|pair| pair.new.or(pair.old)).map(|view| view.name.as_str()).collect();
         let mut changes = Changes::find(diff);
@@ -149,6 +168,8 @@ impl<'a> Planner<'a> {
             held_together,
             only_comment,
             taken,
+            types,
+            relabeled,
             grants: BTreeMap::new(),
             drop_views_step: BTreeMap::new(),
             drop_namespace_step: None,
@@ -181,6 +202,7 @@ impl<'a> Planner<'a> {
         self.shape_views();
         self.views();
         self.copy_grants();
+        self.settle_types();
         let steps = match graph::order(std::mem::take(&mut self.steps)) {
             Ok(steps) => steps,
             Err(cycle) => {
@@ -247,6 +269,11 @@ impl<'a> Planner<'a> {
         );
     }
 
+    /// A difference that the server has no way through without keeping clients waiting.
+    pub(super) fn no_way(&mut self, object: &str, why: &str, way_out: &str, span: Span) {
+        self.diagnostics.push(Diagnostic::error("no-online-way", format!("{object}: {why}")).at(span, "").help(way_out));
+    }
+
     // --- names ---
 
     /// The schema that the tables live in.
@@ -281,12 +308,23 @@ impl<'a> Planner<'a> {
         self.renamed_from.get(new_name).map_or(new_name, |old| *old)
     }
 
-    pub(super) fn old_names(&self) -> Names<'a> {
-        Names { shape: self.diff.old, dialect: self.diff.dialect, base: self.base() }
+    pub(super) fn old_names(&self) -> Names<'_> {
+        Names { shape: self.diff.old, dialect: self.diff.dialect, base: self.base(), types: &NO_TYPES }
     }
 
-    pub(super) fn new_names(&self) -> Names<'a> {
-        Names { shape: self.diff.new, dialect: self.diff.dialect, base: self.base() }
+    pub(super) fn new_names(&self) -> Names<'_> {
+        Names { shape: self.diff.new, dialect: self.diff.dialect, base: self.base(), types: &self.types }
+    }
+
+    /// A type of the new shape as it is called until contract.
+    pub(super) fn physical_type(&self, ty: &Type) -> Type {
+        match &ty.kind {
+            TypeKind::Enum(name) => match self.types.get(name) {
+                Some(physical) => Type { kind: TypeKind::Enum(physical.clone()), array_dimensions: ty.array_dimensions },
+                None => ty.clone(),
+            },
+            _ => ty.clone(),
+        }
     }
 
     // --- specs: objects of the new shape over physical names ---
@@ -306,7 +344,7 @@ impl<'a> Planner<'a> {
     pub(super) fn column_spec(&self, column: &Column, table: &str, name: &str, physical: &dyn Fn(&str) -> Option<String>) -> ColumnSpec {
         ColumnSpec {
             name: name.to_owned(),
-            ty: column.ty.clone(),
+            ty: self.physical_type(&column.ty),
             not_null: column.not_null,
             default: column.default.as_ref().map(|default| self.new_expr(default, table, physical)),
             generated: column.generated.as_ref().map(|g| (self.new_expr(&g.expression, table, physical), g.stored)),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diagnostic::{Level, Span};
 use crate::diff::model::{Direction, Lens, LensColumn, Mapping, Pair};
 use crate::snapshot::model::{
-    Access, Check, Column, Enforce, Expr, Index, IndexTarget, Name, OnConflict, Otherwise, Type, TypeKind, Unique, Value,
+    Access, Check, Column, Enforce, Expr, ForeignKey, Identity, Index, IndexTarget, Name, OnConflict, Otherwise, Type, TypeKind, Unique, Value,
 };
 use crate::sql::expression::defines_volatile;
 
@@ -82,39 +82,65 @@ impl<'a> Planner<'a> {
     fn refuse_what_is_not_there_yet(&mut self, work: &Work<'a, '_>) {
         let change = work.layout.change;
         for pair in &change.exclusions {
-            if !pair.equal {
-                let span = pair.new.or(pair.old).map_or(change.new.span, |e| e.name.span);
-                self.not_yet(&format!("table {}", work.name), "an exclusion constraint is added, dropped or changed", span);
+            let replaced = work.layout.columns.iter().filter(|c| c.role == Role::Old).map(|c| c.name.as_str());
+            let moves = pair.old.is_some_and(|old| replaced.into_iter().any(|column| names_word(&old.elements.text, column)));
+            if let Some(new) = pair.new.filter(|_| !pair.equal || moves) {
+                self.no_way(
+                    &format!("table {}", work.name),
+                    &format!("the index of exclusion constraint {} can't be built while clients write: PostgreSQL has no concurrent form of it, and reads the whole table under a lock", new.name.text),
+                    "make a new table with the constraint, or add it by hand in a maintenance window and to both snapshots",
+                    new.name.span,
+                );
             }
         }
         for physical in &work.layout.columns {
             let object = |column: &Column| format!("{}.{}", work.name, column.name);
             match (physical.old, physical.new) {
                 (Some(old), Some(new)) => {
-                    if old.generated.is_some() != new.generated.is_some()
+                    let changes = old.generated.is_some() != new.generated.is_some()
                         || old.generated.as_ref().zip(new.generated.as_ref()).is_some_and(|(a, b)| {
                             a.stored != b.stored
                                 || !crate::sql::expression::expression_equivalent(&a.expression.text, &b.expression.text, self.diff.dialect)
-                        })
-                    {
+                        });
+                    if changes && [old, new].iter().any(|c| c.generated.as_ref().is_some_and(|g| g.stored)) {
+                        self.no_way(
+                            &object(new),
+                            "PostgreSQL writes the whole table anew, under a lock, when the expression of a stored generated column changes, and no plain column can become one",
+                            "give the new expression a column of its own that is plain, with `up`, or let a view compute it",
+                            new.span,
+                        );
+                    } else if changes {
                         self.not_yet(&object(new), "its generated expression changes", new.span);
                     }
-                    if old.identity != new.identity {
-                        self.not_yet(&object(new), "its identity changes", new.span);
+                    if self.is_retyped_enum(&old.ty) {
+                        self.not_yet(&object(new), "the server computes it, and the labels of its enum are taken away, renamed or moved", new.span);
                     }
-                    if old.collation != new.collation {
-                        self.not_yet(&object(new), "its collation changes", new.span);
+                    if old.identity.is_some() != new.identity.is_some() {
+                        self.not_yet(&object(new), "its identity changes", new.span);
                     }
                 }
                 (None, Some(new)) => {
-                    if new.generated.is_some() {
-                        self.not_yet(&object(new), "a generated column is added to a table that exists", new.span);
+                    match &new.generated {
+                        Some(generated) if generated.stored => self.no_way(
+                            &object(new),
+                            "PostgreSQL writes the whole table anew, under a lock, when a stored generated column is added, and no plain column can become one",
+                            "make it a plain column with `up`, which follows its inputs while both versions run, or let a view compute it",
+                            new.span,
+                        ),
+                        Some(_) if new.not_null => {
+                            self.not_yet(&object(new), "a virtual column that is NOT NULL is added to a table that exists", new.span);
+                        }
+                        Some(_) | None => {}
                     }
                     if new.identity.is_some() && keys::identity_source(work.layout, &new.name).is_none() {
                         self.not_yet(&object(new), "an identity column is added to a table that exists", new.span);
                     }
                 }
                 (Some(old), None) => {
+                    let renames = |name: &String| self.relabeled.get(name.as_str()).is_some_and(|pairs| !pairs.is_empty());
+                    if old.ty.array_dimensions > 0 && matches!(&old.ty.kind, TypeKind::Enum(name) if renames(name)) {
+                        self.not_yet(&object(old), "an array of an enum whose labels are renamed has no expression that maps it", old.span);
+                    }
                     let in_lens = work
                         .layout
                         .lenses
@@ -130,6 +156,11 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Whether a type of the old shape is an enum that gets another type for the new version.
+    fn is_retyped_enum(&self, ty: &Type) -> bool {
+        matches!(&ty.kind, TypeKind::Enum(name) if self.relabeled.contains_key(name.as_str()))
+    }
+
     fn column_hazards(&mut self, work: &Work<'a, '_>) {
         let shared = self.settings.access == Access::Shared;
         for physical in &work.layout.columns {
@@ -137,7 +168,8 @@ impl<'a> Planner<'a> {
                 (Some(old), None) => {
                     let carried = work.layout.lenses.iter().any(|(lens, _)| {
                         lens.old.iter().any(|m| m.column.name == old.name) && lens.new.iter().any(|m| m.mapping.is_some())
-                    }) || self.is_derived(work, old);
+                    }) || self.is_derived(work, old)
+                        || old.generated.is_some();
                     if !carried {
                         self.warn(
                             ("drops-data", Level::Error),
@@ -208,8 +240,14 @@ impl<'a> Planner<'a> {
                 );
             }
             for member in &lens.old {
+                let more_labels = matches!(&member.column.ty.kind, TypeKind::Enum(name) if self.diff.enums.iter().any(|found| {
+                    found.needs_another_type() && !found.added.is_empty() && found.pair.old.is_some_and(|old| old.name == *name)
+                }));
                 let narrows = matches!(member.mapping, Some(Mapping::Cast(_)))
-                    && lens.new.first().is_some_and(|new| !self.target.widens_in_place(&new.column.ty, &member.column.ty));
+                    && lens
+                        .new
+                        .first()
+                        .is_some_and(|new| more_labels || !self.target.widens_in_place(&new.column.ty, &member.column.ty));
                 if narrows && *treatment != Treatment::Alias {
                     self.warn(
                         ("narrow-down", Level::Warning),
@@ -306,7 +344,10 @@ impl<'a> Planner<'a> {
                     };
                     SyncColumn {
                         name,
-                        ty: member.column.ty.clone(),
+                        ty: match direction {
+                            Direction::Up => self.physical_type(&member.column.ty),
+                            Direction::Down => member.column.ty.clone(),
+                        },
                         formula: member.mapping.as_ref().and_then(|mapping| self.formula(work, mapping, direction, &other)),
                         backfill: match direction {
                             Direction::Up => {
@@ -339,7 +380,7 @@ impl<'a> Planner<'a> {
                 .columns
                 .iter()
                 .filter(|c| names.contains(&c.name))
-                .filter_map(|c| Some((c.name.clone(), c.new.or(c.old)?.ty.clone())))
+                .filter_map(|c| Some((c.name.clone(), c.new.map(|new| self.physical_type(&new.ty)).or_else(|| Some(c.old?.ty.clone()))?)))
                 .collect()
         };
         SyncLens {
@@ -366,7 +407,11 @@ impl<'a> Planner<'a> {
     fn formula(&self, work: &Work<'a, '_>, mapping: &Mapping<'_>, direction: Direction, other: &dyn Fn(&str) -> String) -> Option<Formula> {
         Some(match mapping {
             Mapping::Copy(column) => Formula::Column(other(column)),
-            Mapping::Cast(column) => Formula::Cast(other(column)),
+            Mapping::Cast(column) if self.is_collated_otherwise(work, column, direction) => Formula::Written(bytewise(&other(column))),
+            Mapping::Cast(column) => match self.relabeling(work, column, direction) {
+                Some(pairs) => Formula::Relabel { column: other(column), pairs },
+                None => Formula::Cast(other(column)),
+            },
             Mapping::Values(column, map, values_direction) => {
                 let mut pairs: Vec<(Value, Value)> = Vec::new();
                 for pair in &map.pairs {
@@ -380,10 +425,10 @@ impl<'a> Planner<'a> {
                     }
                 }
                 let ty = match direction {
-                    Direction::Up => work.layout.of_old(column).and_then(|c| c.old),
-                    Direction::Down => work.layout.of_new(column).and_then(|c| c.new),
+                    Direction::Up => work.layout.of_old(column).and_then(|c| c.old).map(|c| c.ty.clone()),
+                    Direction::Down => work.layout.of_new(column).and_then(|c| c.new).map(|c| self.physical_type(&c.ty)),
                 }
-                .map_or(Type { kind: TypeKind::Text, array_dimensions: 0 }, |c| c.ty.clone());
+                .unwrap_or(Type { kind: TypeKind::Text, array_dimensions: 0 });
                 let otherwise = match (&map.otherwise, values_direction) {
                     (Some(Otherwise::Value(value)), Direction::Up) => FormulaOtherwise::Value(value.clone()),
                     (Some(Otherwise::Error), Direction::Up) => FormulaOtherwise::Error,
@@ -397,6 +442,39 @@ impl<'a> Planner<'a> {
                 Direction::Up => self.old_expr(expr, work.table),
                 Direction::Down => self.new_expr(expr, work.name, &|name| work.layout.of_new(name).map(|c| c.name.clone())),
             }),
+        })
+    }
+
+    /// Whether the two sides of a column differ in their collation.
+    fn is_collated_otherwise(&self, work: &Work<'a, '_>, column: &str, direction: Direction) -> bool {
+        work.layout.change.columns.iter().any(|pair| {
+            let side = match direction {
+                Direction::Up => pair.old,
+                Direction::Down => pair.new,
+            };
+            pair.facets.collation && side.is_some_and(|side| side.name == column)
+        })
+    }
+
+    /// The labels to change on the way from a column whose enum has another type for the other version.
+    fn relabeling(&self, work: &Work<'a, '_>, column: &str, direction: Direction) -> Option<Vec<(String, String)>> {
+        let TypeKind::Enum(name) = (match direction {
+            Direction::Up => &work.layout.of_old(column)?.old?.ty.kind,
+            Direction::Down => &work.layout.of_new(column)?.new?.ty.kind,
+        }) else {
+            return None;
+        };
+        let found = self.diff.enums.iter().find(|found| {
+            let side = match direction {
+                Direction::Up => found.pair.old,
+                Direction::Down => found.pair.new,
+            };
+            found.needs_another_type() && side.is_some_and(|side| side.name == *name)
+        })?;
+        let pairs = self.relabeled.get(found.pair.old?.name.as_str())?;
+        Some(match direction {
+            Direction::Up => pairs.clone(),
+            Direction::Down => pairs.iter().map(|(old, new)| (new.clone(), old.clone())).collect(),
         })
     }
 
@@ -437,7 +515,7 @@ impl<'a> Planner<'a> {
                 work.ready.push(id);
             }
             let Some(new) = physical.new else { continue };
-            if old.ty != new.ty && physical.role == Role::Both {
+            if old.ty != self.physical_type(&new.ty) && physical.role == Role::Both {
                 let checks = self.checks_reading(work, &old.name);
                 let validate: Vec<String> = checks.iter().map(|(name, _)| name.clone()).collect();
                 let id = self.step(Draft {
@@ -476,6 +554,30 @@ impl<'a> Planner<'a> {
                     self.validate(work.change, Phase::Migrate, work.table, &name, None, vec![id.clone()]);
                 }
                 work.ready.push(id);
+            }
+            if let (Role::Both, Some(was), Some(is)) = (physical.role, old.identity, new.identity)
+                && was != is
+            {
+                let action = Action::AlterIdentity { table: work.table.to_owned(), column: physical.name.clone(), old: was, new: is };
+                let slug = format!("alter_identity.{object}");
+                match is {
+                    Identity::ByDefault => {
+                        self.step(Draft {
+                            phase: Phase::Expand,
+                            change: work.change,
+                            slug,
+                            object: object.clone(),
+                            why: "The new version may give a value; until now that was refused.".to_owned(),
+                            action,
+                            unit: None,
+                            requires: Vec::new(),
+                        });
+                    }
+                    Identity::Always => {
+                        let why = "Only the new version is left, which gives no values: a value that is given is refused from now on.";
+                        work.swap.push((slug, object.clone(), why.to_owned(), action));
+                    }
+                }
             }
             // A default where every write without one failed before: it takes nothing from the old version.
             if old.not_null
@@ -604,7 +706,7 @@ impl<'a> Planner<'a> {
                 requires: work.ready.clone(),
             });
             work.ready.push(id.clone());
-            let ty = physical.new.map(|c| c.ty.clone()).unwrap_or(Type { kind: TypeKind::Text, array_dimensions: 0 });
+            let ty = physical.new.map(|c| self.physical_type(&c.ty)).unwrap_or(Type { kind: TypeKind::Text, array_dimensions: 0 });
             self.backfill(work, &physical.name.clone(), vec![(physical.name.clone(), ty, Formula::Written(default))], vec![id]);
         }
     }
@@ -693,8 +795,8 @@ impl<'a> Planner<'a> {
             let what = names.join("+");
             let filled = work.filled.clone();
             let finding = Finding::Disagree(lens.clone());
-            self.check_rows(work, Phase::Migrate, &format!("agree.{what}"), finding.clone(), OnFinding::Refuse, filled);
-            self.check_rows(work, Phase::Contract, &format!("agree.{what}"), finding, OnFinding::Refuse, Vec::new());
+            self.check_rows(work, Phase::Migrate, &format!("agree.{what}"), finding.clone(), OnFinding::Refuse, None, filled);
+            self.check_rows(work, Phase::Contract, &format!("agree.{what}"), finding, OnFinding::Refuse, None, Vec::new());
         }
     }
 
@@ -705,6 +807,7 @@ impl<'a> Planner<'a> {
         what: &str,
         finding: Finding,
         on_finding: OnFinding,
+        until: Option<String>,
         requires: Vec<String>,
     ) -> String {
         let why = match (&finding, on_finding) {
@@ -733,21 +836,21 @@ impl<'a> Planner<'a> {
             slug: format!("check_rows.{}.{what}", work.table),
             object: format!("{}.{what}", work.table),
             why,
-            action: Action::CheckRows { table: work.table.to_owned(), key, finding, on_finding },
+            action: Action::CheckRows { table: work.table.to_owned(), key, finding, on_finding, until },
             unit: None,
             requires,
         })
     }
 
     /// Reports in migrate and refuses in contract, or (enforced from migrate) refuses in migrate. Returns the refusal's id.
-    fn gate(&mut self, work: &mut Work<'a, '_>, phase: Phase, what: &str, finding: Finding) -> String {
+    fn gate(&mut self, work: &mut Work<'a, '_>, phase: Phase, what: &str, finding: Finding, until: Option<String>) -> String {
         let filled = [work.filled.clone(), work.ready.clone()].concat();
         match phase {
             Phase::Contract => {
-                self.check_rows(work, Phase::Migrate, what, finding.clone(), OnFinding::Report, filled);
-                self.check_rows(work, Phase::Contract, what, finding, OnFinding::Refuse, Vec::new())
+                self.check_rows(work, Phase::Migrate, what, finding.clone(), OnFinding::Report, until.clone(), filled);
+                self.check_rows(work, Phase::Contract, what, finding, OnFinding::Refuse, until, Vec::new())
             }
-            Phase::Expand | Phase::Migrate => self.check_rows(work, Phase::Migrate, what, finding, OnFinding::Refuse, filled),
+            Phase::Expand | Phase::Migrate => self.check_rows(work, Phase::Migrate, what, finding, OnFinding::Refuse, until, filled),
         }
     }
 
@@ -794,7 +897,7 @@ impl<'a> Planner<'a> {
                 Some(Enforce::Contract) | None => Phase::Contract,
             };
             let object = format!("{}.{}", work.table, physical.name);
-            let gate = self.gate(work, phase, &format!("null.{}", physical.name), Finding::Null(physical.name.clone()));
+            let gate = self.gate(work, phase, &format!("null.{}", physical.name), Finding::Null(physical.name.clone()), None);
             let check = naming::not_null_check(work.table, &physical.name, self.diff.dialect);
             let add = self.step(Draft {
                 phase,
@@ -873,6 +976,7 @@ impl<'a> Planner<'a> {
                     if let Some(new) = new {
                         let columns = self.check_columns(new, work.name, self.diff.new);
                         let (name, interim) = self.build_name(&new.name);
+                        let until = interim.then(|| self.swap_unit(work.change, work.table));
                         let condition = self.new_expr(&new.expression, work.name, &|name| work.layout.of_new(name).map(|c| c.name.clone()));
                         let kind = self.kind_of_columns(work, &columns);
                         let phase = match (kind, work.layout.enforce(columns.iter().map(String::as_str))) {
@@ -886,7 +990,7 @@ impl<'a> Planner<'a> {
                         let mut requires = work.ready.clone();
                         if phase != Phase::Expand {
                             let finding = Finding::Check(new.name.text.clone(), condition.clone());
-                            requires = vec![self.gate(work, phase, &format!("check.{}", new.name.text), finding)];
+                            requires = vec![self.gate(work, phase, &format!("check.{}", new.name.text), finding, until.clone())];
                             requires.extend(work.filled.clone());
                         }
                         let object = format!("{}.{name}", work.table);
@@ -896,7 +1000,7 @@ impl<'a> Planner<'a> {
                             slug: format!("add_check.{object}"),
                             object,
                             why: "The rule binds every write from now on; the rows that are there are proved in the next step.".to_owned(),
-                            action: Action::AddCheck { table: work.table.to_owned(), name: name.clone(), condition },
+                            action: Action::AddCheck { table: work.table.to_owned(), name: name.clone(), condition, until },
                             unit: None,
                             requires,
                         });
@@ -938,7 +1042,7 @@ impl<'a> Planner<'a> {
             slug: format!("add_check.{}.{both}", work.table),
             object: format!("{}.{both}", work.table),
             why: "Old or new. The rows that are there satisfy the old one, so they need not be read.".to_owned(),
-            action: Action::AddCheck { table: work.table.to_owned(), name: both.clone(), condition: either(&before, &after) },
+            action: Action::AddCheck { table: work.table.to_owned(), name: both.clone(), condition: either(&before, &after), until: None },
             unit,
             requires: vec![drop],
         });
@@ -948,7 +1052,7 @@ impl<'a> Planner<'a> {
             Some(Enforce::Contract) | None => Phase::Contract,
         };
         self.rule_tightened(work, &format!("check {name}"), phase, "23514", new.name.span);
-        let mut requires = vec![self.gate(work, phase, &format!("check.{name}"), Finding::Check(name.clone(), after.clone()))];
+        let mut requires = vec![self.gate(work, phase, &format!("check.{name}"), Finding::Check(name.clone(), after.clone()), None)];
         requires.extend(work.filled.clone());
         let add = self.step(Draft {
             phase,
@@ -956,7 +1060,7 @@ impl<'a> Planner<'a> {
             slug: format!("add_check.{}.{name}", work.table),
             object: format!("{}.{name}", work.table),
             why: "The new rule binds every write from now on; the rows that are there are proved in the next step.".to_owned(),
-            action: Action::AddCheck { table: work.table.to_owned(), name: name.clone(), condition: after.clone() },
+            action: Action::AddCheck { table: work.table.to_owned(), name: name.clone(), condition: after.clone(), until: None },
             unit: None,
             requires,
         });
@@ -994,8 +1098,23 @@ impl<'a> Planner<'a> {
             self.rename_constraint(work, &old.name, &new.name);
         }
         for pair in &change.exclusions {
-            if let (Some(old), Some(new), true) = (pair.old, pair.new, pair.equal) {
-                self.rename_constraint(work, &old.name, &new.name);
+            match (pair.old, pair.new) {
+                (Some(old), Some(new)) if pair.equal => self.rename_constraint(work, &old.name, &new.name),
+                (Some(old), None) => {
+                    let replaced = work.layout.columns.iter().filter(|c| c.role == Role::Old).map(|c| c.name.as_str());
+                    let loosens = !replaced.into_iter().any(|column| names_word(&old.elements.text, column));
+                    if loosens {
+                        self.warn(
+                            ("abort-rewrites", Level::Warning),
+                            &format!("table {}", work.name),
+                            format!("abort builds the index of exclusion constraint {} again under a lock, and fails on rows that exclude each other by then", old.name.text),
+                            old.name.span,
+                        );
+                    }
+                    self.drop_constraint(work, ConstraintSpec::Exclusion(old.clone()), loosens);
+                }
+                // One that is new is refused.
+                (Some(_) | None, Some(_)) | (None, None) => {}
             }
         }
         for pair in &change.uniques {
@@ -1035,6 +1154,7 @@ impl<'a> Planner<'a> {
             (_, Some(Enforce::Migrate) | None) => Phase::Migrate,
         };
         let (name, interim) = self.build_name(&new.name);
+        let until = interim.then(|| self.swap_unit(work.change, work.table));
         let columns: Vec<String> = new.columns.iter().map(|c| self.physical(work, c)).collect();
         let mut unique = new.clone();
         unique.name.text.clone_from(&name);
@@ -1064,7 +1184,7 @@ impl<'a> Planner<'a> {
             );
             let finding =
                 Finding::Duplicate { name: new.name.text.clone(), columns: columns.clone(), nulls_not_distinct: new.nulls_not_distinct };
-            requires = vec![self.gate(work, phase, &format!("unique.{}", new.name.text), finding)];
+            requires = vec![self.gate(work, phase, &format!("unique.{}", new.name.text), finding, until)];
             requires.extend(work.filled.clone());
         }
         let index = super::model::IndexSpec {
@@ -1122,13 +1242,17 @@ impl<'a> Planner<'a> {
                 pair.old.is_some_and(|key| self.stay(work, &key.columns)) && pair.new.is_none_or(|key| self.referred_stay(work, key));
             match (pair.old, pair.new) {
                 (Some(old), Some(new)) if pair.equal && stays => self.rename_constraint(work, &old.name, &new.name),
-                (Some(_), Some(new)) if !pair.equal => {
-                    self.not_yet(&format!("foreign key {}", new.name.text), "its definition changes", new.name.span);
+                (Some(old), Some(new)) if stays && is_only_deferred_otherwise(old, new) => {
+                    self.foreign_key_deferred_otherwise(work, old, new);
                 }
                 (old, new) => {
                     if let Some(old) = old {
                         let spec = ForeignKeySpec { table: work.table.to_owned(), key: old.clone() };
-                        let loosens = stays && new.is_none();
+                        let loosens = stays && new.is_none_or(|new| !pair.equal && self.forbids_more(work, old, new));
+                        match new {
+                            Some(new) if stays && !pair.equal => self.foreign_key_changed(work, old, new, loosens),
+                            Some(_) | None => {}
+                        }
                         self.drop_constraint(work, ConstraintSpec::ForeignKey(spec), loosens);
                     }
                     if let Some(new) = new {
@@ -1140,10 +1264,11 @@ impl<'a> Planner<'a> {
                             (_, Some(Enforce::Migrate)) => Phase::Migrate,
                             (_, Some(Enforce::Contract) | None) => Phase::Contract,
                         };
-                        if kind == ColumnsKind::Both && !pair.equal {
+                        if kind == ColumnsKind::Both && !pair.equal && pair.old.is_none_or(|old| !stays || self.forbids_more(work, new, old)) {
                             self.rule_tightened(work, &format!("foreign key {}", new.name.text), phase, "23503", new.name.span);
                         }
                         let (name, interim) = self.build_name(&new.name);
+                        let until = interim.then(|| self.swap_unit(work.change, work.table));
                         let spec = self.foreign_key_spec(new, &name, work.table, &|column| self.physical(work, column));
                         let references = spec.key.ref_table.clone();
                         let mut requires = work.ready.clone();
@@ -1152,7 +1277,7 @@ impl<'a> Planner<'a> {
                             // For this key only: that index may be the table's own, which must not need itself.
                             let filled = work.filled.len();
                             work.filled.extend(self.index_of_referred_key(work, new));
-                            requires = vec![self.gate(work, phase, &format!("orphan.{}", new.name.text), finding)];
+                            requires = vec![self.gate(work, phase, &format!("orphan.{}", new.name.text), finding, until.clone())];
                             requires.extend(work.filled.clone());
                             work.filled.truncate(filled);
                         }
@@ -1166,7 +1291,7 @@ impl<'a> Planner<'a> {
                             slug: format!("add_foreign_key.{object}"),
                             object,
                             why: "NOT VALID: it binds every write from now on, and neither table is read under the lock.".to_owned(),
-                            action: Action::AddForeignKey(spec),
+                            action: Action::AddForeignKey { spec, until },
                             unit: None,
                             requires,
                         });
@@ -1180,6 +1305,67 @@ impl<'a> Planner<'a> {
                 }
             }
         }
+    }
+
+    /// Whether a foreign key forbids a row that another one of the table allows.
+    fn forbids_more(&self, work: &Work<'a, '_>, one: &ForeignKey, other: &ForeignKey) -> bool {
+        let table = |key: &ForeignKey| self.renamed.get(key.ref_table.as_str()).map_or_else(|| key.ref_table.clone(), |new| (*new).to_owned());
+        let physical = |columns: &[String]| -> Vec<String> {
+            let of_old = |name: &String| work.layout.of_old(name).map(|c| c.name.clone());
+            columns.iter().map(|name| work.layout.of_new(name).map(|c| c.name.clone()).or_else(|| of_old(name)).unwrap_or_else(|| name.clone())).collect()
+        };
+        table(one) != table(other)
+            || one.ref_columns != other.ref_columns
+            || physical(&one.columns) != physical(&other.columns)
+            || (one.match_full && !other.match_full && one.columns.len() > 1)
+    }
+
+    /// Says what a foreign key that changes means while both versions run.
+    fn foreign_key_changed(&mut self, work: &Work<'a, '_>, old: &ForeignKey, new: &ForeignKey, loosens: bool) {
+        let object = format!("table {}", work.name);
+        let name = &new.name.text;
+        if loosens {
+            self.warn(
+                ("foreign-key-gap", Level::Warning),
+                &object,
+                format!(
+                    "foreign key {name} to {} goes in expand, since the new version may write what it forbids: until the new one binds, nothing keeps the old version from a reference that leads nowhere, and nothing cascades",
+                    old.ref_table
+                ),
+                new.name.span,
+            );
+        } else if old.on_delete != new.on_delete || old.on_update != new.on_update {
+            self.warn(
+                ("foreign-key-acts-late", Level::Warning),
+                &object,
+                format!("what foreign key {name} does when a row of {} is deleted or changes its key stays as the old version knows it until contract", old.ref_table),
+                new.name.span,
+            );
+        }
+    }
+
+    /// A foreign key that differs only in when it is checked stays: later checks bind from expand, earlier ones from contract.
+    fn foreign_key_deferred_otherwise(&mut self, work: &mut Work<'a, '_>, old: &'a ForeignKey, new: &'a ForeignKey) {
+        let spec = ForeignKeySpec { table: work.table.to_owned(), key: old.clone() };
+        let object = format!("{}.{}", work.table, old.name.text);
+        let slug = format!("alter_foreign_key.{object}");
+        let deferred = |key: &ForeignKey| (key.deferrable || key.initially_deferred, key.initially_deferred);
+        let action = Action::AlterForeignKey { old: spec, new: (new.deferrable, new.initially_deferred) };
+        if deferred(old) <= deferred(new) {
+            self.step(Draft {
+                phase: Phase::Expand,
+                change: work.change,
+                slug,
+                object,
+                why: "The new version may put the check off to the end of its transaction; only the catalog is written.".to_owned(),
+                action,
+                unit: None,
+                requires: work.ready.clone(),
+            });
+        } else {
+            work.swap.push((slug, object, "The new version has the check at each statement; only the catalog is written.".to_owned(), action));
+        }
+        self.rename_constraint(work, &old.name, &new.name);
     }
 
     fn indexes(&mut self, work: &mut Work<'a, '_>) {
@@ -1222,6 +1408,7 @@ impl<'a> Planner<'a> {
         let columns = self.index_columns(new, work.name, self.diff.new);
         let kind = self.kind_of_columns(work, &columns);
         let (name, interim) = self.build_name(&new.name);
+        let until = interim.then(|| self.swap_unit(work.change, work.table));
         let physical = |name: &str| work.layout.of_new(name).map(|c| c.name.clone());
         let spec = self
             .index_spec(new, &name, work.table, &|expr| self.new_expr(expr, work.name, &physical), &|column| self.physical(work, column));
@@ -1257,7 +1444,7 @@ impl<'a> Planner<'a> {
                 .collect();
             if let (Some(columns), None) = (plain, &spec.predicate) {
                 let finding = Finding::Duplicate { name: new.name.text.clone(), columns, nulls_not_distinct: new.nulls_not_distinct };
-                requires.push(self.gate(work, phase, &format!("unique.{}", new.name.text), finding));
+                requires.push(self.gate(work, phase, &format!("unique.{}", new.name.text), finding, until));
             }
         }
         let object = format!("{}.{name}", work.table);
@@ -1348,7 +1535,7 @@ impl<'a> Planner<'a> {
                 requires: Vec::new(),
             });
         } else {
-            work.swap.push((format!("drop_constraint.{object}"), object, "It goes by name, before its column.".to_owned(), action));
+            work.swap.push((format!("drop_constraint.{object}"), object, "It goes by name: what takes its place stands already, or its column goes next.".to_owned(), action));
         }
     }
 
@@ -1604,6 +1791,26 @@ enum ColumnsKind {
 enum RenameKind {
     Constraint,
     Index,
+}
+
+/// A column as one compares bytes: two columns of different collations can't be compared by either.
+fn bytewise(column: &str) -> RowExpr {
+    let text = [column, " collate \"C\""].concat();
+    RowExpr { text, splices: vec![(0..column.len(), Splice::Column(column.to_owned()))], has_subquery: false }
+}
+
+/// Whether a name stands in a text as a word of its own.
+fn names_word(text: &str, name: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '$').any(|word| word.eq_ignore_ascii_case(name))
+}
+
+/// Whether two foreign keys differ in nothing but when they are checked.
+fn is_only_deferred_otherwise(old: &ForeignKey, new: &ForeignKey) -> bool {
+    let mut settled = old.clone();
+    settled.name = new.name.clone();
+    settled.deferrable = new.deferrable;
+    settled.initially_deferred = new.initially_deferred;
+    settled == *new && (old.deferrable, old.initially_deferred) != (new.deferrable, new.initially_deferred)
 }
 
 /// The columns of an index that stands on nothing but columns.

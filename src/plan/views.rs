@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Level};
 use crate::snapshot::model::{Access, Schema, View};
 use crate::sql::expression::query_references;
 use crate::sql::shape::query_extends;
@@ -10,7 +10,7 @@ use crate::sql::shape::query_extends;
 use super::changes::Node;
 use super::layout::{Reach, Role, Treatment};
 use super::model::{
-    self, Action, CommentTarget, GrantLens, GrantPair, Materialized, Phase, ShapeView, Step, ViewColumn, ViewDefault, ViewSpec,
+    self, Action, CommentTarget, GrantLens, GrantPair, Materialized, Phase, Rename, ShapeView, Step, ViewColumn, ViewDefault, ViewSpec,
 };
 use super::naming;
 use super::planner::{Draft, Planner};
@@ -94,10 +94,23 @@ impl<'a> Planner<'a> {
             }
             affected.extend(more);
         }
+        // The materialized ones that only the old version has go behind the views that read them.
+        let gone = |name: &str| standing[name].materialized && !self.diff.new.views.contains_key(name);
+        let stored: BTreeMap<&str, usize> =
+            affected.iter().filter(|name| gone(name)).map(|name| (*name, self.change_of_view(name, &reads[*name]))).collect();
         let mut by_change: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-        for name in affected {
+        for name in affected.iter().copied() {
             if standing[name].materialized {
-                self.not_yet(&format!("view {name}"), "it is materialized and must be made anew", standing[name].span);
+                let replaced = !shared && self.is_replaced_materialized(name);
+                let reads_affected = reads[name].iter().any(|read| affected.contains(read.as_str()));
+                let is_read = standing.keys().any(|other| reads[other].iter().any(|read| read == name));
+                if reads_affected || (is_read && replaced) || !(replaced || stored.contains_key(name)) {
+                    self.not_yet(
+                        &format!("view {name}"),
+                        "it is materialized, and a table or view under it or a view over it must be made anew",
+                        standing[name].span,
+                    );
+                }
                 continue;
             }
             by_change.entry(self.change_of_view(name, &reads[name])).or_default().push(name.to_owned());
@@ -129,6 +142,29 @@ impl<'a> Planner<'a> {
             self.drop_views_step.insert(change, id);
             self.remade_views.extend(names);
         }
+        for (name, change) in stored {
+            let mut requires: Vec<String> = self.drop_namespace_step.iter().cloned().collect();
+            requires.extend(self.drop_views_step.get(&change).cloned());
+            let id = self.step(Draft {
+                phase: Phase::Contract,
+                change,
+                slug: format!("drop_views.{name}"),
+                object: name.to_owned(),
+                why: format!("Only the old version used materialized view {name}; its rows follow from others."),
+                action: Action::DropViews { views: vec![(base.clone(), name.to_owned())], materialized: Materialized::Yes },
+                unit: Some(self.swap_unit_of_views(change)),
+                requires,
+            });
+            self.drop_views_step.insert(change, id);
+        }
+    }
+
+    /// Whether both versions have a materialized view of that name, and not the same one.
+    fn is_replaced_materialized(&self, name: &str) -> bool {
+        self.diff.views.iter().any(|pair| {
+            let is = |view: Option<&View>| view.is_some_and(|view| view.name == name && view.materialized);
+            !pair.equal && is(pair.old) && is(pair.new)
+        })
     }
 
     /// The transaction in which contract changes the tables of a change that has views to be made anew.
@@ -281,7 +317,7 @@ impl<'a> Planner<'a> {
                     // A default where there was none on a NOT NULL column was set on the table: it loosens.
                     Some(_) if old.default.is_none() && old.not_null => ViewDefault::OfTable,
                     Some(default) => expression(default),
-                    None => ViewDefault::None(new.ty.clone()),
+                    None => ViewDefault::None(self.physical_type(&new.ty)),
                 }
             }
         }
@@ -304,17 +340,27 @@ impl<'a> Planner<'a> {
             let change = self.change_of_view(name, &reads);
             let pair = pairs.get(name).copied();
             let old = self.diff.old.views.get(name);
-            if view.materialized && pair.is_some_and(|pair| !pair.equal) && self.settings.access == Access::Versioned
-                || old.is_some_and(|old| old.materialized != view.materialized)
-                || (view.materialized && old.is_some() && pair.is_some_and(|pair| !pair.equal))
-            {
-                self.not_yet(&format!("view {name}"), "a materialized view is added or changed", view.span);
+            if old.is_some_and(|old| old.materialized != view.materialized) {
+                self.not_yet(&format!("view {name}"), "its rows are stored from now on, or no longer", view.span);
+                continue;
+            }
+            let first = self.diff.old.version.is_empty();
+            let is_changed_materialized = |name: &str| {
+                let changed = pairs.get(name).is_some_and(|pair| !pair.equal);
+                changed && new.views.get(name).is_some_and(|view| view.materialized)
+            };
+            if !first && !view.materialized && reads.iter().any(|read| is_changed_materialized(read)) {
+                self.not_yet(&format!("view {name}"), "it reads a materialized view that is added or changed in the same transition", view.span);
+                continue;
+            }
+            if is_changed_materialized(name) && !(first && self.settings.access == Access::Shared) {
+                self.materialized_view(view, old, change, &reads);
                 continue;
             }
             match self.settings.access {
                 Access::Versioned => {
                     let namespace = self.new_namespace();
-                    let spec = if view.materialized { self.window(&namespace, view) } else { self.view_spec(&namespace, view) };
+                    let spec = if view.materialized { self.window(&namespace, view, &view.name) } else { self.view_spec(&namespace, view) };
                     let mut requires = vec![format!("expand01.create_namespace.{namespace}")];
                     for read in &reads {
                         match made.get(read.as_str()) {
@@ -447,6 +493,132 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// A materialized view that is new, or another one than the old version's: built from rows that are filled, beside the old
+    /// one under a helper name, whose place it takes in contract.
+    fn materialized_view(&mut self, view: &'a View, old: Option<&'a View>, change: usize, reads: &[String]) {
+        let object = format!("view {}", view.name);
+        if old.is_some() && self.settings.access == Access::Shared {
+            self.diagnostics.push(
+                Diagnostic::error(
+                    "needs-versioned",
+                    format!("{object}: old and new version need different views under one name, which shared access can't give"),
+                )
+                .at(view.span, "another query than the old version's")
+                .help("give the new view another name, and drop the old one")
+                .help("or give the new version a namespace of its own: `access: versioned` in the transition, or `--access versioned`"),
+            );
+            return;
+        }
+        let moves = reads.iter().any(|read| {
+            let swapped = self.layouts.get(read.as_str()).is_some_and(super::layout::Layout::is_swapped);
+            let in_diff = self.diff.views.iter().any(|pair| pair.new.is_some_and(|view| view.name == *read) && !pair.equal);
+            let remade = self.remade_views.contains(read.as_str());
+            swapped || in_diff || remade
+        });
+        if moves {
+            self.not_yet(&object, "it is materialized, and what it reads changes its name or its columns in the same transition", view.span);
+            return;
+        }
+        let base = self.base().to_owned();
+        let new = self.diff.new;
+        let physical = if old.is_some() { naming::interim(&view.name, self.diff.dialect) } else { view.name.clone() };
+        let in_base = |read: &str| {
+            let known = new.tables.contains_key(read) || new.views.contains_key(read);
+            known.then(|| (base.clone(), read.to_owned()))
+        };
+        let spec = ViewSpec {
+            schema: base.clone(),
+            name: physical.clone(),
+            query: self.new_names().query(&view.query, &in_base),
+            materialized: Materialized::Yes,
+            comment: view.comment.clone(),
+        };
+        self.warn(
+            ("materialized-as-of-migrate", Level::Note),
+            &object,
+            format!("migrate fills it, as {physical}; what is written later is in it when somebody refreshes it"),
+            view.span,
+        );
+        let requires: Vec<String> =
+            self.steps
+                .iter()
+                .filter(|step| step.change == change && step.phase == Phase::Migrate && matches!(step.action, Action::Backfill(_)))
+                .map(|step| step.id.clone())
+                .collect();
+        let created = self.step(Draft {
+            phase: Phase::Migrate,
+            change,
+            slug: format!("create_view.{base}.{physical}"),
+            object: physical.clone(),
+            why: format!("Materialized view {} of the new version: what it reads is read once, and nobody waits.", view.name),
+            action: Action::CreateView(spec),
+            unit: None,
+            requires,
+        });
+        let mut granted: Vec<GrantPair> = Vec::new();
+        let pair = |at: (String, String)| GrantPair { source: view.name.clone(), view: at, renamed: Vec::new() };
+        let mut requires = vec![created];
+        if old.is_some() {
+            granted.push(pair((base.clone(), physical.clone())));
+        }
+        if self.settings.access == Access::Versioned {
+            let namespace = self.new_namespace();
+            let window = self.window(&namespace, view, &physical);
+            let id = self.step(Draft {
+                phase: Phase::Migrate,
+                change,
+                slug: format!("create_view.{namespace}.{}", view.name),
+                object: format!("{namespace}.{}", view.name),
+                why: format!("What version {} sees of it.", new.version),
+                action: Action::CreateView(window),
+                unit: None,
+                requires: requires.clone(),
+            });
+            requires.push(id);
+            if old.is_some() {
+                granted.push(pair((namespace, view.name.clone())));
+            }
+        }
+        if !granted.is_empty() {
+            self.step(Draft {
+                phase: Phase::Migrate,
+                change,
+                slug: format!("copy_grants.{}", view.name),
+                object: view.name.clone(),
+                why: "Who may read the old one may read the new one; nobody else may.".to_owned(),
+                action: Action::CopyGrants { schema: None, pairs: granted, lenses: Vec::new() },
+                unit: None,
+                requires,
+            });
+        }
+        if old.is_none() {
+            return;
+        }
+        let unit = Some(self.swap_unit_of_views(change));
+        let mut requires: Vec<String> = self.drop_namespace_step.iter().cloned().collect();
+        requires.extend(self.drop_views_step.get(&change).cloned());
+        let dropped = self.step(Draft {
+            phase: Phase::Contract,
+            change,
+            slug: format!("drop_views.{}", view.name),
+            object: view.name.clone(),
+            why: "Only the old version read it.".to_owned(),
+            action: Action::DropViews { views: vec![(base, view.name.clone())], materialized: Materialized::Yes },
+            unit: unit.clone(),
+            requires,
+        });
+        self.step(Draft {
+            phase: Phase::Contract,
+            change,
+            slug: format!("rename_view.{physical}"),
+            object: view.name.clone(),
+            why: "The new one takes its name.".to_owned(),
+            action: Action::RenameView(Rename { from: physical, to: view.name.clone() }),
+            unit,
+            requires: vec![dropped],
+        });
+    }
+
     fn view_spec(&self, schema: &str, view: &View) -> ViewSpec {
         ViewSpec {
             schema: schema.to_owned(),
@@ -466,14 +638,14 @@ impl<'a> Planner<'a> {
     }
 
     /// A view in the namespace that shows a materialized view of the base schema.
-    fn window(&self, namespace: &str, view: &View) -> ViewSpec {
-        let text = format!("select * from {}", view.name);
+    fn window(&self, namespace: &str, view: &View, physical: &str) -> ViewSpec {
+        let text = format!("select * from {physical}");
         let start = "select * from ".len();
         ViewSpec {
             schema: namespace.to_owned(),
             name: view.name.clone(),
             query: model::RowExpr {
-                splices: vec![(start..text.len(), model::Splice::Relation(self.base().to_owned(), view.name.clone()))],
+                splices: vec![(start..text.len(), model::Splice::Relation(self.base().to_owned(), physical.to_owned()))],
                 text,
                 has_subquery: true,
             },
@@ -485,13 +657,6 @@ impl<'a> Planner<'a> {
     /// Grants of what the views show go to the views, and those on the old columns of a lens to its new ones.
     pub(super) fn copy_grants(&mut self) {
         let namespace = (self.settings.access == Access::Versioned).then(|| self.new_namespace());
-        // The views and columns of expand, by change.
-        let mut made: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-        for step in self.steps.iter().filter(|step| step.phase == Phase::Expand) {
-            if matches!(step.action, Action::CreateShapeView(_) | Action::CreateView(_) | Action::AddColumns { .. }) {
-                made.entry(step.change).or_default().push(step.id.clone());
-            }
-        }
         let mut grants = std::mem::take(&mut self.grants);
         let mut lenses: BTreeMap<usize, Vec<GrantLens>> = BTreeMap::new();
         for (name, layout) in &self.layouts {
@@ -524,6 +689,13 @@ impl<'a> Planner<'a> {
             if !old.is_empty() {
                 let new = vec![naming::MARKER.to_owned()];
                 lenses.entry(self.change_of_table(name)).or_default().push(GrantLens { table: layout.table().to_owned(), new, old });
+            }
+        }
+        // The views and columns of expand, by change.
+        let mut made: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for step in self.steps.iter().filter(|step| step.phase == Phase::Expand) {
+            if matches!(step.action, Action::CreateShapeView(_) | Action::CreateView(_) | Action::AddColumns { .. }) {
+                made.entry(step.change).or_default().push(step.id.clone());
             }
         }
         for (change, mut pairs) in grants {

@@ -6,6 +6,11 @@ begin
   if current_setting('server_version_num')::integer < 150000 then
     raise exception 'crossfade needs PostgreSQL 15 or later, and this is %', current_setting('server_version');
   end if;
+{%- if has_virtual %}
+  if current_setting('server_version_num')::integer < 180000 then
+    raise exception 'virtual generated columns need PostgreSQL 18 or later, and this is %', current_setting('server_version');
+  end if;
+{%- endif %}
   select * into latest from crossfade.revision where phase <> 'aborted' order by ordinal desc limit 1;
   if latest.release = {{ release }} and latest.phase = 'contract' then
     raise exception '% is contracted already: there is nothing to expand', {{ release }};

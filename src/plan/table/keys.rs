@@ -106,7 +106,7 @@ impl<'a> Planner<'a> {
             );
         }
         let finding = Finding::Duplicate { name: name.clone(), columns: columns.clone(), nulls_not_distinct: false };
-        let gate = self.gate(work, Phase::Migrate, &format!("unique.{}", new.name.text), finding);
+        let gate = self.gate(work, Phase::Migrate, &format!("unique.{}", new.name.text), finding, None);
         let index = IndexSpec {
             name: name.clone(),
             table: work.table.to_owned(),
@@ -194,7 +194,12 @@ impl<'a> Planner<'a> {
             let told = layout.reach == super::Reach::View || !lens.new.is_empty();
             for column in lens.old.iter().filter(|c| old.columns.contains(&c.name) && (told || !c.has_default)) {
                 match &column.formula {
-                    Some(Formula::Column(name) | Formula::Cast(name) | Formula::Values { column: name, .. }) => {
+                    Some(
+                        Formula::Column(name)
+                        | Formula::Cast(name)
+                        | Formula::Relabel { column: name, .. }
+                        | Formula::Values { column: name, .. },
+                    ) => {
                         carried.insert(name.clone());
                     }
                     Some(Formula::Written(expr)) => carried.extend(expr.splices.iter().filter_map(|(_, splice)| match splice {

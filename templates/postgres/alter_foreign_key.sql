@@ -1,0 +1,1 @@
+alter table {{ table }} alter constraint {{ name }}{{ deferrable }};

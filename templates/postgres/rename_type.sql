@@ -1,0 +1,1 @@
+alter type {{ from }} rename to {{ to }};
