@@ -77,6 +77,7 @@ const PAGES: &[Page] = pages![
     "file-too-large",
     "foreign-key-target",
     "from-not-new",
+    "identity-given",
     "insert-ambiguity",
     "lossy-lens",
     "misplaced-hint",
