@@ -40,7 +40,7 @@ fn read(pair: &Pair) -> (Schema, Schema) {
     let mut sources = Sources::default();
     let mut schemas = [("old.yaml", &pair.old), ("new.yaml", &pair.new)].into_iter().map(|(name, text)| {
         let file = sources.add(name, text.clone());
-        let (snapshot, faults) = crossfade::snapshot::read(&mut sources, &[file]);
+        let (snapshot, faults) = crossfade::snapshot::read(&sources, &[file]);
         let (schema, more) = snapshot.resolve(Dialect::Postgres);
         assert!(!has_errors(&faults) && !has_errors(&more), "the synthetic schema is sound");
         schema

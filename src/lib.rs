@@ -16,7 +16,7 @@
 //! let mut sources = Sources::default();
 //! let mut schema = |name: &str, text: &str| -> Schema {
 //!     let file = sources.add(name, text);
-//!     let (snapshot, faults) = snapshot::read(&mut sources, &[file]);
+//!     let (snapshot, faults) = snapshot::read(&sources, &[file]);
 //!     assert!(faults.is_empty());
 //!     let (schema, faults) = snapshot.resolve(Dialect::Postgres);
 //!     assert!(faults.is_empty());

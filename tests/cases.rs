@@ -65,7 +65,7 @@ fn read(case: &Case) -> Result<(), String> {
     for name in ["old.yaml", "new.yaml"] {
         let text = std::fs::read_to_string(case.folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
         let file = sources.add(format!("{}/{name}", case.name), text);
-        let (snapshot, mut faults) = crossfade::snapshot::read(&mut sources, &[file]);
+        let (snapshot, mut faults) = crossfade::snapshot::read(&sources, &[file]);
         faults.extend(snapshot.resolve(Dialect::Postgres).1);
         if has_errors(&faults) {
             return Err(render_human(&sources, &faults, Colour::Never));

@@ -18,7 +18,7 @@ use crossfade::sql::Dialect;
 fn schema(text: &str, dialect: Dialect) -> Schema {
     let mut sources = Sources::default();
     let file = sources.add("test.yaml", text);
-    let (read, mut said) = snapshot::read(&mut sources, &[file]);
+    let (read, mut said) = snapshot::read(&sources, &[file]);
     let (schema, more) = read.resolve(dialect);
     said.extend(more);
     let in_hints = text.find("transition:").unwrap_or(text.len());

@@ -134,7 +134,7 @@ fn a_misspelt_code_is_guessed() {
 fn faults_of(yaml: &str) -> Vec<&'static str> {
     let mut sources = Sources::default();
     let file = sources.add("example.yaml", yaml);
-    let (snapshot, mut found) = crossfade::snapshot::read(&mut sources, &[file]);
+    let (snapshot, mut found) = crossfade::snapshot::read(&sources, &[file]);
     for dialect in Dialect::ALL {
         found.extend(snapshot.resolve(dialect).1);
     }
@@ -148,7 +148,7 @@ fn codes_of_plan(old: &str, new: &str) -> Vec<&'static str> {
     let mut sources = Sources::default();
     let files = [sources.add("old.yaml", old), sources.add("new.yaml", new)];
     let [(old, _), (new, _)] =
-        files.map(|file| crossfade::snapshot::read(&mut sources, &[file])).map(|(snapshot, _)| snapshot.resolve(Dialect::Postgres));
+        files.map(|file| crossfade::snapshot::read(&sources, &[file])).map(|(snapshot, _)| snapshot.resolve(Dialect::Postgres));
     let (diff, said) = crossfade::diff::diff(&old, &new, Dialect::Postgres, &crossfade::diff::Options::default());
     let mut codes: Vec<_> = said.iter().map(|d| d.code).collect();
     if codes.is_empty() {

@@ -71,7 +71,7 @@ fn a_dash_reads_stdin() {
 fn meaning(text: &str) -> (String, Vec<String>) {
     let mut sources = crossfade::diagnostic::Sources::default();
     let file = sources.add("a.yaml", text);
-    let (snapshot, faults) = crossfade::snapshot::read(&mut sources, &[file]);
+    let (snapshot, faults) = crossfade::snapshot::read(&sources, &[file]);
     let debug = std::format!("{snapshot:?}");
     let mut parts = debug.split("Span {");
     let first = parts.next().unwrap_or_default().to_owned();

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 fn read(text: &str) -> (Sources, Snapshot, Vec<Diagnostic>) {
     let mut sources = Sources::default();
     let file = sources.add("schema.yaml", text);
-    let (snapshot, faults) = snapshot::read(&mut sources, &[file]);
+    let (snapshot, faults) = snapshot::read(&sources, &[file]);
     (sources, snapshot, faults)
 }
 
@@ -397,14 +397,14 @@ fn files_of_a_directory_are_merged() {
     let mut sources = Sources::default();
     let a = sources.add("a.yaml", "version: v1\ntables:\n  a: {columns: {id: bigint primary key}}\n");
     let b = sources.add("b.yaml", "version: v1\ntables:\n  b: {columns: {id: bigint references a}}\n");
-    let (snapshot, faults) = snapshot::read(&mut sources, &[a, b]);
+    let (snapshot, faults) = snapshot::read(&sources, &[a, b]);
     assert!(faults.is_empty());
     let (schema, faults) = snapshot.resolve(Dialect::Postgres);
     assert!(faults.is_empty());
     assert_eq!(schema.tables["b"].foreign_keys[0].ref_columns, ["id"]);
 
     let c = sources.add("c.yaml", "version: v2\ntables:\n  a: {columns: {id: bigint}}\n");
-    let (_, faults) = snapshot::read(&mut sources, &[a, c]);
+    let (_, faults) = snapshot::read(&sources, &[a, c]);
     assert_eq!(faults.iter().map(|d| d.code).collect::<Vec<_>>(), ["two-versions", "duplicate-definition"]);
     for fault in faults {
         assert_eq!(fault.labels.iter().map(|l| l.span.file).collect::<Vec<_>>(), [c, a], "both places");
@@ -501,7 +501,7 @@ fn faults_are_told_with_their_place() {
             text.lines().next().and_then(|l| l.strip_prefix("# dialect: ")).and_then(Dialect::from_name).unwrap_or(Dialect::Postgres);
         let mut sources = Sources::default();
         let file = sources.add(format!("{name}.yaml"), text);
-        let (snapshot, mut faults) = snapshot::read(&mut sources, &[file]);
+        let (snapshot, mut faults) = snapshot::read(&sources, &[file]);
         for fault in snapshot.resolve(dialect).1 {
             if !faults.contains(&fault) {
                 faults.push(fault);

@@ -10,7 +10,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut sources = Sources::default();
     let file = sources.add("fuzz.yaml", text);
-    let (read, mut diagnostics) = snapshot::read(&mut sources, &[file]);
+    let (read, mut diagnostics) = snapshot::read(&sources, &[file]);
     for dialect in Dialect::ALL {
         diagnostics.extend(read.resolve(dialect).1);
     }

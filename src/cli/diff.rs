@@ -1,7 +1,8 @@
 //! `crossfade diff`.
 
+use super::Exit;
 use super::output::{Format, print, print_diagnostics};
-use super::{Exit, source};
+use super::source::{self, Found};
 use crate::diagnostic::{Sources, has_errors};
 use crate::diff::print::{json, text};
 use crate::diff::{self, AssumeDrop, Options};
@@ -33,13 +34,18 @@ fn dialect(name: &str) -> Result<Dialect, String> {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut sources = Sources::default();
-    let (old, mut said) = source::load(&args.old, &mut sources)?;
-    let (new, more) = source::load(&args.new, &mut sources)?;
-    said.extend(more);
-    let (old, more) = old.resolve(args.dialect);
-    said.extend(more);
-    let (new, more) = new.resolve(args.dialect);
-    said.extend(more);
+    let old = source::find(&args.old, &mut sources)?;
+    let new = source::find(&args.new, &mut sources)?;
+    let read = |found: &Found| {
+        let (snapshot, said) = source::read(&sources, found);
+        (snapshot.resolve(args.dialect), said)
+    };
+    let (((old, more_of_old), mut said), ((new, more_of_new), said_of_new)) = std::thread::scope(|scope| {
+        let old = scope.spawn(|| read(&old));
+        let new = read(&new);
+        (old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), new)
+    });
+    said.extend(said_of_new.into_iter().chain(more_of_old).chain(more_of_new));
     // References of a broken snapshot lead nowhere: its own errors are all there is to say.
     if has_errors(&said) {
         print_diagnostics(&sources, &said, args.format)?;

@@ -7,14 +7,13 @@ use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 
 use super::output::Format;
-use super::source;
+use super::source::{self, Found};
 use crate::diagnostic::{Diagnostic, Sources, has_errors};
 use crate::dialect::postgres::Postgres;
 use crate::diff::{self, AssumeDrop, Options};
 use crate::plan::model::Plan;
 use crate::plan::{self};
-use crate::snapshot::Snapshot;
-use crate::snapshot::model::Access;
+use crate::snapshot::model::{Access, Schema};
 use crate::snapshot::settings::Settings;
 use crate::sql::Dialect;
 
@@ -95,9 +94,12 @@ pub(crate) fn plan(args: &PlanningArgs) -> anyhow::Result<Planned> {
         (Some(old), Some(new)) => (old.clone(), new.clone()),
         _ => newest_transition(&settings)?,
     };
-    let (old, old_hash) = load(&old_spec, &mut sources, &mut diagnostics)?;
-    let (new, new_hash) = load(&new_spec, &mut sources, &mut diagnostics)?;
-    if new.is_empty() {
+    let old = source::find(&old_spec, &mut sources)?;
+    let new = source::find(&new_spec, &mut sources)?;
+    let (old, new) = Side::both(&sources, &old, &new, &dialects);
+    diagnostics.extend(old.faults);
+    diagnostics.extend(new.faults);
+    if new.is_empty {
         bail!("the new schema can't be `empty`: nothing is left of an application without a schema");
     }
     let mut planned = Planned {
@@ -105,26 +107,24 @@ pub(crate) fn plan(args: &PlanningArgs) -> anyhow::Result<Planned> {
         diagnostics,
         settings,
         plans: Vec::new(),
-        old_hash: (!old.is_empty()).then_some(old_hash),
-        new_hash,
-        new_version: new.version().to_owned(),
+        old_hash: (!old.is_empty).then_some(old.hash),
+        new_hash: new.hash,
+        new_version: new.version,
     };
     if has_errors(&planned.diagnostics) {
         return Ok(planned);
     }
     let mut plans = Vec::new();
-    for dialect in dialects {
-        let (old_schema, faults) = old.resolve(dialect);
+    for (dialect, ((old_schema, faults), (new_schema, more))) in dialects.into_iter().zip(old.schemas.into_iter().zip(new.schemas)) {
         planned.add(faults);
-        let (new_schema, faults) = new.resolve(dialect);
-        planned.add(faults);
+        planned.add(more);
         if has_errors(&planned.diagnostics) {
             continue;
         }
         let options = Options { assume_drop: if args.assume_drop { AssumeDrop::Unrelated } else { AssumeDrop::Ask } };
         let (diff, faults) = diff::diff(&old_schema, &new_schema, dialect, &options);
         planned.add(faults);
-        let in_transition = new_schema.transition.as_ref().filter(|_| !old.is_empty()).and_then(|t| t.access);
+        let in_transition = new_schema.transition.as_ref().filter(|_| !old.is_empty).and_then(|t| t.access);
         let access = match args.access {
             Some(AccessArg::Shared) => Access::Shared,
             Some(AccessArg::Versioned) => Access::Versioned,
@@ -180,17 +180,45 @@ impl Planned {
     }
 }
 
-fn load(spec: &str, sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) -> anyhow::Result<(Snapshot, String)> {
-    let before = sources.files().len();
-    let (snapshot, faults) = source::load(spec, sources)?;
-    diagnostics.extend(faults);
+/// One side of an upgrade.
+struct Side {
+    is_empty: bool,
+    version: String,
+    /// Hash of the texts.
+    hash: String,
+    /// What reading them came to.
+    faults: Vec<Diagnostic>,
+    /// The schema in each dialect, with its own faults; none of a snapshot that could not be read.
+    schemas: Vec<(Schema, Vec<Diagnostic>)>,
+}
+
+impl Side {
+    /// Reads both sides at once: each takes as long as all that comes after.
+    fn both(sources: &Sources, old: &Found, new: &Found, dialects: &[Dialect]) -> (Side, Side) {
+        std::thread::scope(|scope| {
+            let old = scope.spawn(|| Side::read(sources, old, dialects));
+            let new = Side::read(sources, new, dialects);
+            (old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), new)
+        })
+    }
+
+    fn read(sources: &Sources, found: &Found, dialects: &[Dialect]) -> Side {
+        let (snapshot, faults) = source::read(sources, found);
+        let schemas = if has_errors(&faults) { Vec::new() } else { dialects.iter().map(|dialect| snapshot.resolve(*dialect)).collect() };
+        Side { is_empty: snapshot.is_empty(), version: snapshot.version().to_owned(), hash: hash(sources, found), faults, schemas }
+    }
+}
+
+fn hash(sources: &Sources, found: &Found) -> String {
     let mut hash = Sha256::new();
-    for file in &sources.files()[before..] {
-        hash.update(file.text.as_bytes());
-        hash.update([0]);
+    if let Found::Files(files) = found {
+        for file in files.iter().filter_map(|file| sources.get(*file)) {
+            hash.update(file.text.as_bytes());
+            hash.update([0]);
+        }
     }
     let hex = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    Ok((snapshot, format!("sha256:{hex}")))
+    format!("sha256:{hex}")
 }
 
 /// The last snapshot below the folder of snapshots, and the one that its transition starts from.

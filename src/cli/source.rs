@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use crate::diagnostic::{Diagnostic, Sources};
+use crate::diagnostic::{Diagnostic, FileId, Sources};
 use crate::snapshot::{self, MAX_FILE_BYTES, Snapshot};
 
 /// How many files of a directory are read.
@@ -18,8 +18,33 @@ const MAX_FILES: usize = 100_000;
 /// # Errors
 /// When it can't be found or read at all.
 pub(crate) fn load(spec: &str, sources: &mut Sources) -> anyhow::Result<(Snapshot, Vec<Diagnostic>)> {
+    let found = find(spec, sources)?;
+    Ok(read(sources, &found))
+}
+
+/// What a spec names.
+pub(crate) enum Found {
+    /// `empty`.
+    Nothing,
+    /// The files of one snapshot.
+    Files(Vec<FileId>),
+}
+
+/// Reads the snapshot in texts that were found.
+pub(crate) fn read(sources: &Sources, found: &Found) -> (Snapshot, Vec<Diagnostic>) {
+    match found {
+        Found::Nothing => (Snapshot::empty(), Vec::new()),
+        Found::Files(files) => snapshot::read(sources, files),
+    }
+}
+
+/// Finds the texts that `spec` names, and adds them to the sources.
+///
+/// # Errors
+/// When they can't be found or read.
+pub(crate) fn find(spec: &str, sources: &mut Sources) -> anyhow::Result<Found> {
     if spec == "empty" {
-        return Ok((Snapshot::empty(), Vec::new()));
+        return Ok(Found::Nothing);
     }
     if let Some(scheme) = ["postgres://", "postgresql://", "mysql://", "mariadb://", "sqlite:"].iter().find(|s| spec.starts_with(**s)) {
         // The rest may hold a password.
@@ -29,8 +54,7 @@ pub(crate) fn load(spec: &str, sources: &mut Sources) -> anyhow::Result<(Snapsho
         Some(rest) => from_git(rest)?,
         None => from_disk(Path::new(spec))?,
     };
-    let files: Vec<_> = texts.into_iter().map(|(name, text)| sources.add(name, text)).collect();
-    Ok(snapshot::read(sources, &files))
+    Ok(Found::Files(texts.into_iter().map(|(name, text)| sources.add(name, text)).collect()))
 }
 
 fn is_yaml(name: &str) -> bool {

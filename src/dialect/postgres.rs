@@ -29,6 +29,8 @@ impl Target for Postgres {
             | Action::DropEnum(_)
             | Action::DropExtension(_)
             | Action::ReplaceView { .. }
+            // It locks the index alone, and in a mode that neither readers nor writers wait for.
+            | Action::RenameIndex(_)
             | Action::DropViews { .. }
             | Action::SettleShapeView(_) => footprint(Vec::new(), Cost::Instant),
             // A label that a transaction adds can't be used in it, so the statement stands alone.
@@ -74,7 +76,7 @@ impl Target for Postgres {
             Action::ValidateConstraint { table, references, .. } => {
                 let mut taken = locks(&[table], LockMode::ShareUpdateExclusive);
                 if let Some(other) = references.as_ref().filter(|other| *other != table) {
-                    taken.push(Lock { table: other.clone(), mode: LockMode::AccessShare });
+                    taken.push(Lock { table: other.clone(), mode: LockMode::RowShare });
                 }
                 footprint(taken, Cost::Scan)
             }
@@ -83,7 +85,6 @@ impl Target for Postgres {
                 ConstraintSpec::ForeignKey(spec) => instant(&distinct(table, &spec.key.ref_table)),
                 ConstraintSpec::Check(..) | ConstraintSpec::Unique(_) | ConstraintSpec::PrimaryKey(_) => instant(&[table]),
             },
-            Action::RenameIndex(rename) => footprint(locks(&[&rename.from], LockMode::ShareUpdateExclusive), Cost::Instant),
             Action::Comment { target, .. } => match target {
                 CommentTarget::Table(table) | CommentTarget::Column(table, _) => {
                     footprint(locks(&[table], LockMode::ShareUpdateExclusive), Cost::Instant)

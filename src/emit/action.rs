@@ -43,6 +43,11 @@ impl Actions<'_> {
         self.sql.written(expr, Row::Table("")).trim().to_owned()
     }
 
+    /// Names as texts.
+    fn literals<'n>(&self, names: impl IntoIterator<Item = &'n String>) -> String {
+        names.into_iter().map(|name| self.sql.literal(name)).collect::<Vec<_>>().join(", ")
+    }
+
     /// The name of a table as text, for the catalog.
     fn table_literal(&self, table: &str) -> String {
         self.sql.literal(&self.sql.table(table))
@@ -125,14 +130,21 @@ impl Actions<'_> {
             Action::SettleShapeView(view) => self.render("settle_shape_view", self.shape_view(view)),
             Action::CreateView(view) => self.render("create_view", self.view(view, in_swap)),
             Action::ReplaceView { new, .. } => self.render("replace_view", self.view(new, false)),
-            Action::CopyGrants { schema, pairs } => self.render(
+            Action::CopyGrants { schema, pairs, lenses } => self.render(
                 "copy_grants",
                 context! {
                     base => sql.literal(sql.schema),
                     schema => schema.as_ref().map(|name| sql.literal(name)),
-                    pairs => pairs.iter().map(|(table, (schema, view))| context! {
-                        table => self.table_literal(table),
-                        view => sql.literal(&sql.relation(schema, view)),
+                    pairs => pairs.iter().map(|pair| context! {
+                        source => self.table_literal(&pair.source),
+                        view => sql.literal(&sql.relation(&pair.view.0, &pair.view.1)),
+                        physical => self.literals(pair.renamed.iter().map(|(physical, _)| physical)),
+                        names => self.literals(pair.renamed.iter().map(|(_, name)| name)),
+                    }).collect::<Vec<_>>(),
+                    lenses => lenses.iter().map(|lens| context! {
+                        table => self.table_literal(&lens.table),
+                        new => self.literals(&lens.new),
+                        old => self.literals(&lens.old),
                     }).collect::<Vec<_>>(),
                 },
             ),

@@ -348,7 +348,7 @@ impl Writer<'_> {
             })
             .collect();
         let mut text = format!("-- verify {} -> {}\n--\n", plan.old_version.as_deref().unwrap_or("nothing"), plan.new_version);
-        text.push_str(&self.render("verify", context! { checks })?);
+        text.push_str(&self.render("verify", context! { checks, schema => sql.ident(&plan.schema) })?);
         text.push('\n');
         Ok(text)
     }

@@ -189,6 +189,8 @@ impl Server {
             "full_page_writes=off",
             "synchronous_commit=off",
             "autovacuum=off",
+            // In the folder, which is removed, and not in the system's shared memory, where a crash would leave them.
+            "dynamic_shared_memory_type=mmap",
             "wal_level=minimal",
             "max_wal_senders=0",
             "shared_buffers=64MB",

@@ -124,6 +124,9 @@ pub enum LockMode {
     /// `ACCESS SHARE`: what a SELECT takes.
     #[serde(rename = "ACCESS SHARE")]
     AccessShare,
+    /// `ROW SHARE`: what a SELECT FOR UPDATE takes, and the proof of a foreign key on the table that it points to.
+    #[serde(rename = "ROW SHARE")]
+    RowShare,
     /// `ROW EXCLUSIVE`: what a write takes.
     #[serde(rename = "ROW EXCLUSIVE")]
     RowExclusive,
@@ -146,6 +149,7 @@ impl LockMode {
     pub fn name(self) -> &'static str {
         match self {
             LockMode::AccessShare => "ACCESS SHARE",
+            LockMode::RowShare => "ROW SHARE",
             LockMode::RowExclusive => "ROW EXCLUSIVE",
             LockMode::ShareUpdateExclusive => "SHARE UPDATE EXCLUSIVE",
             LockMode::Share => "SHARE",
@@ -530,6 +534,28 @@ pub struct Rename {
     pub to: String,
 }
 
+/// A view and what it shows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GrantPair {
+    /// The table or view that it shows, in the base schema.
+    pub source: String,
+    /// The view: schema and name.
+    pub view: (String, String),
+    /// Columns that have another name in the view: physical name, name in the view.
+    pub renamed: Vec<(String, String)>,
+}
+
+/// The two sides of a lens as far as rights on single columns go.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GrantLens {
+    /// Physical table.
+    pub table: String,
+    /// Physical columns of the new side.
+    pub new: Vec<String>,
+    /// Physical columns of the old side; at least one.
+    pub old: Vec<String>,
+}
+
 /// What is done in a step. The order of the kinds is the order in which independent steps run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -621,12 +647,14 @@ pub enum Action {
         /// The old one (for the way back).
         old: ViewSpec,
     },
-    /// Gives views the grants of the tables that they show.
+    /// Gives views the grants of the tables that they show, and the new columns of lenses those of the old ones.
     CopyGrants {
         /// The namespace whose use is granted as well, if the views stand in one of their own.
         schema: Option<String>,
-        /// Table and view: schema and name each. A marker view is listed as a view too.
-        pairs: Vec<(String, (String, String))>,
+        /// The views and what they show. A marker view is listed as a view too.
+        pairs: Vec<GrantPair>,
+        /// The lenses whose new columns may be used by those who may use all of the old ones.
+        lenses: Vec<GrantLens>,
     },
     /// Fills rows that were there before.
     Backfill(Box<Backfill>),

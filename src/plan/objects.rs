@@ -1,7 +1,7 @@
 //! Extensions, enums, sequences, and tables that only one version has.
 
 use crate::diagnostic::Level;
-use crate::snapshot::model::{Table, TableHints};
+use crate::snapshot::model::{Name, Table, TableHints};
 
 use super::changes::Node;
 use super::model::{Action, CommentTarget, ConstraintSpec, ForeignKeySpec, Phase, TableSpec};
@@ -176,16 +176,14 @@ impl<'a> Planner<'a> {
             name: table.name.clone(),
             columns: table.columns.values().map(|column| self.column_spec(column, &table.name, &column.name, &same)).collect(),
             primary_key: table.primary_key.clone(),
-            uniques: table.uniques.clone(),
-            checks: table
-                .checks
-                .iter()
+            uniques: by_name(&table.uniques, |unique| &unique.name).into_iter().cloned().collect(),
+            checks: by_name(&table.checks, |check| &check.name)
+                .into_iter()
                 .map(|check| (check.name.text.clone(), self.new_expr(&check.expression, &table.name, &same)))
                 .collect(),
-            exclusions: table.exclusions.clone(),
-            indexes: table
-                .indexes
-                .iter()
+            exclusions: by_name(&table.exclusions, |exclusion| &exclusion.name).into_iter().cloned().collect(),
+            indexes: by_name(&table.indexes, |index| &index.name)
+                .into_iter()
                 .map(|index| {
                     self.index_spec(index, &index.name.text, &table.name, &|expr| self.new_expr(expr, &table.name, &same), &|name| {
                         name.to_owned()
@@ -205,8 +203,9 @@ impl<'a> Planner<'a> {
             requires: Vec::new(),
         });
         for key in &table.foreign_keys {
+            let added_too = self.added.contains(key.ref_table.as_str());
             let mut requires = vec![create.clone()];
-            if self.added.contains(key.ref_table.as_str()) && key.ref_table != table.name {
+            if added_too && key.ref_table != table.name {
                 requires.push(format!("expand{:02}.create_table.{}", self.change_of_table(&key.ref_table), key.ref_table));
             }
             if self
@@ -259,7 +258,7 @@ impl<'a> Planner<'a> {
         let mut requires = Vec::new();
         requires.extend(self.drop_views_step.get(&change).cloned());
         requires.extend(self.drop_namespace_step.clone());
-        for key in &table.foreign_keys {
+        for key in by_name(&table.foreign_keys, |key| &key.name) {
             self.warn(
                 ("dropped-table-keys-bind", Level::Warning),
                 &format!("table {}", table.name),
@@ -294,4 +293,11 @@ impl<'a> Planner<'a> {
             requires,
         });
     }
+}
+
+/// Members of a table in the order of their names: that of the file says nothing.
+fn by_name<T>(members: &[T], name: impl Fn(&T) -> &Name) -> Vec<&T> {
+    let mut sorted: Vec<&T> = members.iter().collect();
+    sorted.sort_by_key(|member| &name(member).text);
+    sorted
 }

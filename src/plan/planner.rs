@@ -11,13 +11,11 @@ use super::expr::Names;
 use super::graph;
 use super::layout::{Layout, Reach, Surroundings};
 use super::model::{
-    Action, Change, ColumnSpec, CommentTarget, ForeignKeySpec, Hazard, IndexKeySpec, IndexSpec, KeyTarget, Phase, Plan, RowExpr, Step,
+    Action, Change, ColumnSpec, CommentTarget, ForeignKeySpec, GrantPair, Hazard, IndexKeySpec, IndexSpec, KeyTarget, Phase, Plan, RowExpr,
+    Step,
 };
 use super::table::changes_columns;
 use super::{Settings, Target, model};
-
-/// A table, and a view (schema and name) that takes over its grants.
-pub(super) type GrantPair = (String, (String, String));
 
 /// A step before it is in order.
 pub(super) struct Draft {

@@ -8,8 +8,10 @@ use crate::sql::expression::query_references;
 use crate::sql::shape::query_extends;
 
 use super::changes::Node;
-use super::layout::{Reach, Role};
-use super::model::{self, Action, CommentTarget, Materialized, Phase, ShapeView, Step, ViewColumn, ViewDefault, ViewSpec};
+use super::layout::{Reach, Role, Treatment};
+use super::model::{
+    self, Action, CommentTarget, GrantLens, GrantPair, Materialized, Phase, ShapeView, Step, ViewColumn, ViewDefault, ViewSpec,
+};
 use super::naming;
 use super::planner::{Draft, Planner};
 
@@ -204,9 +206,16 @@ impl<'a> Planner<'a> {
                 None => requires.push(format!("expand{change:02}.create_table.{name}")),
             }
             let table_name = view.table.clone();
-            let mut pairs = vec![(table_name.clone(), (schema.clone(), name.to_owned()))];
+            let renamed: Vec<(String, String)> = view
+                .columns
+                .iter()
+                .filter(|column| column.physical != column.name)
+                .map(|column| (column.physical.clone(), column.name.clone()))
+                .collect();
+            let pair = GrantPair { source: table_name, view: (schema.clone(), name.to_owned()), renamed };
+            let mut pairs = vec![pair.clone()];
             if let Some(marker) = &view.marker_view {
-                pairs.push((table_name, (crate::plan::VERSION_SCHEMA.to_owned(), marker.clone())));
+                pairs.push(GrantPair { view: (crate::plan::VERSION_SCHEMA.to_owned(), marker.clone()), ..pair });
             }
             self.step(Draft {
                 phase: Phase::Expand,
@@ -328,7 +337,11 @@ impl<'a> Planner<'a> {
                     });
                     made.insert(name, id);
                     if old.is_some() {
-                        self.grants.entry(change).or_default().push((name.to_owned(), (namespace, name.to_owned())));
+                        self.grants.entry(change).or_default().push(GrantPair {
+                            source: name.to_owned(),
+                            view: (namespace, name.to_owned()),
+                            renamed: Vec::new(),
+                        });
                     }
                 }
                 Access::Shared => {
@@ -469,26 +482,66 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Grants of what the views show go to the views.
+    /// Grants of what the views show go to the views, and those on the old columns of a lens to its new ones.
     pub(super) fn copy_grants(&mut self) {
         let namespace = (self.settings.access == Access::Versioned).then(|| self.new_namespace());
-        // The views of expand, by change.
+        // The views and columns of expand, by change.
         let mut made: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for step in self.steps.iter().filter(|step| step.phase == Phase::Expand) {
-            if matches!(step.action, Action::CreateShapeView(_) | Action::CreateView(_)) {
+            if matches!(step.action, Action::CreateShapeView(_) | Action::CreateView(_) | Action::AddColumns { .. }) {
                 made.entry(step.change).or_default().push(step.id.clone());
             }
         }
-        for (change, mut pairs) in std::mem::take(&mut self.grants) {
+        let mut grants = std::mem::take(&mut self.grants);
+        let mut lenses: BTreeMap<usize, Vec<GrantLens>> = BTreeMap::new();
+        for (name, layout) in &self.layouts {
+            let physical = |new: bool, column: &str| {
+                let found = if new { layout.of_new(column) } else { layout.of_old(column) };
+                found.map_or_else(|| column.to_owned(), |physical| physical.name.clone())
+            };
+            for (lens, treatment) in &layout.lenses {
+                if *treatment != Treatment::TwoSides || lens.old.is_empty() || lens.new.is_empty() {
+                    continue;
+                }
+                let change = self.change_of_table(name);
+                grants.entry(change).or_default();
+                lenses.entry(change).or_default().push(GrantLens {
+                    table: layout.table().to_owned(),
+                    new: lens.new.iter().map(|member| physical(true, &member.column.name)).collect(),
+                    old: lens.old.iter().map(|member| physical(false, &member.column.name)).collect(),
+                });
+            }
+        }
+        // Who reads through the view with the marker reads the marker.
+        for (name, layout) in self.layouts.iter().filter(|(_, layout)| layout.has_two_sides() && layout.reach == Reach::View) {
+            let in_lens = |column: &str| layout.lenses.iter().any(|(lens, _)| lens.old.iter().any(|member| member.column.name == column));
+            let old: Vec<String> = layout
+                .columns
+                .iter()
+                .filter(|c| c.old.is_some_and(|old| c.new.is_some() || in_lens(&old.name)))
+                .map(|c| c.name.clone())
+                .collect();
+            if !old.is_empty() {
+                let new = vec![naming::MARKER.to_owned()];
+                lenses.entry(self.change_of_table(name)).or_default().push(GrantLens { table: layout.table().to_owned(), new, old });
+            }
+        }
+        for (change, mut pairs) in grants {
             pairs.sort();
+            let mut lenses = lenses.remove(&change).unwrap_or_default();
+            lenses.sort();
             let requires = made.remove(&change).unwrap_or_default();
             self.step(Draft {
                 phase: Phase::Expand,
                 change,
                 slug: "copy_grants".to_owned(),
                 object: namespace.clone().unwrap_or_else(|| self.base().to_owned()),
-                why: "Who may use a table may use the view that shows it; nobody else may.".to_owned(),
-                action: Action::CopyGrants { schema: namespace.clone(), pairs },
+                why: if pairs.is_empty() {
+                    "Who has rights on the old columns, one by one, has them on the new ones; nobody else has.".to_owned()
+                } else {
+                    "Who may use a table may use the view that shows it; nobody else may.".to_owned()
+                },
+                action: Action::CopyGrants { schema: namespace.clone(), pairs, lenses },
                 unit: None,
                 requires,
             });

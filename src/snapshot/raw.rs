@@ -247,7 +247,7 @@ pub(super) struct RawEnumHints {
 
 /// Reads one file, or the files of a directory merged, as one snapshot. Every fault of every file is reported at once; what
 /// is returned beside errors holds what could be read and is good only for finding more faults.
-pub fn read(sources: &mut Sources, files: &[FileId]) -> (Snapshot, Vec<Diagnostic>) {
+pub fn read(sources: &Sources, files: &[FileId]) -> (Snapshot, Vec<Diagnostic>) {
     let mut decoder = Decoder::default();
     let mut reader = Reader { snapshot: Snapshot::default(), definitions: HashMap::new() };
     let mut broken = false;
@@ -409,6 +409,12 @@ impl Reader {
         }
         let comment = d.comment(&fields);
         let dialects = d.dialects(&fields);
+        // A list grows to four entries at once, and most of these hold one: unused room would be a third of a large snapshot.
+        uniques.shrink_to_fit();
+        foreign_keys.shrink_to_fit();
+        checks.shrink_to_fit();
+        exclusions.shrink_to_fit();
+        indexes.shrink_to_fit();
         RawTable { name, comment, columns, primary_key, uniques, foreign_keys, checks, exclusions, indexes, dialects }
     }
 
@@ -438,6 +444,9 @@ impl Reader {
             Kind::Map(_) => long_form(d, &what, &mut column, node),
             Kind::Scalar(_) | Kind::List(_) => d.wrong_type(node, &what, "a column definition (`bigint not null`) or a map"),
         }
+        column.uniques.shrink_to_fit();
+        column.references.shrink_to_fit();
+        column.checks.shrink_to_fit();
         column
     }
 
@@ -1005,6 +1014,7 @@ fn index(d: &mut Decoder, node: &Node, table: &str) -> Option<RawIndex> {
             d.report(Diagnostic::error("no-columns", format!("{what} names no columns")).at(list.span, "empty"));
         }
     }
+    keys.shrink_to_fit();
     let unique = d.flag(&fields, "unique");
     let nulls_not_distinct = d.flag(&fields, "nulls_not_distinct");
     let method = fields.get("method").and_then(|n| d.choice(n, "`method`", |d, n| d.text(n, "`method`")));

@@ -534,6 +534,9 @@ impl Resolver {
             indexes.extend(self.index(table, index));
         }
         self.identities(raw, &uniques, &indexes);
+        uniques.shrink_to_fit();
+        foreign_keys.shrink_to_fit();
+        checks.shrink_to_fit();
         if let Some(found) = self.schema.tables.get_mut(table) {
             found.uniques = uniques;
             found.foreign_keys = foreign_keys;

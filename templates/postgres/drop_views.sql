@@ -1,11 +1,28 @@
 {%- if keep_grants %}
--- Who may use them is kept for the views that are made anew.
+-- Owner, options and rights are kept for the views that are made anew.
 create temporary table crossfade_grants on commit drop as
-  select format('%I.%I', n.nspname, c.relname) as view,
-         format('grant %s on %I.%I to %s%s', a.privilege_type, n.nspname, c.relname,
-                case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
-                case when a.is_grantable then ' with grant option' else '' end) as statement
-  from pg_class c join pg_namespace n on n.oid = c.relnamespace, aclexplode(c.relacl) a
-  where c.oid in ({{ regclasses }}) and a.grantee <> c.relowner;
+  with remade as (
+    select c.oid, c.relowner, c.relacl, c.reloptions, format('%I.%I', n.nspname, c.relname) as view
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.oid in ({{ regclasses }})
+  )
+  select view, 1 as place, null::name as attname, format('alter view %s owner to %I', view, pg_get_userbyid(relowner)) as statement
+  from remade
+  where pg_get_userbyid(relowner) <> current_user
+  union all
+  select view, 2, null, format('alter view %s set (%s)', view, option)
+  from remade, unnest(reloptions) as option
+  union all
+  select view, 3, null, format('grant %s on %s to %s%s', a.privilege_type, view,
+                               case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
+                               case when a.is_grantable then ' with grant option' else '' end)
+  from remade, aclexplode(relacl) a
+  where a.grantee <> relowner
+  union all
+  select view, 4, x.attname, format('grant %s (%I) on %s to %s%s', a.privilege_type, x.attname, view,
+                                    case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
+                                    case when a.is_grantable then ' with grant option' else '' end)
+  from remade join pg_attribute x on x.attrelid = remade.oid, aclexplode(x.attacl) a
+  where a.grantee <> relowner;
 {% endif -%}
 drop {% if materialized %}materialized {% endif %}view if exists {{ views }};

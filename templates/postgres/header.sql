@@ -15,6 +15,7 @@
 set client_min_messages = warning;
 set lock_timeout = '300ms';
 set statement_timeout = 0;
+set row_security = off;  -- rows that a policy hides would be left out in silence: rather an error
 set search_path = {{ schema }};
 
 -- An autovacuum gives way to who has waited for deadlock_timeout: where we may, we make that shorter than our patience.

@@ -15,7 +15,17 @@
 set client_min_messages = warning;
 set lock_timeout = '300ms';
 set statement_timeout = 0;
+set row_security = off;  -- rows that a policy hides would be left out in silence: rather an error
 set search_path = public;
+
+-- An autovacuum gives way to who has waited for deadlock_timeout: where we may, we make that shorter than our patience.
+do $crossfade$
+begin
+  perform set_config('deadlock_timeout', '150ms', false);
+exception when insufficient_privilege then
+  null;  -- a statement that meets an autovacuum gives up, then: run the script again behind it
+end
+$crossfade$;
 
 -- ====================================================================================================
 -- Gates
@@ -151,10 +161,11 @@ end
 $crossfade$;
 
 -- The key is proved for the rows that are there, in a transaction of its own.
--- Locks image_members SHARE UPDATE EXCLUSIVE, images ACCESS SHARE; scan.
+-- Locks image_members SHARE UPDATE EXCLUSIVE, images ROW SHARE; scan.
 do $crossfade$
 begin
   if exists (select from pg_constraint where conrelid = to_regclass('public.image_members') and conname = 'image_members_image_id_fkey' and not convalidated) then
+    perform set_config('lock_timeout', '0', true);  -- it may wait for a vacuum: nobody queues behind it
     alter table public.image_members validate constraint image_members_image_id_fkey;
   end if;
 end

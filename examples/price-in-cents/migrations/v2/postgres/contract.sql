@@ -15,7 +15,17 @@
 set client_min_messages = warning;
 set lock_timeout = '300ms';
 set statement_timeout = 0;
+set row_security = off;  -- rows that a policy hides would be left out in silence: rather an error
 set search_path = public;
+
+-- An autovacuum gives way to who has waited for deadlock_timeout: where we may, we make that shorter than our patience.
+do $crossfade$
+begin
+  perform set_config('deadlock_timeout', '150ms', false);
+exception when insufficient_privilege then
+  null;  -- a statement that meets an autovacuum gives up, then: run the script again behind it
+end
+$crossfade$;
 
 -- ====================================================================================================
 -- Gates
@@ -154,6 +164,7 @@ $crossfade$;
 do $crossfade$
 begin
   if exists (select from pg_constraint where conrelid = to_regclass('public.items') and conname = 'crossfade_not_null_items_crossfade_new_price' and not convalidated) then
+    perform set_config('lock_timeout', '0', true);  -- it may wait for a vacuum: nobody queues behind it
     alter table public.items validate constraint crossfade_not_null_items_crossfade_new_price;
   end if;
 end
@@ -215,7 +226,7 @@ begin
   alter table public.items rename column crossfade_new_price to price;
 
   -- crossfade_new_items_price_idx is called items_price_idx from now on.
-  -- Locks crossfade_new_items_price_idx SHARE UPDATE EXCLUSIVE; instant.
+  -- Locks nothing that clients use; instant.
   alter index if exists public.crossfade_new_items_price_idx rename to items_price_idx;
 
   -- Names by convention follow: sequences of identity columns, and NOT NULL constraints where the server names them.

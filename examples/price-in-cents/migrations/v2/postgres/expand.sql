@@ -15,7 +15,17 @@
 set client_min_messages = warning;
 set lock_timeout = '300ms';
 set statement_timeout = 0;
+set row_security = off;  -- rows that a policy hides would be left out in silence: rather an error
 set search_path = public;
+
+-- An autovacuum gives way to who has waited for deadlock_timeout: where we may, we make that shorter than our patience.
+do $crossfade$
+begin
+  perform set_config('deadlock_timeout', '150ms', false);
+exception when insufficient_privilege then
+  null;  -- a statement that meets an autovacuum gives up, then: run the script again behind it
+end
+$crossfade$;
 
 -- ====================================================================================================
 -- Gates
@@ -191,26 +201,79 @@ do $crossfade$
 declare
   granted record;
 begin
+  -- Who may use the schema of the tables may use the namespace.
   for granted in
-    select case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end as role
-    from pg_namespace n, aclexplode(n.nspacl) a
-    where n.nspname = 'public' and a.privilege_type = 'USAGE' and a.grantee <> n.nspowner
+    select distinct case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end as role
+    from pg_namespace n join pg_namespace v on v.nspname = 'public_v2',
+         aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+    where n.nspname = 'public' and a.privilege_type = 'USAGE' and a.grantee <> v.nspowner
   loop
     execute format('grant usage on schema %I to %s', 'public_v2', granted.role);
   end loop;
+  -- Rights on single columns: who has one on all old columns of a lens gets it on the new ones.
   for granted in
-    select distinct a.privilege_type, v.view, a.is_grantable,
-           case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end as role
+    select lens.relation, fresh.name, rights.*, case rights.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(rights.grantee)) end as role
     from (values
-      ('public.items'::text, 'crossfade.public_v2__items'::text),
-      ('public.items'::text, 'public_v2.items'::text)
-    ) as v (source, view)
-    join pg_class c on c.oid = to_regclass(v.source), aclexplode(c.relacl) a
-    where a.grantee <> c.relowner and a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+      ('public.items'::text, array['crossfade_new_price'], array['price']),
+      ('public.items'::text, array['crossfade_writer'], array['id', 'name', 'price'])
+    ) as lens (relation, new, old)
+    join lateral (
+      select a.privilege_type, a.grantee, bool_and(a.is_grantable) as is_grantable
+      from pg_attribute c, aclexplode(c.attacl) a
+      where c.attrelid = to_regclass(lens.relation) and c.attname = any (lens.old) and not c.attisdropped
+      group by a.privilege_type, a.grantee
+      having count(distinct c.attname) = cardinality(lens.old)
+    ) as rights on true,
+    unnest(lens.new) as fresh (name)
+    order by lens.relation, fresh.name, rights.privilege_type, rights.grantee
   loop
-    execute format('grant %s on %s to %s%s', granted.privilege_type, granted.view, granted.role,
+    execute format('grant %s (%I) on %s to %s%s', granted.privilege_type, granted.name, granted.relation, granted.role,
                    case when granted.is_grantable then ' with grant option' else '' end);
   end loop;
+  create temporary table crossfade_shown (source, view, physical, name) on commit drop as values
+    ('public.items'::text, 'crossfade.public_v2__items'::text, array['crossfade_new_price']::text[], array['price']::text[]),
+    ('public.items'::text, 'public_v2.items'::text, array['crossfade_new_price']::text[], array['price']::text[]);
+  -- Rights on a table, or on columns of it, are rights on the view that shows it. (The view checks the table's as well.)
+  for granted in
+    with rights as (
+      select shown.view, '' as columns, v.relowner, a.privilege_type, a.grantee, a.is_grantable
+      from crossfade_shown shown join pg_class c on c.oid = to_regclass(shown.source) join pg_class v on v.oid = to_regclass(shown.view),
+           aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a
+      where a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+      union all
+      select shown.view, format(' (%I)', x.attname), v.relowner, a.privilege_type, a.grantee, a.is_grantable
+      from crossfade_shown shown join pg_class v on v.oid = to_regclass(shown.view)
+           join pg_attribute x on x.attrelid = v.oid and x.attnum > 0 and not x.attisdropped
+           join pg_attribute c on c.attrelid = to_regclass(shown.source) and not c.attisdropped
+             and c.attname = coalesce(shown.physical[array_position(shown.name, x.attname::text)], x.attname),
+           aclexplode(c.attacl) a
+      where a.privilege_type in ('SELECT', 'INSERT', 'UPDATE')
+    )
+    select view, columns, privilege_type, bool_or(is_grantable) as is_grantable,
+           case grantee when 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end as role
+    from rights
+    where grantee <> relowner
+    group by view, columns, privilege_type, grantee
+    order by view, columns, privilege_type, grantee
+  loop
+    execute format('grant %s%s on %s to %s%s', granted.privilege_type, granted.columns, granted.view, granted.role,
+                   case when granted.is_grantable then ' with grant option' else '' end);
+  end loop;
+  -- PostgreSQL lets nobody read through such a view who may not read every column that it shows.
+  for granted in
+    select distinct shown.source, pg_get_userbyid(a.grantee) as role
+    from crossfade_shown shown join pg_rewrite r on r.ev_class = to_regclass(shown.view)
+         join pg_attribute c on c.attrelid = to_regclass(shown.source) and not c.attisdropped, aclexplode(c.attacl) a
+    where a.privilege_type = 'SELECT' and a.grantee <> 0
+      and exists (select from pg_depend d
+                  where d.classid = 'pg_rewrite'::regclass and d.objid = r.oid and d.refobjid = c.attrelid and d.refobjsubid > 0
+                    and not has_column_privilege(a.grantee, c.attrelid, d.refobjsubid::smallint, 'SELECT'))
+    order by 1, 2
+  loop
+    raise warning 'role % may read only some columns of %: through the new version''s view it can read none', granted.role, granted.source
+      using hint = 'Let it read the other columns too before the new version starts, or let it use the table itself.';
+  end loop;
+  drop table crossfade_shown;
 end
 $crossfade$;
 

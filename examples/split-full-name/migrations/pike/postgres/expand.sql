@@ -15,7 +15,17 @@
 set client_min_messages = warning;
 set lock_timeout = '300ms';
 set statement_timeout = 0;
+set row_security = off;  -- rows that a policy hides would be left out in silence: rather an error
 set search_path = public;
+
+-- An autovacuum gives way to who has waited for deadlock_timeout: where we may, we make that shorter than our patience.
+do $crossfade$
+begin
+  perform set_config('deadlock_timeout', '150ms', false);
+exception when insufficient_privilege then
+  null;  -- a statement that meets an autovacuum gives up, then: run the script again behind it
+end
+$crossfade$;
 
 -- ====================================================================================================
 -- Gates
@@ -175,6 +185,34 @@ create or replace trigger zz_crossfade_sync_users_update before update on public
   execute function crossfade.sync_users();
 
 commit;
+
+-- Who has rights on the old columns, one by one, has them on the new ones; nobody else has.
+-- Locks nothing that clients use; instant.
+do $crossfade$
+declare
+  granted record;
+begin
+  -- Rights on single columns: who has one on all old columns of a lens gets it on the new ones.
+  for granted in
+    select lens.relation, fresh.name, rights.*, case rights.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(rights.grantee)) end as role
+    from (values
+      ('public.users'::text, array['first_name', 'last_name'], array['full_name'])
+    ) as lens (relation, new, old)
+    join lateral (
+      select a.privilege_type, a.grantee, bool_and(a.is_grantable) as is_grantable
+      from pg_attribute c, aclexplode(c.attacl) a
+      where c.attrelid = to_regclass(lens.relation) and c.attname = any (lens.old) and not c.attisdropped
+      group by a.privilege_type, a.grantee
+      having count(distinct c.attname) = cardinality(lens.old)
+    ) as rights on true,
+    unnest(lens.new) as fresh (name)
+    order by lens.relation, fresh.name, rights.privilege_type, rights.grantee
+  loop
+    execute format('grant %s (%I) on %s to %s%s', granted.privilege_type, granted.name, granted.relation, granted.role,
+                   case when granted.is_grantable then ' with grant option' else '' end);
+  end loop;
+end
+$crossfade$;
 
 update crossfade.revision set expand = 'pike_expand01' where release = 'pike' and expand is distinct from 'pike_expand01';
 
