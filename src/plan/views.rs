@@ -485,13 +485,6 @@ impl<'a> Planner<'a> {
     /// Grants of what the views show go to the views, and those on the old columns of a lens to its new ones.
     pub(super) fn copy_grants(&mut self) {
         let namespace = (self.settings.access == Access::Versioned).then(|| self.new_namespace());
-        // The views and columns of expand, by change.
-        let mut made: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-        for step in self.steps.iter().filter(|step| step.phase == Phase::Expand) {
-            if matches!(step.action, Action::CreateShapeView(_) | Action::CreateView(_) | Action::AddColumns { .. }) {
-                made.entry(step.change).or_default().push(step.id.clone());
-            }
-        }
         let mut grants = std::mem::take(&mut self.grants);
         let mut lenses: BTreeMap<usize, Vec<GrantLens>> = BTreeMap::new();
         for (name, layout) in &self.layouts {
@@ -524,6 +517,13 @@ impl<'a> Planner<'a> {
             if !old.is_empty() {
                 let new = vec![naming::MARKER.to_owned()];
                 lenses.entry(self.change_of_table(name)).or_default().push(GrantLens { table: layout.table().to_owned(), new, old });
+            }
+        }
+        // The views and columns of expand, by change.
+        let mut made: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for step in self.steps.iter().filter(|step| step.phase == Phase::Expand) {
+            if matches!(step.action, Action::CreateShapeView(_) | Action::CreateView(_) | Action::AddColumns { .. }) {
+                made.entry(step.change).or_default().push(step.id.clone());
             }
         }
         for (change, mut pairs) in grants {

@@ -28,7 +28,12 @@ impl Lab {
         self.server.installation().major
     }
 
-    /// Stops the server.
+    /// The `psql` to run scripts with, if there is one on this machine.
+    pub fn psql(&self) -> Option<std::path::PathBuf> {
+        self.psql.clone()
+    }
+
+    /// The server itself, for those who stop and start it.
     pub fn into_server(self) -> Server {
         self.server
     }
