@@ -81,7 +81,7 @@ fn plan(case: &Case, access: Access) -> Result<Plan, String> {
     let mut read = |name: &str| -> Result<crossfade::snapshot::Snapshot, String> {
         let text = std::fs::read_to_string(case.folder.join(name)).map_err(|error| error.to_string())?;
         let file = sources.add(name, text);
-        Ok(crossfade::snapshot::read(&mut sources, &[file]).0)
+        Ok(crossfade::snapshot::read(&sources, &[file]).0)
     };
     let (old, new) = (read("old.yaml")?, read("new.yaml")?);
     let (old, new) = (old.resolve(Dialect::Postgres).0, new.resolve(Dialect::Postgres).0);

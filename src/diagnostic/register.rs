@@ -79,6 +79,7 @@ const PAGES: &[Page] = pages![
     "foreign-key-gap",
     "foreign-key-target",
     "from-not-new",
+    "identity-given",
     "insert-ambiguity",
     "lossy-lens",
     "materialized-as-of-migrate",

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diagnostic::{Level, Span};
 use crate::diff::model::{Direction, Lens, LensColumn, Mapping, Pair};
 use crate::snapshot::model::{
-    Access, Check, Column, Enforce, Expr, ForeignKey, Identity, Index, IndexTarget, Name, OnConflict, Otherwise, Type, TypeKind, Unique, Value,
+    Access, Check, Column, Enforce, Expr, ForeignKey, Identity, Index, IndexTarget, Name, OnConflict, Otherwise, Type, TypeKind, Unique,
+    Value,
 };
 use crate::sql::expression::defines_volatile;
 
@@ -113,7 +114,11 @@ impl<'a> Planner<'a> {
                         self.not_yet(&object(new), "its generated expression changes", new.span);
                     }
                     if self.is_retyped_enum(&old.ty) {
-                        self.not_yet(&object(new), "the server computes it, and the labels of its enum are taken away, renamed or moved", new.span);
+                        self.not_yet(
+                            &object(new),
+                            "the server computes it, and the labels of its enum are taken away, renamed or moved",
+                            new.span,
+                        );
                     }
                     if old.identity.is_some() != new.identity.is_some() {
                         self.not_yet(&object(new), "its identity changes", new.span);
@@ -244,10 +249,7 @@ impl<'a> Planner<'a> {
                     found.needs_another_type() && !found.added.is_empty() && found.pair.old.is_some_and(|old| old.name == *name)
                 }));
                 let narrows = matches!(member.mapping, Some(Mapping::Cast(_)))
-                    && lens
-                        .new
-                        .first()
-                        .is_some_and(|new| more_labels || !self.target.widens_in_place(&new.column.ty, &member.column.ty));
+                    && lens.new.first().is_some_and(|new| more_labels || !self.target.widens_in_place(&new.column.ty, &member.column.ty));
                 if narrows && *treatment != Treatment::Alias {
                     self.warn(
                         ("narrow-down", Level::Warning),
@@ -795,8 +797,8 @@ impl<'a> Planner<'a> {
             let what = names.join("+");
             let filled = work.filled.clone();
             let finding = Finding::Disagree(lens.clone());
-            self.check_rows(work, Phase::Migrate, &format!("agree.{what}"), finding.clone(), OnFinding::Refuse, None, filled);
-            self.check_rows(work, Phase::Contract, &format!("agree.{what}"), finding, OnFinding::Refuse, None, Vec::new());
+            self.check_rows(work, Phase::Migrate, &format!("agree.{what}"), (finding.clone(), OnFinding::Refuse), None, filled);
+            self.check_rows(work, Phase::Contract, &format!("agree.{what}"), (finding, OnFinding::Refuse), None, Vec::new());
         }
     }
 
@@ -805,8 +807,7 @@ impl<'a> Planner<'a> {
         work: &mut Work<'a, '_>,
         phase: Phase,
         what: &str,
-        finding: Finding,
-        on_finding: OnFinding,
+        (finding, on_finding): (Finding, OnFinding),
         until: Option<String>,
         requires: Vec<String>,
     ) -> String {
@@ -847,10 +848,10 @@ impl<'a> Planner<'a> {
         let filled = [work.filled.clone(), work.ready.clone()].concat();
         match phase {
             Phase::Contract => {
-                self.check_rows(work, Phase::Migrate, what, finding.clone(), OnFinding::Report, until.clone(), filled);
-                self.check_rows(work, Phase::Contract, what, finding, OnFinding::Refuse, until, Vec::new())
+                self.check_rows(work, Phase::Migrate, what, (finding.clone(), OnFinding::Report), until.clone(), filled);
+                self.check_rows(work, Phase::Contract, what, (finding, OnFinding::Refuse), until, Vec::new())
             }
-            Phase::Expand | Phase::Migrate => self.check_rows(work, Phase::Migrate, what, finding, OnFinding::Refuse, until, filled),
+            Phase::Expand | Phase::Migrate => self.check_rows(work, Phase::Migrate, what, (finding, OnFinding::Refuse), until, filled),
         }
     }
 
@@ -1264,7 +1265,10 @@ impl<'a> Planner<'a> {
                             (_, Some(Enforce::Migrate)) => Phase::Migrate,
                             (_, Some(Enforce::Contract) | None) => Phase::Contract,
                         };
-                        if kind == ColumnsKind::Both && !pair.equal && pair.old.is_none_or(|old| !stays || self.forbids_more(work, new, old)) {
+                        if kind == ColumnsKind::Both
+                            && !pair.equal
+                            && pair.old.is_none_or(|old| !stays || self.forbids_more(work, new, old))
+                        {
                             self.rule_tightened(work, &format!("foreign key {}", new.name.text), phase, "23503", new.name.span);
                         }
                         let (name, interim) = self.build_name(&new.name);
@@ -1309,10 +1313,14 @@ impl<'a> Planner<'a> {
 
     /// Whether a foreign key forbids a row that another one of the table allows.
     fn forbids_more(&self, work: &Work<'a, '_>, one: &ForeignKey, other: &ForeignKey) -> bool {
-        let table = |key: &ForeignKey| self.renamed.get(key.ref_table.as_str()).map_or_else(|| key.ref_table.clone(), |new| (*new).to_owned());
+        let table =
+            |key: &ForeignKey| self.renamed.get(key.ref_table.as_str()).map_or_else(|| key.ref_table.clone(), |new| (*new).to_owned());
         let physical = |columns: &[String]| -> Vec<String> {
             let of_old = |name: &String| work.layout.of_old(name).map(|c| c.name.clone());
-            columns.iter().map(|name| work.layout.of_new(name).map(|c| c.name.clone()).or_else(|| of_old(name)).unwrap_or_else(|| name.clone())).collect()
+            columns
+                .iter()
+                .map(|name| work.layout.of_new(name).map(|c| c.name.clone()).or_else(|| of_old(name)).unwrap_or_else(|| name.clone()))
+                .collect()
         };
         table(one) != table(other)
             || one.ref_columns != other.ref_columns
@@ -1363,7 +1371,12 @@ impl<'a> Planner<'a> {
                 requires: work.ready.clone(),
             });
         } else {
-            work.swap.push((slug, object, "The new version has the check at each statement; only the catalog is written.".to_owned(), action));
+            work.swap.push((
+                slug,
+                object,
+                "The new version has the check at each statement; only the catalog is written.".to_owned(),
+                action,
+            ));
         }
         self.rename_constraint(work, &old.name, &new.name);
     }
@@ -1535,7 +1548,12 @@ impl<'a> Planner<'a> {
                 requires: Vec::new(),
             });
         } else {
-            work.swap.push((format!("drop_constraint.{object}"), object, "It goes by name: what takes its place stands already, or its column goes next.".to_owned(), action));
+            work.swap.push((
+                format!("drop_constraint.{object}"),
+                object,
+                "It goes by name: what takes its place stands already, or its column goes next.".to_owned(),
+                action,
+            ));
         }
     }
 

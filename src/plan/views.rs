@@ -350,7 +350,11 @@ impl<'a> Planner<'a> {
                 changed && new.views.get(name).is_some_and(|view| view.materialized)
             };
             if !first && !view.materialized && reads.iter().any(|read| is_changed_materialized(read)) {
-                self.not_yet(&format!("view {name}"), "it reads a materialized view that is added or changed in the same transition", view.span);
+                self.not_yet(
+                    &format!("view {name}"),
+                    "it reads a materialized view that is added or changed in the same transition",
+                    view.span,
+                );
                 continue;
             }
             if is_changed_materialized(name) && !(first && self.settings.access == Access::Shared) {
@@ -516,7 +520,11 @@ impl<'a> Planner<'a> {
             swapped || in_diff || remade
         });
         if moves {
-            self.not_yet(&object, "it is materialized, and what it reads changes its name or its columns in the same transition", view.span);
+            self.not_yet(
+                &object,
+                "it is materialized, and what it reads changes its name or its columns in the same transition",
+                view.span,
+            );
             return;
         }
         let base = self.base().to_owned();
@@ -539,12 +547,12 @@ impl<'a> Planner<'a> {
             format!("migrate fills it, as {physical}; what is written later is in it when somebody refreshes it"),
             view.span,
         );
-        let requires: Vec<String> =
-            self.steps
-                .iter()
-                .filter(|step| step.change == change && step.phase == Phase::Migrate && matches!(step.action, Action::Backfill(_)))
-                .map(|step| step.id.clone())
-                .collect();
+        let requires: Vec<String> = self
+            .steps
+            .iter()
+            .filter(|step| step.change == change && step.phase == Phase::Migrate && matches!(step.action, Action::Backfill(_)))
+            .map(|step| step.id.clone())
+            .collect();
         let created = self.step(Draft {
             phase: Phase::Migrate,
             change,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Level};
 use crate::diff::model::{Mapping, Pair, TableChange, TableDiff};
-use crate::snapshot::model::{Column, ForeignKey, Index, PrimaryKey, Table};
+use crate::snapshot::model::{Column, ForeignKey, Identity, Index, PrimaryKey, Table};
 use crate::sql::expression::defines_volatile;
 
 use super::super::layout::{Layout, Role, Treatment};
@@ -40,6 +40,8 @@ impl<'a> Planner<'a> {
             for (owner, key) in self.keys_on(work.table, &old.columns) {
                 match self.end_of_foreign_key(work, owner, key) {
                     Some(step) => requires.push(step),
+                    // A column that goes has said so itself.
+                    None if !is_old_both(work.layout, &old.columns) => {}
                     None => self.not_yet(
                         &format!("table {}", work.name),
                         &format!("foreign key {} of table {} stands on the primary key that goes", key.name.text, owner.name),
@@ -293,6 +295,14 @@ impl<'a> Planner<'a> {
         for physical in &work.layout.columns {
             let (Role::NewFromLens, Some(new)) = (physical.role, physical.new) else { continue };
             let (Some(identity), Some(old)) = (new.identity, identity_source(work.layout, &new.name)) else { continue };
+            if identity == Identity::Always {
+                self.warn(
+                    ("identity-given", Level::Note),
+                    &format!("{}.{}", work.name, new.name),
+                    "GENERATED ALWAYS binds the new version from contract: until then a number that it gives itself is taken",
+                    new.span,
+                );
+            }
             let object = format!("{}.{}", work.table, physical.name);
             work.swap.push((
                 format!("add_identity.{object}"),
@@ -347,6 +357,11 @@ fn is_written(sync: Option<&Sync>, old: &str) -> bool {
 /// Whether all these columns of the new shape are one column for both versions.
 fn is_both<'n>(layout: &Layout<'_>, columns: impl IntoIterator<Item = &'n String>) -> bool {
     columns.into_iter().all(|name| layout.of_new(name).is_some_and(|physical| physical.role == Role::Both))
+}
+
+/// Whether all these columns of the old shape are one column for both versions.
+fn is_old_both(layout: &Layout<'_>, columns: &[String]) -> bool {
+    columns.iter().all(|name| layout.of_old(name).is_some_and(|physical| physical.role == Role::Both))
 }
 
 /// Whether a rule of the old table made these columns unique: on all of them or on some.

@@ -259,6 +259,21 @@ begin
     raise warning 'role % may read only some columns of %: through the new version''s view it can read none', granted.role, granted.source
       using hint = 'Let it read the other columns too before the new version starts, or let it use the table itself.';
   end loop;
+  -- A view of the old version reads with its owner's rights; what it becomes in the namespace reads with the caller's.
+  for granted in
+    select distinct shown.source, case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end as role
+    from crossfade_shown shown join pg_class c on c.oid = to_regclass(shown.source) and c.relkind = 'v'
+         join pg_rewrite r on r.ev_class = c.oid, aclexplode(c.relacl) a
+    where a.privilege_type = 'SELECT' and a.grantee <> c.relowner
+      and not coalesce(c.reloptions && array['security_invoker=true', 'security_invoker=on', 'security_invoker=1'], false)
+      and exists (select from pg_depend d join pg_class t on t.oid = d.refobjid and t.relkind in ('r', 'p', 'v')
+                  where d.classid = 'pg_rewrite'::regclass and d.objid = r.oid and d.refobjid <> c.oid
+                    and not has_any_column_privilege(a.grantee, t.oid, 'SELECT'))
+    order by 1, 2
+  loop
+    raise warning 'role % may read view % and not the tables behind it: through the new version''s view it can read nothing', granted.role, granted.source
+      using hint = 'Let it read those tables before the new version starts.';
+  end loop;
   drop table crossfade_shown;
 end
 $crossfade$;
