@@ -26,9 +26,9 @@ fn main() {
 }
 
 fn write(folder: &Path) {
-    for (tables, changes) in SIZES {
+    for (tables, changes) in SIZES.into_iter().chain([(10_000, 500)]) {
         let pair = support::pair(tables, changes);
-        let folder = folder.join(tables.to_string());
+        let folder = folder.join(format!("{tables}-{changes}"));
         std::fs::create_dir_all(&folder).expect("the folder can be made");
         std::fs::write(folder.join("old.yaml"), pair.old).expect("the old snapshot can be written");
         std::fs::write(folder.join("new.yaml"), pair.new).expect("the new snapshot can be written");
