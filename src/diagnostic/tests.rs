@@ -165,6 +165,33 @@ fn colours_come_only_when_asked_for() {
 }
 
 #[test]
+fn a_hundred_are_shown_the_errors_before_the_warnings() {
+    let (sources, id) = one(&"a: 1\n".repeat(300));
+    let place = |line: u32| Span { file: id, start: line * 5, end: line * 5 + 1 };
+    let mut diagnostics: Vec<Diagnostic> =
+        (0..150).map(|line| Diagnostic::warning("odd", format!("warning {line}")).at(place(line), "")).collect();
+    diagnostics.push(Diagnostic::error("bad", "the only error").at(place(299), ""));
+    let text = render_human(&sources, &diagnostics, Colour::Never);
+    assert_eq!(text.matches("warning[odd]").count(), 99);
+    assert!(text.contains("error[bad]: the only error\n   --> schemas/pike.yaml:300:1\n"), "{text}");
+    assert!(text.ends_with("\n\n… and 51 more\n\n1 error, 150 warnings\n"), "{text}");
+    // Programs get them all.
+    let json: serde_json::Value = serde_json::from_str(&render_json(&sources, &diagnostics)).unwrap();
+    assert_eq!(json.as_array().unwrap().len(), 151);
+}
+
+#[test]
+fn places_in_a_long_line_are_counted_in_characters() {
+    let (sources, id) = one(&format!("\u{feff}{}\n{}x", "é".repeat(5000), "表".repeat(3000)));
+    let at = |start: u32| line_column(&sources, Span { file: id, start, end: start });
+    assert_eq!(at(3), Some((1, 1)));
+    assert_eq!(at(3 + 2 * 4321), Some((1, 4322)));
+    assert_eq!(at(3 + 10_000), Some((1, 5001)));
+    assert_eq!(at(3 + 10_001), Some((2, 1)));
+    assert_eq!(at(3 + 10_001 + 3 * 2999), Some((2, 3000)));
+}
+
+#[test]
 fn nothing_to_say_is_the_empty_string() {
     assert_eq!(render_human(&Sources::default(), &[], Colour::Never), "");
     assert_eq!(render_json(&Sources::default(), &[]), "[]\n");
