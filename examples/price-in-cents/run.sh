@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The two versions mean different things by `price`, so each has its own view of the table: version v2's clients connect with
-# `set search_path = public_v2`, which is what `crossfade connect v2 --access versioned` prints.
+# `set search_path = public_v2, public`, which is what `crossfade connect v2 --access versioned` prints.
 . "$(dirname "$0")/../lib.sh"
-search_path_new=public_v2
+search_path_new=public_v2,public
 
 title "Version v1, alone"
 install v1

@@ -51,26 +51,28 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     let base = args.schema.clone().or(settings.schema).unwrap_or_else(|| "public".to_owned());
     let line = |access: Access| match access {
-        Access::Shared => ident(&base, dialect),
-        Access::Versioned => ident(&namespace(&base, &args.version), dialect),
+        Access::Shared => vec![ident(&base, dialect)],
+        // Types, functions and operators (of an extension, say) stay in the base schema: without it `=` on a citext
+        // would be that of text.
+        Access::Versioned => vec![ident(&namespace(&base, &args.version), dialect), ident(&base, dialect)],
     };
     let ways: Vec<Access> = known.map_or_else(|| vec![Access::Versioned, Access::Shared], |access| vec![access]);
     match args.format {
         Format::Text if ways.len() == 1 => {
-            output::print(&ways.iter().map(|way| format!("set search_path = {};\n", line(*way))).collect::<String>())?;
+            output::print(&ways.iter().map(|way| format!("set search_path = {};\n", line(*way).join(", "))).collect::<String>())?;
         }
         Format::Text => {
             // Neither a manifest nor a snapshot tells: say both.
             output::print(&format!(
                 "-- versioned access\nset search_path = {};\n-- shared access\nset search_path = {};\n",
-                line(Access::Versioned),
-                line(Access::Shared)
+                line(Access::Versioned).join(", "),
+                line(Access::Shared).join(", ")
             ))?;
         }
         Format::Json => {
             let answers: Vec<_> = ways
                 .iter()
-                .map(|way| serde_json::json!({ "version": args.version, "dialect": dialect, "access": way, "search_path": [line(*way)] }))
+                .map(|way| serde_json::json!({ "version": args.version, "dialect": dialect, "access": way, "search_path": line(*way) }))
                 .collect();
             output::print(&(serde_json::to_string_pretty(&answers)? + "\n"))?;
         }

@@ -62,7 +62,10 @@ impl Changes {
     pub(super) fn find(diff: &Diff<'_>) -> Changes {
         let mut groups = Groups::default();
         for pair in &diff.extensions {
-            groups.add(Node::Extension(name_of(pair, |e| &e.name)));
+            let node = Node::Extension(name_of(pair, |e| &e.name));
+            // What an extension brings may stand in any type or expression: it comes before all that may need it, and goes behind.
+            groups.place.insert(node.clone(), if pair.new.is_some() { Place::First } else { Place::Last });
+            groups.add(node);
         }
         for change in &diff.enums {
             groups.add(Node::Enum(name_of(&change.pair, |e| &e.name)));
@@ -95,6 +98,9 @@ impl Changes {
                 for column in side.columns.values() {
                     if let TypeKind::Enum(name) = &column.ty.kind {
                         groups.join(&node, &Node::Enum(name.clone()));
+                    }
+                    if let Some(sequence) = column.default.as_ref().and_then(|default| drawn_from(&default.text)) {
+                        groups.join(&node, &Node::Sequence(sequence));
                     }
                 }
             }
@@ -152,6 +158,13 @@ impl Changes {
     }
 }
 
+/// The sequence whose next value a default takes: `nextval('ticket_no')`, with or without a cast and a schema.
+fn drawn_from(default: &str) -> Option<String> {
+    let at = default.to_ascii_lowercase().find("nextval(")?;
+    let name = default.get(at..)?.split('\'').nth(1)?;
+    name.rsplit('.').next().map(|name| name.trim_matches('"').to_owned())
+}
+
 fn name_of<T>(pair: &Pair<'_, T>, name: impl Fn(&T) -> &String) -> String {
     pair.new.or(pair.old).map(|object| name(object).clone()).unwrap_or_default()
 }
@@ -161,6 +174,16 @@ fn name_of<T>(pair: &Pair<'_, T>, name: impl Fn(&T) -> &String) -> String {
 struct Groups {
     index: IndexMap<Node, ()>,
     parent: Vec<usize>,
+    /// Where a group that holds such an object is numbered; all others stand in the middle.
+    place: BTreeMap<Node, Place>,
+}
+
+/// Where a change is numbered, before its name decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    First,
+    Middle,
+    Last,
 }
 
 impl Groups {
@@ -204,7 +227,10 @@ impl Groups {
             group.sort();
         }
         groups.sort_by(|a, b| {
-            let key = |g: &[Node]| g.iter().map(|n| n.name().to_owned()).min();
+            let key = |g: &[Node]| {
+                let place = g.iter().filter_map(|node| self.place.get(node)).copied().min().unwrap_or(Place::Middle);
+                (place, g.iter().map(|n| n.name().to_owned()).min())
+            };
             key(a).cmp(&key(b)).then_with(|| a.cmp(b))
         });
         let mut changes = Changes::default();
