@@ -1,8 +1,8 @@
 //! `crossfade diff`.
 
-use super::Exit;
 use super::output::{Format, print, print_diagnostics};
 use super::source::{self, Found};
+use super::{Exit, planning};
 use crate::diagnostic::{Sources, has_errors};
 use crate::diff::print::{json, text};
 use crate::diff::{self, AssumeDrop, Options};
@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// The new schema, likewise; its block `transition` is read.
     new: String,
     /// The dialect that both are resolved for: postgres, mysql, mariadb or sqlite.
-    #[arg(long, value_name = "DIALECT", default_value = "postgres", value_parser = dialect)]
+    #[arg(long, value_name = "DIALECT", default_value = "postgres", value_parser = planning::dialect)]
     dialect: Dialect,
     /// How to print the differences, and the diagnostics.
     #[arg(long, value_enum, default_value_t)]
@@ -26,10 +26,6 @@ pub(crate) struct Args {
     /// Take a dropped and an added object that look alike for unrelated, instead of asking.
     #[arg(long)]
     assume_drop: bool,
-}
-
-fn dialect(name: &str) -> Result<Dialect, String> {
-    Dialect::from_name(name).ok_or_else(|| "postgres, mysql, mariadb or sqlite".to_owned())
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {

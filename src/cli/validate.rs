@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 
 use super::output::{self, Format};
-use super::{Exit, source};
+use super::{Exit, planning, source};
 use crate::diagnostic::{self, Diagnostic, Sources};
-use crate::snapshot::settings::Settings;
 use crate::sql::Dialect;
 
 /// Check snapshots and print every fault.
@@ -15,22 +14,18 @@ pub(crate) struct Args {
     #[arg(required = true, value_name = "SOURCE")]
     sources: Vec<String>,
     /// Check for this dialect; may be repeated. By default the dialects of crossfade.yaml, else postgres.
-    #[arg(long = "dialect", value_name = "DIALECT", value_parser = dialect)]
+    #[arg(long = "dialect", value_name = "DIALECT", value_parser = planning::dialect)]
     dialects: Vec<Dialect>,
     /// How the faults are written.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
-fn dialect(name: &str) -> Result<Dialect, String> {
-    Dialect::from_name(name).ok_or_else(|| "the dialects are postgres, mysql, mariadb, sqlite".to_owned())
-}
-
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut sources = Sources::default();
     let mut all: Vec<Diagnostic> = Vec::new();
     let mut clean: Vec<&str> = Vec::new();
-    let dialects = if args.dialects.is_empty() { configured(&mut sources, &mut all)? } else { args.dialects.clone() };
+    let dialects = if args.dialects.is_empty() { planning::settings(&mut sources, &mut all)?.dialects } else { args.dialects.clone() };
     for spec in &args.sources {
         let (snapshot, mut diagnostics) = source::load(spec, &mut sources)?;
         let mut told = HashSet::new();
@@ -55,13 +50,4 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         output::print(&lines)?;
     }
     Ok(if failed { Exit::Failed } else { Exit::Done })
-}
-
-/// The dialects of `crossfade.yaml` in the current folder.
-fn configured(sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) -> anyhow::Result<Vec<Dialect>> {
-    let Some(text) = source::settings_text()? else { return Ok(Settings::default().dialects) };
-    let file = sources.add("crossfade.yaml", text);
-    let (settings, faults) = Settings::read(sources, file);
-    diagnostics.extend(faults);
-    Ok(settings.dialects)
 }

@@ -236,7 +236,7 @@ impl Actions<'_> {
                 context! { index => sql.table(&index.name), alone => *concurrently == Concurrently::Yes },
             ),
             Action::DropConstraint { table, constraint } => self.drop_constraint(table, constraint.name()),
-            Action::DropNamespace { schema, views, .. } => {
+            Action::DropNamespace { schema, views } => {
                 // A statement a hundred views: long enough to be few, short enough to be read.
                 let views: Vec<String> = views
                     .chunks(100)

@@ -776,8 +776,6 @@ pub enum Action {
         schema: String,
         /// All its views.
         views: Vec<String>,
-        /// The marker views behind them.
-        marker_views: Vec<String>,
     },
     /// Drops views, all in one statement.
     DropViews {

@@ -44,7 +44,7 @@ impl<'a> Planner<'a> {
             slug: format!("drop_namespace.{schema}"),
             object: schema.clone(),
             why: format!("The namespace of version {}, if its clients came through one: nobody uses it any more.", old.version),
-            action: Action::DropNamespace { schema, views, marker_views: Vec::new() },
+            action: Action::DropNamespace { schema, views },
             unit: None,
             requires: Vec::new(),
         });
@@ -123,8 +123,7 @@ impl<'a> Planner<'a> {
         let base = self.base().to_owned();
         for (change, names) in by_change {
             let unit = self.swap_unit_of_views(change);
-            let mut requires = self.gates(change);
-            requires.extend(self.drop_namespace_step.clone());
+            let requires = self.drop_namespace_step.clone().into_iter().collect();
             let id = self.step(Draft {
                 phase: Phase::Contract,
                 change,
@@ -180,12 +179,6 @@ impl<'a> Planner<'a> {
         } else {
             format!("contract{change:02}.swap.{table}")
         }
-    }
-
-    /// Steps that must have run before a change's tables change: nothing but the gates, which the order puts first anyway.
-    #[allow(clippy::unused_self, reason = "the seam where gates are named")]
-    fn gates(&self, _change: usize) -> Vec<String> {
-        Vec::new()
     }
 
     fn reads(&self, view: &View) -> Vec<String> {
