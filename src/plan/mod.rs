@@ -12,6 +12,7 @@ mod changes;
 mod expr;
 pub mod graph;
 mod layout;
+mod mirror;
 pub mod model;
 mod naming;
 mod objects;

@@ -43,10 +43,22 @@ begin
     order by {{ cols_desc }} limit 1;
     exit when hi_1 is null;  -- the last of them were deleted meanwhile
     begin
+{%- if copy %}
+      -- FOR SHARE: a row that is changed or deleted meanwhile is not copied as it was.
+      insert into {{ copy.target }} ({{ copy.columns }})
+      select {{ copy.values }}
+      from {{ table }}
+      where {{ cols_row }} >= {{ los_row }} and {{ cols_row }} <= {{ his_row }}{% if copy.meant %}
+        and ({{ copy.meant }}){% endif %}
+      order by {{ cols }}
+      for share
+      on conflict ({{ copy.key }}) do nothing;
+{%- else %}
       update {{ table }}
       set {{ sets }}
       where {{ cols_row }} >= {{ los_row }} and {{ cols_row }} <= {{ his_row }}
         and {{ unfilled }};
+{%- endif %}
       get diagnostics changed = row_count;
       failures := 0;
     exception when lock_not_available or deadlock_detected or serialization_failure then

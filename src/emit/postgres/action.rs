@@ -4,14 +4,15 @@ use minijinja::{Value, context};
 
 use crate::dialect::postgres::expression::{Expressions, Row};
 use crate::plan::model::{
-    Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, Finding, ForeignKeySpec, IndexSpec, KeyTarget, Marker,
-    Materialized, OnFinding, RowExpr, ShapeView, Splice, TableSpec, ViewColumn, ViewDefault, ViewSpec,
+    Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, CopyRows, Finding, ForeignKeySpec, IndexSpec, KeyTarget,
+    Marker, Materialized, MirrorSide, OnFinding, RowExpr, ShapeView, Splice, TableSpec, ViewColumn, ViewDefault, ViewSpec,
 };
 use crate::plan::{MARKER, VERSION_SCHEMA};
-use crate::snapshot::model::{Exclusion, Identity, Nulls, ReferentialAction, Sequence, Unique};
+use crate::snapshot::model::{Exclusion, Identity, Nulls, ReferentialAction, Sequence, Type, Unique};
 
 use super::super::templates::Templates;
 use super::super::{EmitError, Grants, Rendered};
+use super::mirror::Mirroring;
 use super::sync;
 
 /// Renders actions for one plan.
@@ -118,6 +119,17 @@ impl Actions<'_> {
                     update_trigger => sql.ident(&sync.update_trigger),
                 },
             ),
+            Action::ShareNumbers { function, from } => self.render(
+                "share_numbers",
+                context! {
+                    function => sql.relation(VERSION_SCHEMA, function),
+                    table_literal => self.table_literal(&from.table),
+                    column_literal => sql.literal(&from.column),
+                },
+            ),
+            Action::InstallMirror(mirror) => self.render("install_mirror", Mirroring { mirror, sql }.context()),
+            Action::CopyRows(copy) => self.copy_rows(copy),
+            Action::RemoveMirror(mirror) => self.render("remove_mirror", Mirroring { mirror, sql }.context()),
             Action::SetDefault { table, column, new, .. } => self.render(
                 "set_default",
                 context! { table => sql.table(table), column => sql.ident(column), default => new.as_ref().map(|d| self.text(d)) },
@@ -171,7 +183,9 @@ impl Actions<'_> {
                     table_literal => self.table_literal(table),
                     column => sql.ident(column),
                     column_literal => sql.literal(column),
+                    from_table_literal => self.table_literal(&from.table),
                     from_literal => sql.literal(&from.column),
+                    through => from.through.as_ref().map(|function| sql.relation(VERSION_SCHEMA, function)),
                     kind => match identity {
                         Identity::Always => "always",
                         Identity::ByDefault => "by default",
@@ -324,6 +338,10 @@ impl Actions<'_> {
                 self.render("undo/add_columns", context! { table => sql.table(table), columns => names })?
             }
             Action::InstallSync(sync) => self.apply(&Action::RemoveSync(sync.clone()), Grants::Ignore)?,
+            Action::InstallMirror(mirror) => self.apply(&Action::RemoveMirror(mirror.clone()), Grants::Ignore)?,
+            Action::ShareNumbers { function, .. } => {
+                self.render("undo/share_numbers", context! { function => sql.relation(VERSION_SCHEMA, function) })?
+            }
             Action::SetDefault { table, column, old, .. } => self.render(
                 "set_default",
                 context! { table => sql.table(table), column => sql.ident(column), default => old.as_ref().map(|d| self.text(d)) },
@@ -357,6 +375,7 @@ impl Actions<'_> {
             | Action::AddEnumValue { .. }
             | Action::CopyGrants { .. }
             | Action::Backfill(_)
+            | Action::CopyRows(_)
             | Action::Analyze { .. }
             | Action::ValidateConstraint { .. } => return Ok(None),
             // Contract only.
@@ -366,6 +385,7 @@ impl Actions<'_> {
             | Action::DropSequence(_)
             | Action::DropTable { .. }
             | Action::RemoveSync(_)
+            | Action::RemoveMirror(_)
             | Action::SettleShapeView(_)
             | Action::DropNamespace { .. }
             | Action::DropViews { .. }
@@ -507,6 +527,15 @@ impl Actions<'_> {
                 let helper = self.columns_exist(table, &columns);
                 (message, sql.disagree(lens, Row::Table(table)), None, Some(helper))
             }
+            Finding::Unlike(mirror, side) => {
+                let message = match side {
+                    MirrorSide::Source => format!("{table}: no image in {}, or another one,", mirror.target),
+                    MirrorSide::Target => format!("{table}: no image of a row of {}", mirror.source),
+                };
+                let function = [sql.relation(VERSION_SCHEMA, &mirror.to_target), "()".to_owned()].concat();
+                let needed = format!("to_regprocedure({}) is not null", sql.literal(&function));
+                (message, Mirroring { mirror, sql }.found(*side), None, Some(needed))
+            }
             Finding::Null(column) => (
                 format!("{table}: {column} is NULL"),
                 format!("{} is null", sql.ident(column)),
@@ -585,9 +614,6 @@ impl Actions<'_> {
 
     fn backfill(&self, backfill: &Backfill) -> Rendered {
         let sql = &self.sql;
-        let numbered = |prefix: &str| (1..=backfill.key.len()).map(|n| format!("{prefix}_{n}")).collect::<Vec<_>>();
-        let texts = |prefix: &str| numbered(prefix).iter().map(|v| format!("{v}::text")).collect::<Vec<_>>().join(", ");
-        let columns: Vec<String> = backfill.key.iter().map(|(name, _)| sql.ident(name)).collect();
         let row = Row::Table(&backfill.table);
         let sets: Vec<String> =
             backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row))).collect();
@@ -610,14 +636,31 @@ impl Actions<'_> {
                 },
             );
         }
+        let work = context! { copy => (), sets => sets.join(",\n          "), unfilled => unfilled.join(" and ") };
+        self.in_ranges(&backfill.name, &backfill.table, &backfill.key, backfill.batch, work)
+    }
+
+    fn copy_rows(&self, copy: &CopyRows) -> Rendered {
+        let mirror = &copy.mirror;
+        let key: Vec<(String, Type)> = mirror.key.iter().map(|key| (key.source.clone(), key.ty.clone())).collect();
+        let work = context! { copy => Mirroring { mirror, sql: &self.sql }.copy(copy) };
+        self.in_ranges(&copy.name, &mirror.source, &key, copy.batch, work)
+    }
+
+    /// Work on the rows of a table, one range of keys after the other.
+    fn in_ranges(&self, name: &str, table: &str, key: &[(String, Type)], batch: u32, work: Value) -> Rendered {
+        let sql = &self.sql;
+        let numbered = |prefix: &str| (1..=key.len()).map(|n| format!("{prefix}_{n}")).collect::<Vec<_>>();
+        let texts = |prefix: &str| numbered(prefix).iter().map(|v| format!("{v}::text")).collect::<Vec<_>>().join(", ");
+        let columns: Vec<String> = key.iter().map(|(name, _)| sql.ident(name)).collect();
         self.render(
             "backfill",
             context! {
-                table => sql.table(&backfill.table),
+                table => sql.table(table),
                 release => sql.literal(self.release),
-                name => sql.literal(&backfill.name),
-                batch => backfill.batch,
-                key => backfill.key.iter().map(|(_, ty)| context! { type => sql.ty(ty) }).collect::<Vec<_>>(),
+                name => sql.literal(name),
+                batch,
+                key => key.iter().map(|(_, ty)| context! { type => sql.ty(ty) }).collect::<Vec<_>>(),
                 cols => columns.join(", "),
                 cols_row => row_of(&columns),
                 los_row => row_of(&numbered("lo")),
@@ -630,8 +673,7 @@ impl Actions<'_> {
                 top_1 => "top_1",
                 hi_texts => texts("hi"),
                 top_texts => texts("top"),
-                sets => sets.join(",\n          "),
-                unfilled => unfilled.join(" and "),
+                ..work
             },
         )
     }

@@ -3,7 +3,7 @@
 use minijinja::context;
 
 use crate::dialect::postgres::expression::{Expressions, Row};
-use crate::plan::model::{Action, ColumnSpec, Phase, Plan};
+use crate::plan::model::{Action, ColumnSpec, Finding, Phase, Plan};
 use crate::snapshot::model::Access;
 
 use super::renderer::{Check, Grants, Header, Renderer, Script};
@@ -11,6 +11,7 @@ use super::templates::Templates;
 use super::{EmitError, Rendered};
 
 mod action;
+mod mirror;
 mod sync;
 
 use action::Actions;
@@ -166,7 +167,11 @@ impl Renderer for Postgres<'_> {
                 context! {
                     what => sql.literal(&check.what),
                     table => sql.table(check.table),
-                    condition => sql.disagree(check.lens, Row::Table(check.table)),
+                    condition => match check.finding {
+                        Finding::Disagree(lens) => sql.disagree(lens, Row::Table(check.table)),
+                        Finding::Unlike(mirror, side) => mirror::Mirroring { mirror, sql }.found(*side),
+                        Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => "false".to_owned(),
+                    },
                 }
             })
             .collect();

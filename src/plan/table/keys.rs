@@ -12,7 +12,7 @@ use crate::sql::expression::defines_volatile;
 
 use super::super::layout::{Layout, Role, Treatment};
 use super::super::model::{
-    Action, ConstraintSpec, Finding, Formula, IndexKeySpec, IndexSpec, KeyTarget, Phase, SequenceFrom, Splice, Sync,
+    Action, ConstraintSpec, Finding, Formula, IndexSpec, Phase, SequenceFrom, Splice, Sync,
 };
 use super::super::planner::{Draft, Planner};
 use super::{Work, plain_columns};
@@ -109,27 +109,7 @@ impl<'a> Planner<'a> {
         }
         let finding = Finding::Duplicate { name: name.clone(), columns: columns.clone(), nulls_not_distinct: false };
         let gate = self.gate(work, Phase::Migrate, &format!("unique.{}", new.name.text), finding, None);
-        let index = IndexSpec {
-            name: name.clone(),
-            table: work.table.to_owned(),
-            keys: columns
-                .into_iter()
-                .map(|column| IndexKeySpec {
-                    target: KeyTarget::Column(column),
-                    descending: false,
-                    nulls: None,
-                    collation: None,
-                    opclass: None,
-                })
-                .collect(),
-            unique: true,
-            nulls_not_distinct: false,
-            method: "btree".to_owned(),
-            predicate: None,
-            include: Vec::new(),
-            with: Vec::new(),
-            comment: None,
-        };
+        let index = IndexSpec::of_unique(&name, work.table, &columns, false, &[]);
         let object = format!("{}.{name}", work.table);
         let build = self.step(Draft {
             phase: Phase::Migrate,
@@ -312,7 +292,7 @@ impl<'a> Planner<'a> {
                     table: work.table.to_owned(),
                     column: physical.name.clone(),
                     identity,
-                    from: SequenceFrom { column: old.name.clone() },
+                    from: SequenceFrom { table: work.table.to_owned(), column: old.name.clone(), through: None },
                 },
             ));
         }
