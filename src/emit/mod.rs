@@ -31,7 +31,9 @@ type Rendered = Result<String, EmitError>;
 /// What two versions must agree on by the end of migrate, with the table that each one is read from.
 fn agreements(plan: &Plan) -> impl Iterator<Item = (&str, &Finding)> {
     plan.steps.iter().filter_map(|step| match &step.action {
-        Action::CheckRows { table, finding: finding @ (Finding::Disagree(_) | Finding::Unlike(..)), .. } if step.phase == Phase::Migrate => {
+        Action::CheckRows { table, finding: finding @ (Finding::Disagree(_) | Finding::Unlike(..)), .. }
+            if step.phase == Phase::Migrate =>
+        {
             Some((table.as_str(), finding))
         }
         _ => None,

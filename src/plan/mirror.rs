@@ -7,9 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Level, Span};
 use crate::diff::model::TableDiff;
-use crate::snapshot::model::{
-    Check, Column, Expr, ForeignKey, Identity, IndexTarget, OnConflict, Table, TableHints, TableSource, Type,
-};
+use crate::snapshot::model::{Check, Column, Expr, ForeignKey, Identity, IndexTarget, OnConflict, Table, TableHints, TableSource, Type};
 use crate::sql::expression::{defines_volatile, expression_equivalent, replace, row_references};
 
 use super::model::{
@@ -98,9 +96,10 @@ impl<'a> Planner<'a> {
         self.mirrors_from(source).any(|mirror| {
             let reads = |formula: &Formula| formula_columns(formula).iter().any(|name| name == column);
             mirror.key.iter().any(|key| key.source == column)
-                || mirror.lenses.iter().any(|lens| {
-                    lens.old.iter().any(|c| c.name == column) || lens.new.iter().filter_map(|c| c.formula.as_ref()).any(reads)
-                })
+                || mirror
+                    .lenses
+                    .iter()
+                    .any(|lens| lens.old.iter().any(|c| c.name == column) || lens.new.iter().filter_map(|c| c.formula.as_ref()).any(reads))
         })
     }
 
@@ -157,7 +156,7 @@ impl<'a> Planner<'a> {
             let Some(target) = table.columns.get(name) else { continue };
             let formula = self.up_formula(expr, source, &target.ty);
             let Formula::Column(from) = &formula else {
-                self.no_way(
+                self.cannot_mirror(
                     &object,
                     &format!("its key column {name} is computed, so that no row of it leads back to its row of {}", source.name),
                     &format!("make the key of columns that {} has, with the same types, and let `up` compute another column", source.name),
@@ -167,29 +166,28 @@ impl<'a> Planner<'a> {
             };
             let Some(old) = source.columns.get(from) else { continue };
             if old.generated.is_some() || target.generated.is_some() {
-                self.no_way(&object, "its key is a generated column, which no trigger can write", "use another key", expr.span);
+                self.cannot_mirror(&object, "its key is a generated column, which no trigger can write", "use another key", expr.span);
             }
             if old.collation != target.collation {
-                self.no_way(
+                self.cannot_mirror(
                     &object,
-                    &format!("its key column {name} has another collation than {}.{from}: what is one key there may be two here", source.name),
+                    &format!(
+                        "its key column {name} has another collation than {}.{from}: what is one key there may be two here",
+                        source.name
+                    ),
                     "give both the same collation",
                     expr.span,
                 );
             }
             if target.identity.is_some() && old.identity.is_none() {
-                self.no_way(
+                self.cannot_mirror(
                     &object,
                     &format!("{name} counts, and {}.{from} does not: the two versions would give one number twice", source.name),
                     &format!("make {}.{from} an identity column in a transition before, or leave the identity of {name} out", source.name),
                     target.span,
                 );
             }
-            key.push(MirrorKey {
-                source: from.clone(),
-                target: name.clone(),
-                ty: old.ty.clone(),
-            });
+            key.push(MirrorKey { source: from.clone(), target: name.clone(), ty: old.ty.clone() });
         }
         key.sort_by(|a, b| a.target.cmp(&b.target));
         if key.len() == hints.key.len() && !key.is_empty() {
@@ -198,7 +196,7 @@ impl<'a> Planner<'a> {
                 (table, key.iter().map(|k| k.target.clone()).collect(), "new"),
             ] {
                 if !is_key(side, &columns) {
-                    self.no_way(
+                    self.cannot_mirror(
                         &format!("table {}", side.name),
                         &format!("({}) is no key of it, so that a row can't be told by it", columns.join(", ")),
                         &format!(
@@ -237,9 +235,9 @@ impl<'a> Planner<'a> {
             let Some(up) = hints.columns.get(&column.name).and_then(|hints| hints.up.as_ref()) else { continue };
             let object = format!("{}.{}", table.name, column.name);
             if key.iter().any(|k| k.target == column.name) {
-                self.no_way(&object, "`key` says what its value is, and `up` as well", "leave `up` out", up.span);
+                self.cannot_mirror(&object, "`key` says what its value is, and `up` as well", "leave `up` out", up.span);
             } else if column.generated.is_some() {
-                self.no_way(&object, "the server computes it, so that no `up` can give its value", "leave `up` out", up.span);
+                self.cannot_mirror(&object, "the server computes it, so that no `up` can give its value", "leave `up` out", up.span);
             } else {
                 ups.push((column.name.clone(), self.up_formula(up, source, &column.ty)));
             }
@@ -251,9 +249,9 @@ impl<'a> Planner<'a> {
             }
             let object = format!("{}.{name}", source.name);
             if key.iter().any(|k| k.source == *name) {
-                self.no_way(&object, "`key` says what its value is, and `down` as well", "leave `down` out", down.span);
+                self.cannot_mirror(&object, "`key` says what its value is, and `down` as well", "leave `down` out", down.span);
             } else if old.generated.is_some() {
-                self.no_way(&object, "the server computes it, so that no `down` can give its value", "leave `down` out", down.span);
+                self.cannot_mirror(&object, "the server computes it, so that no `down` can give its value", "leave `down` out", down.span);
             } else {
                 let written = self.new_expr(down, &table.name, &|name| Some(name.to_owned()));
                 downs.insert(name.clone(), self.plain(written, target_type, &old.ty));
@@ -273,7 +271,10 @@ impl<'a> Planner<'a> {
                 self.diagnostics.push(
                     Diagnostic::error(
                         "needs-down",
-                        format!("{other} and {target} of `{}` are both copies of {}.{from}: which one is its value?", table.name, source.name),
+                        format!(
+                            "{other} and {target} of `{}` are both copies of {}.{from}: which one is its value?",
+                            table.name, source.name
+                        ),
                     )
                     .at(old.span, "")
                     .help(format!("say it: `{from}: {{down: {target}}}` in the columns of `{}` in the transition", table.name)),
@@ -370,7 +371,7 @@ impl<'a> Planner<'a> {
     ) -> SourceRest {
         let object = format!("table {}", table.name);
         for (name, _) in predicate_columns.iter().filter(|(name, _)| !columns.downs.contains_key(name)) {
-            self.no_way(
+            self.cannot_mirror(
                 &object,
                 &format!(
                     "which rows of {source} it takes depends on {source}.{name}, of which its own rows say nothing: a row that the new version inserts or deletes could not be one of them",
@@ -381,9 +382,12 @@ impl<'a> Planner<'a> {
             );
         }
         if columns.downs.is_empty() {
-            self.no_way(
+            self.cannot_mirror(
                 &object,
-                &format!("no column of {} follows from its rows, so that nothing tells which rows of {} have one", source.name, source.name),
+                &format!(
+                    "no column of {} follows from its rows, so that nothing tells which rows of {} have one",
+                    source.name, source.name
+                ),
                 "give a column an `up` that copies one, or say `down` for a column of the old table",
                 from.span,
             );
@@ -394,7 +398,7 @@ impl<'a> Planner<'a> {
             let object = format!("{}.{name}", source.name);
             if let Some(default) = old.default.as_ref() {
                 if defines_volatile(&default.text, self.diff.dialect) {
-                    self.no_way(
+                    self.cannot_mirror(
                         &object,
                         "its default gives each row another value, so that it can't be told whether the old version has written one",
                         "drop the default in a transition before",
@@ -412,9 +416,12 @@ impl<'a> Planner<'a> {
                 TableDiff::Added(..) | TableDiff::Dropped(_) => false,
             });
             if old.not_null && kept {
-                self.no_way(
+                self.cannot_mirror(
                     &object,
-                    &format!("it is NOT NULL and has no default, so that it holds nothing when the new version deletes a row of {}", table.name),
+                    &format!(
+                        "it is NOT NULL and has no default, so that it holds nothing when the new version deletes a row of {}",
+                        table.name
+                    ),
                     "give it a default, or drop it from the new version's table",
                     old.span,
                 );
@@ -425,7 +432,14 @@ impl<'a> Planner<'a> {
     }
 
     /// A row of the target must be enough to write one of the source.
-    fn goes_well(&mut self, table: &'a Table, source: &'a Table, key: &[MirrorKey], columns: &Columns, predicate_columns: &[(String, Type)]) {
+    fn goes_well(
+        &mut self,
+        table: &'a Table,
+        source: &'a Table,
+        key: &[MirrorKey],
+        columns: &Columns,
+        predicate_columns: &[(String, Type)],
+    ) {
         for old in source.columns.values() {
             let given = key.iter().any(|k| k.source == old.name) || columns.downs.contains_key(&old.name) || old.generated.is_some();
             let filled = given || old.default.is_some() || old.identity.is_some();
@@ -437,7 +451,10 @@ impl<'a> Planner<'a> {
             self.diagnostics.push(
                 Diagnostic::error(
                     "needs-down",
-                    format!("`{}.{}` {why}: what is its value in a row that the new version inserts into `{}`?", source.name, old.name, table.name),
+                    format!(
+                        "`{}.{}` {why}: what is its value in a row that the new version inserts into `{}`?",
+                        source.name, old.name, table.name
+                    ),
                 )
                 .at(old.span, "")
                 .help(format!("add `{}: {{down: …}}` to the columns of `{}` in the transition", old.name, table.name)),
@@ -453,16 +470,28 @@ impl<'a> Planner<'a> {
         if let Some(primary) = table.primary_key.as_ref().filter(|primary| !is_mirror_key(&primary.columns))
             && primary.columns.iter().any(|name| mirrored(name) || key.iter().any(|k| k.target == *name))
         {
-            self.no_way(
+            self.cannot_mirror(
                 &object,
-                &format!("its primary key ({}) is not the key that leads to the old row, and the old version writes columns of it", primary.columns.join(", ")),
+                &format!(
+                    "its primary key ({}) is not the key that leads to the old row, and the old version writes columns of it",
+                    primary.columns.join(", ")
+                ),
                 "make the primary key and `key` the same columns, or the primary key one that only the new version gives",
                 primary.name.span,
             );
         }
         if let Some(exclusion) = table.exclusions.first() {
-            self.not_yet(&object, &format!("rows that come from another table meet exclusion constraint {}", exclusion.name.text), exclusion.name.span);
+            self.not_yet(
+                &object,
+                &format!("rows that come from another table meet exclusion constraint {}", exclusion.name.text),
+                exclusion.name.span,
+            );
         }
+    }
+
+    /// Rows that triggers can't keep alike in two tables.
+    fn cannot_mirror(&mut self, object: &str, why: &str, way_out: &str, span: Span) {
+        self.diagnostics.push(Diagnostic::error("cant-mirror", format!("{object}: {why}")).at(span, "").help(way_out));
     }
 
     // --- the table ---
@@ -472,14 +501,21 @@ impl<'a> Planner<'a> {
         let mut late = LateRules::default();
         let source = &self.diff.old.tables[&mirror.source];
         let copies = copies_of(mirror);
-        let written: BTreeSet<&str> =
-            mirror.key.iter().map(|k| k.target.as_str()).chain(mirror.lenses.iter().flat_map(|l| &l.new).map(|c| c.name.as_str())).collect();
+        let written: BTreeSet<&str> = mirror
+            .key
+            .iter()
+            .map(|k| k.target.as_str())
+            .chain(mirror.lenses.iter().flat_map(|l| &l.new).map(|c| c.name.as_str()))
+            .collect();
         let is_mirrored = |names: &[String]| names.iter().any(|name| written.contains(name.as_str()));
         // What the source's rows are known to keep already.
-        let in_source = |names: &[String]| -> Option<Vec<String>> { names.iter().map(|name| copies.get(name.as_str()).map(|c| (*c).to_owned())).collect() };
+        let in_source = |names: &[String]| -> Option<Vec<String>> {
+            names.iter().map(|name| copies.get(name.as_str()).map(|c| (*c).to_owned())).collect()
+        };
         for column in &mut spec.columns {
             let is_key = mirror.key.iter().any(|k| k.target == column.name);
-            let proved = is_key || copies.get(column.name.as_str()).is_some_and(|from| source.columns.get(*from).is_some_and(|c| c.not_null));
+            let proved =
+                is_key || copies.get(column.name.as_str()).is_some_and(|from| source.columns.get(*from).is_some_and(|c| c.not_null));
             if column.not_null && written.contains(column.name.as_str()) && !proved {
                 column.not_null = false;
                 late.not_null.push(column.name.clone());
@@ -487,8 +523,11 @@ impl<'a> Planner<'a> {
             if is_key && column.identity.take().is_some() {
                 let function = naming::numbers_function(&table.name, &column.name, self.diff.dialect);
                 let text = "f()".to_owned();
-                column.default =
-                    Some(RowExpr { text, splices: vec![(0..1, Splice::Relation(VERSION_SCHEMA.to_owned(), function))], has_subquery: false });
+                column.default = Some(RowExpr {
+                    text,
+                    splices: vec![(0..1, Splice::Relation(VERSION_SCHEMA.to_owned(), function))],
+                    has_subquery: false,
+                });
             }
         }
         spec.checks.retain(|(name, _)| {
@@ -557,7 +596,9 @@ impl<'a> Planner<'a> {
         let edits: Option<Vec<_>> = references
             .columns
             .iter()
-            .map(|reference| copies.get(reference.name.as_str()).map(|name| (reference.span.clone(), crate::sql::quote::ident(name, self.diff.dialect))))
+            .map(|reference| {
+                copies.get(reference.name.as_str()).map(|name| (reference.span.clone(), crate::sql::quote::ident(name, self.diff.dialect)))
+            })
             .collect();
         edits.is_some_and(|edits| {
             let text = replace(&check.expression.text, &edits);
@@ -660,7 +701,10 @@ impl<'a> Planner<'a> {
                 change,
                 slug: format!("add_identity.{target}.{}", key.target),
                 object: format!("{target}.{}", key.target),
-                why: format!("{target}.{} counts for itself from now on, behind the sequence of {source} and behind the highest value.", key.target),
+                why: format!(
+                    "{target}.{} counts for itself from now on, behind the sequence of {source} and behind the highest value.",
+                    key.target
+                ),
                 action: Action::AddIdentity {
                     table: target.clone(),
                     column: key.target.clone(),
@@ -695,7 +739,10 @@ impl<'a> Planner<'a> {
                 change,
                 slug: format!("alter_identity.{object}"),
                 object,
-                why: format!("Rows of {} bring their number along, and no UPDATE could change one that is GENERATED ALWAYS.", mirror.target),
+                why: format!(
+                    "Rows of {} bring their number along, and no UPDATE could change one that is GENERATED ALWAYS.",
+                    mirror.target
+                ),
                 action: Action::AlterIdentity {
                     table: mirror.source.clone(),
                     column: key.source.clone(),
@@ -726,7 +773,10 @@ impl<'a> Planner<'a> {
             self.warn(
                 ("unique-rejects-old-writes", Level::Warning),
                 &format!("table {target}"),
-                format!("unique {name} binds from migrate: a duplicate of the old version in {} fails then with SQLSTATE 23505", mirror.source),
+                format!(
+                    "unique {name} binds from migrate: a duplicate of the old version in {} fails then with SQLSTATE 23505",
+                    mirror.source
+                ),
                 span,
             );
             let mut requires = copied.to_vec();
@@ -835,7 +885,10 @@ impl<'a> Planner<'a> {
                 self.warn(
                     ("rule-tightened", Level::Warning),
                     &format!("table {target}"),
-                    format!("foreign key {} binds from contract: {} has no such rule, and until then neither version is kept to it", key.name.text, mirror.source),
+                    format!(
+                        "foreign key {} binds from contract: {} has no such rule, and until then neither version is kept to it",
+                        key.name.text, mirror.source
+                    ),
                     key.name.span,
                 );
             }
@@ -853,7 +906,8 @@ impl<'a> Planner<'a> {
             change,
             slug: format!("add_foreign_key.{object}"),
             object,
-            why: "Only the new version is left, which knows of the key. NOT VALID, so that neither table is read under the lock.".to_owned(),
+            why: "Only the new version is left, which knows of the key. NOT VALID, so that neither table is read under the lock."
+                .to_owned(),
             action: Action::AddForeignKey { spec, until: None },
             unit: None,
             requires: Vec::new(),

@@ -100,11 +100,11 @@ impl Mirroring<'_> {
         if value == "null" { format!("{column} is not null") } else { self.sql.distinct(&column, value, ty) }
     }
 
-    fn ups<'l>(lens: &'l SyncLens) -> impl Iterator<Item = (&'l SyncColumn, &'l Formula)> {
+    fn ups(lens: &SyncLens) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
         lens.new.iter().filter_map(|column| column.formula.as_ref().map(|formula| (column, formula)))
     }
 
-    fn downs<'l>(lens: &'l SyncLens) -> impl Iterator<Item = (&'l SyncColumn, &'l Formula)> {
+    fn downs(lens: &SyncLens) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
         lens.old.iter().filter_map(|column| column.formula.as_ref().map(|formula| (column, formula)))
     }
 
@@ -149,7 +149,8 @@ impl Mirroring<'_> {
         match side {
             MirrorSide::Source => {
                 let row = Row::Alias(&source);
-                let image = format!("from {} as other where {}", sql.table(&self.mirror.target), self.same((Way::Down, OTHER), (Way::Up, row)));
+                let image =
+                    format!("from {} as other where {}", sql.table(&self.mirror.target), self.same((Way::Down, OTHER), (Way::Up, row)));
                 let mut missing: Vec<String> = self.meant(row).map(|meant| format!("({meant})")).into_iter().collect();
                 missing.extend(self.says(row).map(|says| format!("({says})")));
                 missing.push(format!("not exists (select {image})"));
@@ -159,8 +160,11 @@ impl Mirroring<'_> {
             }
             MirrorSide::Target => {
                 let row = Row::Alias(&target);
-                let mut origin =
-                    format!("select from {} as other where {}", sql.table(&self.mirror.source), self.same((Way::Up, OTHER), (Way::Down, row)));
+                let mut origin = format!(
+                    "select from {} as other where {}",
+                    sql.table(&self.mirror.source),
+                    self.same((Way::Up, OTHER), (Way::Down, row))
+                );
                 if self.mirror.rest == SourceRest::Goes
                     && let Some(meant) = self.meant(OTHER)
                 {
@@ -276,8 +280,12 @@ impl Mirroring<'_> {
         let mut seen = std::collections::BTreeSet::new();
         written.retain(|(name, _)| seen.insert(name.clone()));
         let row = |alias: &'static str| Row::Alias(alias);
-        let mut moved: Vec<String> =
-            self.keys(back).iter().zip(self.keys(way)).map(|(to, from)| format!("{} = {}", sql.ident(to), sql.column(&from, HERE))).collect();
+        let mut moved: Vec<String> = self
+            .keys(back)
+            .iter()
+            .zip(self.keys(way))
+            .map(|(to, from)| format!("{} = {}", sql.ident(to), sql.column(&from, HERE)))
+            .collect();
         moved.extend(followed);
         let blanks: Vec<(String, &Type, String)> = self.blanks().collect();
         context! {

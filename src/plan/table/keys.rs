@@ -11,9 +11,7 @@ use crate::snapshot::model::{Column, ForeignKey, Identity, Index, PrimaryKey, Ta
 use crate::sql::expression::defines_volatile;
 
 use super::super::layout::{Layout, Role, Treatment};
-use super::super::model::{
-    Action, ConstraintSpec, Finding, Formula, IndexSpec, Phase, SequenceFrom, Splice, Sync,
-};
+use super::super::model::{Action, ConstraintSpec, Finding, Formula, IndexSpec, Phase, SequenceFrom, Splice, Sync};
 use super::super::planner::{Draft, Planner};
 use super::{Work, plain_columns};
 

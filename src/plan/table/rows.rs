@@ -3,7 +3,7 @@
 use crate::diagnostic::Level;
 use crate::snapshot::model::Type;
 
-use super::super::model::{Action, Backfill, Finding, MirrorSide, Formula, OnFinding, Phase, Sync};
+use super::super::model::{Action, Backfill, Finding, Formula, MirrorSide, OnFinding, Phase, Sync};
 use super::super::planner::{Draft, Planner};
 use super::{Work, plain_columns};
 
