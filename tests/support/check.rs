@@ -96,6 +96,10 @@ impl<'lab> Bench<'lab> {
         self.old_shape.without(&self.case.file.touched).dump(&mut self.client(database, Side::Old)?)
     }
 
+    fn everything(&self, database: &Database<'_>) -> Result<String, String> {
+        everything(database, &self.case.file.random)
+    }
+
     fn run(&self, database: &Database<'_>, phase: Phase) -> Result<(), String> {
         database.run(self.scripts.of(phase), phase.name())
     }
@@ -124,10 +128,10 @@ impl<'lab> Bench<'lab> {
                 let now = self.untouched(&database)?;
                 reports.extend(same(&format!("what the old version sees after {}", phase.name()), &before, &now).err());
             }
-            let once = everything(&database)?;
+            let once = self.everything(&database)?;
             match self.run(&database, phase) {
                 Ok(()) => {
-                    let twice = everything(&database)?;
+                    let twice = self.everything(&database)?;
                     reports.extend(same(&format!("{} run a second time", phase.name()), &once, &twice).err());
                 }
                 Err(report) => reports.push(format!("{} run a second time: {report}", phase.name())),
@@ -172,7 +176,7 @@ impl<'lab> Bench<'lab> {
             ("after contract", &contracted, Phase::Abort, &["forward", "contract", "contracted"]),
         ] {
             let copy = database.copy()?;
-            let before = everything(&copy)?;
+            let before = self.everything(&copy)?;
             match run(&mut copy.connect()?, &split(self.scripts.of(phase))) {
                 Ok(()) => reports.push(format!("{} {state} did not refuse", phase.name())),
                 Err(stopped) => {
@@ -183,14 +187,14 @@ impl<'lab> Bench<'lab> {
                     }
                 }
             }
-            reports.extend(same(&format!("{} {state} changed something", phase.name()), &before, &everything(&copy)?).err());
+            reports.extend(same(&format!("{} {state} changed something", phase.name()), &before, &self.everything(&copy)?).err());
         }
         // After the end the earlier phases have nothing to do; whether they say so or do nothing is theirs.
         for phase in [Phase::Expand, Phase::Migrate] {
             let copy = contracted.copy()?;
-            let before = everything(&copy)?;
+            let before = self.everything(&copy)?;
             let _ = run(&mut copy.connect()?, &split(self.scripts.of(phase)));
-            reports.extend(same(&format!("{} after contract changed something", phase.name()), &before, &everything(&copy)?).err());
+            reports.extend(same(&format!("{} after contract changed something", phase.name()), &before, &self.everything(&copy)?).err());
         }
         all(reports)
     }
@@ -203,7 +207,7 @@ impl<'lab> Bench<'lab> {
         run(&mut half.connect()?, &migrate[..migrate.len() / 2]).map_err(|stopped| format!("half of migrate: {stopped}"))?;
         half.wait_alone()?;
         let migrated = self.after(&expanded, &[Phase::Migrate])?;
-        let end = everything(&migrated)?;
+        let end = self.everything(&migrated)?;
         let before = self.untouched(&self.old)?;
         let mut reports = Vec::new();
         for (state, database) in [("expand", &expanded), ("half of migrate", &half), ("migrate", &migrated)] {
@@ -216,11 +220,11 @@ impl<'lab> Bench<'lab> {
             reports.extend(self.must_be_old(&found, &format!("the catalog after {state} and abort")).err());
             reports.extend(nothing_left(&found).err());
             reports.extend(same(&format!("the old version's rows after {state} and abort"), &before, &self.untouched(&copy)?).err());
-            let once = everything(&copy)?;
+            let once = self.everything(&copy)?;
             if let Err(report) = self.run(&copy, Phase::Abort) {
                 reports.push(format!("abort after {state}, a second time: {report}"));
             } else {
-                reports.extend(same(&format!("abort after {state}, a second time"), &once, &everything(&copy)?).err());
+                reports.extend(same(&format!("abort after {state}, a second time"), &once, &self.everything(&copy)?).err());
             }
             for phase in [Phase::Expand, Phase::Migrate] {
                 if let Err(report) = self.run(&copy, phase) {
@@ -228,7 +232,7 @@ impl<'lab> Bench<'lab> {
                     return all(reports);
                 }
             }
-            reports.extend(same(&format!("the whole way again, after {state} and abort"), &end, &everything(&copy)?).err());
+            reports.extend(same(&format!("the whole way again, after {state} and abort"), &end, &self.everything(&copy)?).err());
         }
         all(reports)
     }
@@ -240,8 +244,8 @@ impl<'lab> Bench<'lab> {
         for phase in [Phase::Expand, Phase::Migrate, Phase::Contract] {
             let end = start.copy()?;
             let points = self.kill_points(&end, phase)?;
-            let expected = everything(&end)?;
-            self.kill_at(&points, phase, &start, &mut reports, |copy| everything(copy).map(|found| same("", &expected, &found)))?;
+            let expected = self.everything(&end)?;
+            self.kill_at(&points, phase, &start, &mut reports, |copy| self.everything(copy).map(|found| same("", &expected, &found)))?;
             start = end;
         }
         // The same for the way back, from the end of migrate.
@@ -526,10 +530,10 @@ fn shape(database: &Database<'_>) -> Result<Shape, String> {
 }
 
 /// The catalog, the rows, and where the upgrade stands.
-fn everything(database: &Database<'_>) -> Result<String, String> {
+fn everything(database: &Database<'_>, random: &[String]) -> Result<String, String> {
     let mut session = database.connect()?;
     let mut text = Catalog::read(&mut session).map_err(|failure| failure.to_string())?.all();
-    text.push_str(&dump_tables(&mut session)?);
+    text.push_str(&dump_tables(&mut session, random)?);
     let stands = session.value("select to_regclass('crossfade.version')").map_err(|failure| failure.to_string())?;
     if stands.is_some() {
         let rows = session

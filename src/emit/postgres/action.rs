@@ -5,7 +5,7 @@ use minijinja::{Value, context};
 use crate::dialect::postgres::expression::{Expressions, Row};
 use crate::plan::model::{
     Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, Finding, ForeignKeySpec, IndexSpec, KeyTarget, Marker,
-    Materialized, OnFinding, RowExpr, ShapeView, Splice, TableSpec, ViewColumn, ViewDefault, ViewSpec,
+    Materialized, OnFinding, Origin, RowExpr, ShapeView, Splice, TableSpec, ViewColumn, ViewDefault, ViewSpec,
 };
 use crate::plan::{MARKER, VERSION_SCHEMA};
 use crate::snapshot::model::{Exclusion, Identity, Nulls, ReferentialAction, Sequence, Unique};
@@ -118,9 +118,9 @@ impl Actions<'_> {
                     update_trigger => sql.ident(&sync.update_trigger),
                 },
             ),
-            Action::SetDefault { table, column, new, .. } => self.render(
+            Action::SetDefault { table, column, default, .. } => self.render(
                 "set_default",
-                context! { table => sql.table(table), column => sql.ident(column), default => new.as_ref().map(|d| self.text(d)) },
+                context! { table => sql.table(table), column => sql.ident(column), default => self.text(default) },
             ),
             Action::CreateNamespace { schema } => self.render("create_namespace", context! { schema => sql.ident(schema) }),
             Action::CreateShapeView(view) => self.render("create_shape_view", self.shape_view(view)),
@@ -324,10 +324,10 @@ impl Actions<'_> {
                 self.render("undo/add_columns", context! { table => sql.table(table), columns => names })?
             }
             Action::InstallSync(sync) => self.apply(&Action::RemoveSync(sync.clone()), Grants::Ignore)?,
-            Action::SetDefault { table, column, old, .. } => self.render(
-                "set_default",
-                context! { table => sql.table(table), column => sql.ident(column), default => old.as_ref().map(|d| self.text(d)) },
-            )?,
+            Action::SetDefault { origin: Origin::Added, .. } => return Ok(None),
+            Action::SetDefault { table, column, origin: Origin::Old, .. } => {
+                self.render("undo/set_default", context! { table => sql.table(table), column => sql.ident(column) })?
+            }
             Action::CreateNamespace { schema } => self.render("undo/create_namespace", context! { schema => sql.ident(schema) })?,
             Action::CreateShapeView(view) => self.render("undo/create_shape_view", self.shape_view(view))?,
             Action::CreateView(view) => self.render(
