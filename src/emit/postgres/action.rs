@@ -2,7 +2,7 @@
 
 use minijinja::{Value, context};
 
-use crate::dialect::expression::{Expressions, Row};
+use crate::dialect::postgres::expression::{Expressions, Row};
 use crate::plan::model::{
     Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, Finding, ForeignKeySpec, IndexSpec, KeyTarget, Marker,
     Materialized, OnFinding, RowExpr, ShapeView, Splice, TableSpec, ViewColumn, ViewDefault, ViewSpec,
@@ -10,8 +10,9 @@ use crate::plan::model::{
 use crate::plan::{MARKER, VERSION_SCHEMA};
 use crate::snapshot::model::{Exclusion, Identity, Nulls, ReferentialAction, Sequence, Unique};
 
-use super::templates::Templates;
-use super::{EmitError, sync};
+use super::super::templates::Templates;
+use super::super::{EmitError, Grants, Rendered};
+use super::sync;
 
 /// Renders actions for one plan.
 pub(super) struct Actions<'a> {
@@ -20,22 +21,11 @@ pub(super) struct Actions<'a> {
     pub(super) release: &'a str,
 }
 
-/// What becomes of the grants of views that are dropped or made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Grants {
-    /// The views are new, or go for good.
-    Ignore,
-    /// The views are dropped and made anew in one block: their grants carry over.
-    Keep,
-}
-
 /// What interim names of columns, indexes and constraints begin with.
 const INTERIM: &str = "crossfade_new_";
 
-type Rendered = Result<String, EmitError>;
-
 impl Actions<'_> {
-    fn render(&self, name: &str, context: Value) -> Rendered {
+    pub(super) fn render(&self, name: &str, context: Value) -> Rendered {
         self.templates.render(&format!("postgres/{name}"), context)
     }
 

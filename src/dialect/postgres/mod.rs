@@ -6,6 +6,8 @@ use crate::plan::Target;
 use crate::plan::model::{Action, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Lock, LockMode, Marker, Materialized};
 use crate::snapshot::model::{Type, TypeKind};
 
+pub mod expression;
+
 /// The planner's view of PostgreSQL.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Postgres;

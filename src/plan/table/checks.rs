@@ -1,0 +1,158 @@
+//! Check constraints: added, dropped, changed, moved with their columns.
+
+use crate::diagnostic::{Level, Span};
+use crate::snapshot::model::{Check, Enforce};
+
+use super::super::model::{Action, ConstraintSpec, Finding, Phase, RowExpr};
+use super::super::naming;
+use super::super::planner::{Draft, Planner};
+use super::{ColumnsKind, RenameKind, Work};
+
+impl<'a> Planner<'a> {
+    pub(super) fn checks(&mut self, work: &mut Work<'a, '_>) {
+        let change = work.layout.change;
+        for pair in &change.checks {
+            let old_columns = pair.old.map(|check| self.check_columns(check, work.table, self.diff.old)).unwrap_or_default();
+            let stays = self.stay(work, &old_columns);
+            match (pair.old, pair.new) {
+                (Some(old), Some(new)) if pair.equal && stays => {
+                    self.rename_constraint(work, &old.name, &new.name);
+                }
+                (Some(old), Some(new)) if !pair.equal && old.name.text == new.name.text && stays => {
+                    self.check_changed(work, old, new);
+                }
+                (old, new) => {
+                    if let Some(old) = old {
+                        let constraint = ConstraintSpec::Check(old.name.text.clone(), self.old_expr(&old.expression, work.table));
+                        self.drop_constraint(work, constraint, stays && !pair.equal);
+                    }
+                    if let Some(new) = new {
+                        let columns = self.check_columns(new, work.name, self.diff.new);
+                        let (name, interim) = self.build_name(&new.name);
+                        let until = interim.then(|| self.swap_unit(work.change, work.table));
+                        let condition = self.new_expr(&new.expression, work.name, &|name| work.layout.of_new(name).map(|c| c.name.clone()));
+                        let kind = self.kind_of_columns(work, &columns);
+                        let phase = match (kind, work.layout.enforce(columns.iter().map(String::as_str))) {
+                            (ColumnsKind::OnlyNew, _) => Phase::Expand,
+                            (_, Some(Enforce::Migrate)) => Phase::Migrate,
+                            (_, Some(Enforce::Contract) | None) => Phase::Contract,
+                        };
+                        if kind == ColumnsKind::Both {
+                            self.rule_tightened(work, &format!("check {}", new.name.text), phase, "23514", new.name.span);
+                        }
+                        let mut requires = work.ready.clone();
+                        if phase != Phase::Expand {
+                            let finding = Finding::Check(new.name.text.clone(), condition.clone());
+                            requires = vec![self.gate(work, phase, &format!("check.{}", new.name.text), finding, until.clone())];
+                            requires.extend(work.filled.clone());
+                        }
+                        let object = format!("{}.{name}", work.table);
+                        let add = self.step(Draft {
+                            phase,
+                            change: work.change,
+                            slug: format!("add_check.{object}"),
+                            object,
+                            why: "The rule binds every write from now on; the rows that are there are proved in the next step.".to_owned(),
+                            action: Action::AddCheck { table: work.table.to_owned(), name: name.clone(), condition, until },
+                            unit: None,
+                            requires,
+                        });
+                        let validate_phase = if phase == Phase::Expand { Phase::Migrate } else { phase };
+                        let done = self.validate(work.change, validate_phase, work.table, &name, None, vec![add]);
+                        work.before_swap.push(done);
+                        if interim {
+                            self.rename_late(work, name, new.name.text.clone(), RenameKind::Constraint);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A changed check is `(old) or (new)` while both versions write; the new one binds from contract, or from migrate.
+    pub(super) fn check_changed(&mut self, work: &mut Work<'a, '_>, old: &'a Check, new: &'a Check) {
+        let name = &new.name.text;
+        let before = self.old_expr(&old.expression, work.table);
+        let after = self.new_expr(&new.expression, work.name, &|name| work.layout.of_new(name).map(|c| c.name.clone()));
+        let both = naming::interim(name, self.diff.dialect);
+        let unit = Some(format!("expand{:02}.check.{name}", work.change));
+        let drop = self.step(Draft {
+            phase: Phase::Expand,
+            change: work.change,
+            slug: format!("drop_constraint.{}.{name}", work.table),
+            object: format!("{}.{name}", work.table),
+            why: "What each version may write differs: until contract either rule will do.".to_owned(),
+            action: Action::DropConstraint {
+                table: work.table.to_owned(),
+                constraint: ConstraintSpec::Check(name.clone(), before.clone()),
+            },
+            unit: unit.clone(),
+            requires: work.ready.clone(),
+        });
+        self.step(Draft {
+            phase: Phase::Expand,
+            change: work.change,
+            slug: format!("add_check.{}.{both}", work.table),
+            object: format!("{}.{both}", work.table),
+            why: "Old or new. The rows that are there satisfy the old one, so they need not be read.".to_owned(),
+            action: Action::AddCheck { table: work.table.to_owned(), name: both.clone(), condition: either(&before, &after), until: None },
+            unit,
+            requires: vec![drop],
+        });
+        let columns = self.check_columns(new, work.name, self.diff.new);
+        let phase = match work.layout.enforce(columns.iter().map(String::as_str)) {
+            Some(Enforce::Migrate) => Phase::Migrate,
+            Some(Enforce::Contract) | None => Phase::Contract,
+        };
+        self.rule_tightened(work, &format!("check {name}"), phase, "23514", new.name.span);
+        let mut requires = vec![self.gate(work, phase, &format!("check.{name}"), Finding::Check(name.clone(), after.clone()), None)];
+        requires.extend(work.filled.clone());
+        let add = self.step(Draft {
+            phase,
+            change: work.change,
+            slug: format!("add_check.{}.{name}", work.table),
+            object: format!("{}.{name}", work.table),
+            why: "The new rule binds every write from now on; the rows that are there are proved in the next step.".to_owned(),
+            action: Action::AddCheck { table: work.table.to_owned(), name: name.clone(), condition: after.clone(), until: None },
+            unit: None,
+            requires,
+        });
+        let done = self.validate(work.change, phase, work.table, name, None, vec![add]);
+        work.before_swap.push(done.clone());
+        self.step(Draft {
+            phase,
+            change: work.change,
+            slug: format!("drop_constraint.{}.{both}", work.table),
+            object: format!("{}.{both}", work.table),
+            why: "The new rule says more than this one.".to_owned(),
+            action: Action::DropConstraint {
+                table: work.table.to_owned(),
+                constraint: ConstraintSpec::Check(both, either(&before, &after)),
+            },
+            unit: None,
+            requires: vec![done],
+        });
+    }
+
+    pub(super) fn rule_tightened(&mut self, work: &Work<'a, '_>, what: &str, phase: Phase, sqlstate: &str, span: Span) {
+        self.warn(
+            ("rule-tightened", Level::Warning),
+            &format!("table {}", work.name),
+            format!("{what} binds from {}: a write that breaks it fails then with SQLSTATE {sqlstate}", phase.name()),
+            span,
+        );
+    }
+}
+
+/// `(a) or (b)`.
+fn either(a: &RowExpr, b: &RowExpr) -> RowExpr {
+    let (open, middle, close) = ("(", ") or (", ")");
+    let text = [open, &a.text, middle, &b.text, close].concat();
+    let (first, second) = (open.len(), open.len() + a.text.len() + middle.len());
+    let shifted = |expr: &RowExpr, by: usize| -> Vec<_> {
+        expr.splices.iter().map(|(range, splice)| (range.start + by..range.end + by, splice.clone())).collect()
+    };
+    let mut splices = shifted(a, first);
+    splices.extend(shifted(b, second));
+    RowExpr { text, splices, has_subquery: a.has_subquery || b.has_subquery }
+}

@@ -1,0 +1,243 @@
+//! Columns: loosened for both versions, added for the new one.
+
+use crate::diagnostic::Level;
+use crate::snapshot::model::{Identity, Type, TypeKind};
+use crate::sql::expression::defines_volatile;
+
+use super::super::layout::{Physical, Role};
+use super::super::model::{Action, Formula, Marker, Phase, RowExpr, Sync, Writer};
+use super::super::planner::{Draft, Planner};
+use super::Work;
+
+impl<'a> Planner<'a> {
+    pub(super) fn loosen(&mut self, work: &mut Work<'a, '_>, sync: Option<&Sync>) {
+        for physical in &work.layout.columns {
+            let Some(old) = physical.old else { continue };
+            let object = format!("{}.{}", work.table, physical.name);
+            let written = sync.is_some_and(|sync| {
+                sync.lenses.iter().any(|lens| lens.old.iter().any(|column| column.name == physical.name && column.formula.is_some()))
+            });
+            let loosened = match physical.new {
+                Some(new) => old.not_null && !new.not_null,
+                None => old.not_null && old.default.is_none() && old.identity.is_none() && old.generated.is_none() && !written,
+            };
+            // What stands in a primary key can't be NULL: it is loosened when the key goes.
+            let in_key = self.key_goes(work).is_some_and(|key| key.columns.contains(&old.name));
+            if loosened && !in_key {
+                if physical.new.is_none() {
+                    self.warn(
+                        ("old-reads-null", Level::Warning),
+                        &object,
+                        "the old version reads NULL here in rows that the new version inserts, since `down` gives no value",
+                        old.span,
+                    );
+                }
+                let id = self.step(Draft {
+                    phase: Phase::Expand,
+                    change: work.change,
+                    slug: format!("drop_not_null.{object}"),
+                    object: object.clone(),
+                    why: "The new version writes NULL here, or nothing at all.".to_owned(),
+                    action: Action::DropNotNull { table: work.table.to_owned(), column: physical.name.clone() },
+                    unit: None,
+                    requires: Vec::new(),
+                });
+                work.ready.push(id);
+            }
+            let Some(new) = physical.new else { continue };
+            if old.ty != self.physical_type(&new.ty) && physical.role == Role::Both {
+                let checks = self.checks_reading(work, &old.name);
+                let validate: Vec<String> = checks.iter().map(|(name, _)| name.clone()).collect();
+                let id = self.step(Draft {
+                    phase: Phase::Expand,
+                    change: work.change,
+                    slug: format!("alter_type.{object}"),
+                    object: object.clone(),
+                    why: "The new type holds all that the old one holds, and rows are stored alike: nothing is read or written.".to_owned(),
+                    action: Action::AlterType {
+                        table: work.table.to_owned(),
+                        column: physical.name.clone(),
+                        ty: new.ty.clone(),
+                        old: old.ty.clone(),
+                        checks,
+                    },
+                    unit: Some(format!("expand{:02}.alter_type.{object}", work.change)),
+                    requires: Vec::new(),
+                });
+                self.warn(
+                    ("abort-rewrites", Level::Warning),
+                    &object,
+                    "abort narrows the type again, which reads or rewrites the table under a lock, and fails on values that are longer by then",
+                    new.span,
+                );
+                self.step(Draft {
+                    phase: Phase::Expand,
+                    change: work.change,
+                    slug: format!("analyze.{object}"),
+                    object: object.clone(),
+                    why: "A change of type throws the column's statistics away; without them plans go wrong at once.".to_owned(),
+                    action: Action::Analyze { table: work.table.to_owned(), columns: vec![physical.name.clone()] },
+                    unit: None,
+                    requires: vec![id.clone()],
+                });
+                for name in validate {
+                    self.validate(work.change, Phase::Migrate, work.table, &name, None, vec![id.clone()]);
+                }
+                work.ready.push(id);
+            }
+            if let (Role::Both, Some(was), Some(is)) = (physical.role, old.identity, new.identity)
+                && was != is
+            {
+                let action = Action::AlterIdentity { table: work.table.to_owned(), column: physical.name.clone(), old: was, new: is };
+                let slug = format!("alter_identity.{object}");
+                match is {
+                    Identity::ByDefault => {
+                        self.step(Draft {
+                            phase: Phase::Expand,
+                            change: work.change,
+                            slug,
+                            object: object.clone(),
+                            why: "The new version may give a value; until now that was refused.".to_owned(),
+                            action,
+                            unit: None,
+                            requires: Vec::new(),
+                        });
+                    }
+                    Identity::Always => {
+                        let why = "Only the new version is left, which gives no values: a value that is given is refused from now on.";
+                        work.swap.push((slug, object.clone(), why.to_owned(), action));
+                    }
+                }
+            }
+            // A default where every write without one failed before: it takes nothing from the old version.
+            if old.not_null
+                && old.default.is_none()
+                && physical.role == Role::Both
+                && old.identity.is_none()
+                && let Some(default) = &new.default
+            {
+                let default = self.new_expr(default, work.name, &|_| None);
+                self.step(Draft {
+                    phase: Phase::Expand,
+                    change: work.change,
+                    slug: format!("set_default.{object}"),
+                    object,
+                    why: "The new version leaves the column out; until now such a write failed.".to_owned(),
+                    action: Action::SetDefault {
+                        table: work.table.to_owned(),
+                        column: physical.name.clone(),
+                        old: None,
+                        new: Some(default),
+                    },
+                    unit: None,
+                    requires: Vec::new(),
+                });
+            }
+        }
+    }
+
+    pub(super) fn checks_reading(&self, work: &Work<'a, '_>, column: &str) -> Vec<(String, RowExpr)> {
+        work.layout
+            .change
+            .old
+            .checks
+            .iter()
+            .filter(|check| self.check_columns(check, work.table, self.diff.old).iter().any(|name| name == column))
+            .map(|check| (check.name.text.clone(), self.old_expr(&check.expression, work.table)))
+            .collect()
+    }
+
+    pub(super) fn add_columns(&mut self, work: &mut Work<'a, '_>, sync: Option<&Sync>) {
+        let physical_of = |name: &str| work.layout.of_new(name).map(|c| c.name.clone());
+        let mut specs = Vec::new();
+        let mut late_defaults: Vec<(&Physical<'a>, RowExpr)> = Vec::new();
+        for physical in &work.layout.columns {
+            let Some(new) = physical.new else { continue };
+            let mut spec = self.column_spec(new, work.name, &physical.name, &physical_of);
+            match physical.role {
+                Role::Both | Role::Old => continue,
+                Role::NewFromLens => {
+                    // Filled by trigger and backfill; its rules come when they hold.
+                    spec.not_null = false;
+                    spec.default = None;
+                    spec.identity = None;
+                }
+                Role::New => {
+                    if let Some(default) = &new.default
+                        && defines_volatile(&default.text, self.diff.dialect)
+                    {
+                        spec.not_null = false;
+                        if let Some(default) = spec.default.take() {
+                            late_defaults.push((physical, default));
+                        }
+                    }
+                }
+            }
+            specs.push(spec);
+        }
+        let marker = match sync {
+            Some(sync) if sync.writer == Writer::Marker && !sync.lenses.is_empty() => Marker::With,
+            _ => Marker::Without,
+        };
+        let unit = sync.is_some().then(|| format!("expand{:02}.sync.{}", work.change, work.table));
+        if !specs.is_empty() || marker == Marker::With {
+            let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+            let mut why = match names.as_slice() {
+                [] => String::new(),
+                names => format!("What the new version has besides: {}.", names.join(", ")),
+            };
+            if marker == Marker::With {
+                if !why.is_empty() {
+                    why.push(' ');
+                }
+                why.push_str("The default of crossfade_writer stands for the old version; the new one's view says 2.");
+            }
+            let id = self.step(Draft {
+                phase: Phase::Expand,
+                change: work.change,
+                slug: format!("add_columns.{}", work.table),
+                object: work.table.to_owned(),
+                why,
+                action: Action::AddColumns { table: work.table.to_owned(), columns: specs, marker },
+                unit: unit.clone(),
+                requires: work.ready.clone(),
+            });
+            work.ready.push(id);
+        }
+        if let Some(sync) = sync {
+            let id = self.step(Draft {
+                phase: Phase::Expand,
+                change: work.change,
+                slug: format!("install_sync.{}", work.table),
+                object: work.table.to_owned(),
+                why: "From its commit on no write is one-sided: whichever version writes, the other one's columns follow in the same row."
+                    .to_owned(),
+                action: Action::InstallSync(Box::new(sync.clone())),
+                unit,
+                requires: work.ready.clone(),
+            });
+            work.ready.push(id);
+        }
+        for (physical, default) in late_defaults {
+            let object = format!("{}.{}", work.table, physical.name);
+            let id = self.step(Draft {
+                phase: Phase::Expand,
+                change: work.change,
+                slug: format!("set_default.{object}"),
+                object: object.clone(),
+                why: "A default that gives each row another value is set apart: with the column it would rewrite the table.".to_owned(),
+                action: Action::SetDefault {
+                    table: work.table.to_owned(),
+                    column: physical.name.clone(),
+                    old: None,
+                    new: Some(default.clone()),
+                },
+                unit: None,
+                requires: work.ready.clone(),
+            });
+            work.ready.push(id.clone());
+            let ty = physical.new.map(|c| self.physical_type(&c.ty)).unwrap_or(Type { kind: TypeKind::Text, array_dimensions: 0 });
+            self.backfill(work, &physical.name.clone(), vec![(physical.name.clone(), ty, Formula::Written(default))], vec![id]);
+        }
+    }
+}

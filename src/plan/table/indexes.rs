@@ -1,0 +1,160 @@
+//! Indexes.
+
+use crate::diagnostic::Level;
+use crate::snapshot::model::{Enforce, Index};
+
+use super::super::model::{Action, CommentTarget, Concurrently, Finding, KeyTarget, Phase, Rename};
+use super::super::planner::{Draft, Planner};
+use super::{ColumnsKind, RenameKind, Work};
+
+impl<'a> Planner<'a> {
+    pub(super) fn indexes(&mut self, work: &mut Work<'a, '_>) {
+        let change = work.layout.change;
+        for pair in &change.indexes {
+            let old_columns = pair.old.map(|index| self.index_columns(index, work.table, self.diff.old)).unwrap_or_default();
+            let stays = self.stay(work, &old_columns);
+            match (pair.old, pair.new) {
+                (Some(old), Some(new)) if pair.equal && stays => {
+                    if old.name.text != new.name.text {
+                        let what = format!("Index {} is called {} from now on.", old.name.text, new.name.text);
+                        work.swap.push((
+                            format!("rename_index.{}", old.name.text),
+                            new.name.text.clone(),
+                            what,
+                            Action::RenameIndex(Rename { from: old.name.text.clone(), to: new.name.text.clone() }),
+                        ));
+                    }
+                    if old.comment != new.comment {
+                        self.comment(
+                            work.change,
+                            CommentTarget::Index(old.name.text.clone()),
+                            &old.name.text,
+                            old.comment.as_deref(),
+                            new.comment.as_deref(),
+                        );
+                    }
+                }
+                (old, new) => {
+                    let built = new.map(|new| self.index_added(work, new, old.is_some()));
+                    if let Some(old) = old {
+                        self.index_dropped(work, old, stays, new.is_some(), built);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn index_added(&mut self, work: &mut Work<'a, '_>, new: &'a Index, replaces: bool) -> String {
+        let columns = self.index_columns(new, work.name, self.diff.new);
+        let kind = self.kind_of_columns(work, &columns);
+        let (name, interim) = self.build_name(&new.name);
+        let until = interim.then(|| self.swap_unit(work.change, work.table));
+        let physical = |name: &str| work.layout.of_new(name).map(|c| c.name.clone());
+        let spec = self
+            .index_spec(new, &name, work.table, &|expr| self.new_expr(expr, work.name, &physical), &|column| self.physical(work, column));
+        let mut phase = match kind {
+            ColumnsKind::Lens => Phase::Migrate,
+            ColumnsKind::Both | ColumnsKind::OnlyNew if replaces => Phase::Migrate,
+            ColumnsKind::Both | ColumnsKind::OnlyNew => Phase::Expand,
+        };
+        let mut requires = [work.ready.clone(), if phase == Phase::Expand { Vec::new() } else { work.filled.clone() }].concat();
+        if new.unique && kind != ColumnsKind::OnlyNew {
+            phase = match work.layout.enforce(columns.iter().map(String::as_str)) {
+                Some(Enforce::Contract) => Phase::Contract,
+                Some(Enforce::Migrate) | None => Phase::Migrate,
+            };
+            self.warn(
+                ("unique-rejects-old-writes", Level::Warning),
+                &format!("table {}", work.name),
+                format!(
+                    "unique index {} binds from {}: a duplicate of the old version fails then with SQLSTATE 23505",
+                    new.name.text,
+                    phase.name()
+                ),
+                new.name.span,
+            );
+            requires = [work.ready.clone(), work.filled.clone()].concat();
+            let plain: Option<Vec<String>> = spec
+                .keys
+                .iter()
+                .map(|key| match &key.target {
+                    KeyTarget::Column(column) => Some(column.clone()),
+                    KeyTarget::Expression(_) => None,
+                })
+                .collect();
+            if let (Some(columns), None) = (plain, &spec.predicate) {
+                let finding = Finding::Duplicate { name: new.name.text.clone(), columns, nulls_not_distinct: new.nulls_not_distinct };
+                requires.push(self.gate(work, phase, &format!("unique.{}", new.name.text), finding, until));
+            }
+        }
+        let object = format!("{}.{name}", work.table);
+        let id = self.step(Draft {
+            phase,
+            change: work.change,
+            slug: format!("create_index.{object}"),
+            object,
+            why: match kind {
+                ColumnsKind::Lens => "Built behind the backfill, which an index would make dearer.".to_owned(),
+                ColumnsKind::Both | ColumnsKind::OnlyNew => {
+                    "What the new version looks rows up by, built while everyone writes.".to_owned()
+                }
+            },
+            action: Action::CreateIndex(spec),
+            unit: None,
+            requires,
+        });
+        work.before_swap.push(id.clone());
+        if interim {
+            self.rename_late(work, name, new.name.text.clone(), RenameKind::Index);
+        }
+        id
+    }
+
+    pub(super) fn index_dropped(&mut self, work: &mut Work<'a, '_>, old: &'a Index, stays: bool, replaced: bool, built: Option<String>) {
+        let spec = self.index_spec(old, &old.name.text, work.table, &|expr| self.old_expr(expr, work.table), &|column| column.to_owned());
+        // A unique index is a rule: what the new version may write must not break on it.
+        let covered = self.is_covered_by_new_key(work, old);
+        let phase = if old.unique && stays && !replaced && !covered { Phase::Expand } else { Phase::Contract };
+        if phase == Phase::Expand {
+            self.warn(
+                ("old-upsert-loses-arbiter", Level::Warning),
+                &format!("table {}", work.name),
+                format!(
+                    "unique index {} goes in expand, since the new version may write what it forbids: an upsert of the old version that names its columns fails with SQLSTATE 42P10",
+                    old.name.text
+                ),
+                old.name.span,
+            );
+        }
+        let object = format!("{}.{}", work.table, old.name.text);
+        let new = work.layout.change.new;
+        let name_is_reused =
+            new.indexes.iter().map(|i| &i.name).chain(new.uniques.iter().map(|u| &u.name)).any(|n| n.text == old.name.text);
+        if phase == Phase::Contract && name_is_reused {
+            // In the block that runs once: run again, a statement of its own would drop the index that has the name by then.
+            work.before_swap.extend(built);
+            work.swap.push((
+                format!("drop_index.{object}"),
+                object,
+                "Its place is taken by the one that was built for the new shape.".to_owned(),
+                Action::DropIndex { index: spec, concurrently: Concurrently::No },
+            ));
+            return;
+        }
+        let mut requires: Vec<String> = built.into_iter().collect();
+        requires.extend(self.drop_namespace_step.clone().filter(|_| phase == Phase::Contract));
+        let id = self.step(Draft {
+            phase,
+            change: work.change,
+            slug: format!("drop_index.{object}"),
+            object,
+            why: "Only the old version looked rows up by it.".to_owned(),
+            action: Action::DropIndex { index: spec, concurrently: Concurrently::Yes },
+            unit: None,
+            requires,
+        });
+        if phase == Phase::Contract {
+            work.before_swap.push(id);
+        }
+    }
+}

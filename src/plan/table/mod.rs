@@ -1,0 +1,148 @@
+//! A table that both versions have: its columns and lenses, what hangs on them, and the swap that ends the overlap.
+
+use crate::snapshot::model::{Expr, Index, IndexTarget, Name};
+
+use super::layout::{Layout, Reach, Role};
+use super::model::Action;
+use super::naming;
+use super::planner::Planner;
+
+mod checks;
+mod columns;
+mod foreign_keys;
+mod hazards;
+mod indexes;
+mod keys;
+mod not_null;
+mod refusals;
+mod rows;
+mod swap;
+mod sync;
+mod uniques;
+
+pub(super) use keys::changes_columns;
+
+/// What planning one table has found so far.
+struct Work<'a, 'l> {
+    layout: &'l Layout<'a>,
+    change: usize,
+    /// The table's physical name until contract.
+    table: &'a str,
+    /// The name in the new shape.
+    name: &'a str,
+    /// Steps of expand after which all physical columns are there and kept in step.
+    ready: Vec<String>,
+    /// Backfills.
+    filled: Vec<String>,
+    /// Steps of contract that must have run before the swap.
+    before_swap: Vec<String>,
+    /// Steps in the swaps of other tables that must have run before this table's old key goes.
+    swap_requires: Vec<String>,
+    /// Steps of the swap, in order.
+    swap: Vec<(String, String, String, Action)>,
+}
+
+impl<'a> Planner<'a> {
+    /// Plans a changed table and gives its layout back.
+    pub(super) fn table_changed(&mut self, layout: Layout<'a>) -> Layout<'a> {
+        let change = self.change_of_table(&layout.change.new.name);
+        let table = layout.table();
+        let mut work = Work {
+            layout: &layout,
+            change,
+            table,
+            name: &layout.change.new.name,
+            ready: Vec::new(),
+            filled: Vec::new(),
+            before_swap: Vec::new(),
+            swap_requires: Vec::new(),
+            swap: Vec::new(),
+        };
+        self.refuse_what_is_not_there_yet(&work);
+        self.column_hazards(&work);
+        let sync = self.sync(&work);
+        self.loosen(&mut work, sync.as_ref());
+        self.add_columns(&mut work, sync.as_ref());
+        self.backfills(&mut work, sync.as_ref());
+        self.not_nulls(&mut work);
+        self.swap_views_and_sync(&mut work, sync.clone());
+        self.checks(&mut work);
+        self.uniques(&mut work);
+        self.foreign_keys(&mut work);
+        self.primary_key(&mut work, sync.as_ref());
+        self.indexes(&mut work);
+        self.swap_columns(&mut work);
+        self.comments(&work);
+        self.finish_swap(work);
+        layout
+    }
+
+    /// What the rules on these columns (names of the new shape) depend on.
+    fn kind_of_columns(&self, work: &Work<'a, '_>, columns: &[String]) -> ColumnsKind {
+        let roles: Vec<Role> = columns.iter().filter_map(|name| work.layout.of_new(name)).map(|c| c.role).collect();
+        if roles.contains(&Role::NewFromLens) {
+            ColumnsKind::Lens
+        } else if !roles.is_empty() && roles.iter().all(|role| *role == Role::New) {
+            ColumnsKind::OnlyNew
+        } else {
+            ColumnsKind::Both
+        }
+    }
+
+    /// Whether all columns of an old rule are still there, as one column for both versions.
+    fn stay(&self, work: &Work<'a, '_>, columns: &[String]) -> bool {
+        columns.iter().all(|name| work.layout.of_old(name).is_some_and(|c| c.role == Role::Both))
+    }
+
+    fn physical(&self, work: &Work<'a, '_>, name: &str) -> String {
+        work.layout.of_new(name).map_or_else(|| name.to_owned(), |c| c.name.clone())
+    }
+
+    /// The name to build something under: its own, or an interim one while an old object has it.
+    fn build_name(&self, name: &Name) -> (String, bool) {
+        if self.taken.contains(name.text.as_str()) {
+            (naming::interim(&name.text, self.diff.dialect), true)
+        } else {
+            (name.text.clone(), false)
+        }
+    }
+}
+
+/// What the columns under a rule are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ColumnsKind {
+    /// At least one is filled by a lens.
+    Lens,
+    /// All are the new version's own.
+    OnlyNew,
+    /// Both versions write at least one, and a lens fills none.
+    Both,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RenameKind {
+    Constraint,
+    Index,
+}
+
+/// Whether a name stands in a text as a word of its own.
+fn names_word(text: &str, name: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '$').any(|word| word.eq_ignore_ascii_case(name))
+}
+
+/// The columns of an index that stands on nothing but columns.
+fn plain_columns(index: &Index) -> Option<Vec<String>> {
+    index
+        .keys
+        .iter()
+        .map(|key| match &key.target {
+            IndexTarget::Column(name) => Some(name.clone()),
+            IndexTarget::Expression(_) => None,
+        })
+        .collect()
+}
+
+/// Whether an expression is the bare `null`: the author's word that the other shape gives no value.
+fn is_null(expr: &Expr) -> bool {
+    expr.text.trim().eq_ignore_ascii_case("null")
+}

@@ -1,0 +1,60 @@
+//! NOT NULL of columns that get it.
+
+use crate::snapshot::model::Enforce;
+use crate::sql::expression::defines_volatile;
+
+use super::super::layout::Role;
+use super::super::model::{Action, Finding, Phase};
+use super::super::naming;
+use super::super::planner::{Draft, Planner};
+use super::Work;
+
+impl<'a> Planner<'a> {
+    /// NOT NULL of columns that get it: proved by a check, so that no scan holds a lock.
+    pub(super) fn not_nulls(&mut self, work: &mut Work<'a, '_>) {
+        for physical in &work.layout.columns {
+            let Some(new) = physical.new else { continue };
+            if !new.not_null {
+                continue;
+            }
+            let tightened = match (physical.role, physical.old) {
+                (Role::Both, Some(old)) => !old.not_null,
+                (Role::NewFromLens, _) => true,
+                (Role::New, _) => new.default.as_ref().is_some_and(|d| defines_volatile(&d.text, self.diff.dialect)),
+                (Role::Both | Role::Old, _) => false,
+            };
+            if !tightened {
+                continue;
+            }
+            let phase = match physical.hints.and_then(|hints| hints.enforce) {
+                Some(Enforce::Migrate) => Phase::Migrate,
+                Some(Enforce::Contract) | None => Phase::Contract,
+            };
+            let object = format!("{}.{}", work.table, physical.name);
+            let gate = self.gate(work, phase, &format!("null.{}", physical.name), Finding::Null(physical.name.clone()), None);
+            let check = naming::not_null_check(work.table, &physical.name, self.diff.dialect);
+            let add = self.step(Draft {
+                phase,
+                change: work.change,
+                slug: format!("add_not_null_check.{object}"),
+                object: object.clone(),
+                why: "From now on NULL is refused; the rows that are there are not read yet.".to_owned(),
+                action: Action::AddNotNullCheck { table: work.table.to_owned(), name: check.clone(), column: physical.name.clone() },
+                unit: None,
+                requires: vec![gate],
+            });
+            let validate = self.validate(work.change, phase, work.table, &check, None, vec![add]);
+            let set = self.step(Draft {
+                phase,
+                change: work.change,
+                slug: format!("set_not_null.{object}"),
+                object: object.clone(),
+                why: "The check proves it, so the table is not read again; then the check has served its purpose.".to_owned(),
+                action: Action::SetNotNull { table: work.table.to_owned(), column: physical.name.clone(), check },
+                unit: None,
+                requires: vec![validate],
+            });
+            work.before_swap.push(set);
+        }
+    }
+}

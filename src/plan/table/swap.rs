@@ -1,0 +1,297 @@
+//! The end of the overlap: one block in which the table takes its new shape.
+
+use std::collections::BTreeMap;
+
+use crate::snapshot::model::{Access, Expr, Name};
+use crate::sql::Dialect;
+use crate::sql::expression::default_equivalent;
+
+use super::super::VERSION_SCHEMA;
+use super::super::layout::{Layout, Reach, Role};
+use super::super::model::{Action, CommentTarget, ConstraintSpec, Materialized, Phase, Rename, ShapeView, Sync, ViewColumn, ViewDefault};
+use super::super::naming;
+use super::super::planner::{Draft, Planner};
+use super::{RenameKind, Work};
+
+impl<'a> Planner<'a> {
+    /// Drops a constraint: in expand where it only loosens, with its columns otherwise.
+    pub(super) fn drop_constraint(&mut self, work: &mut Work<'a, '_>, constraint: ConstraintSpec, loosens: bool) {
+        let name = constraint.name().to_owned();
+        let object = format!("{}.{name}", work.table);
+        let action = Action::DropConstraint { table: work.table.to_owned(), constraint };
+        if loosens {
+            self.step(Draft {
+                phase: Phase::Expand,
+                change: work.change,
+                slug: format!("drop_constraint.{object}"),
+                object,
+                why: "The new version may write what this rule forbids.".to_owned(),
+                action,
+                unit: None,
+                requires: Vec::new(),
+            });
+        } else {
+            work.swap.push((
+                format!("drop_constraint.{object}"),
+                object,
+                "It goes by name: what takes its place stands already, or its column goes next.".to_owned(),
+                action,
+            ));
+        }
+    }
+
+    pub(super) fn rename_constraint(&mut self, work: &mut Work<'a, '_>, old: &Name, new: &Name) {
+        if old.text != new.text {
+            self.rename_late(work, old.text.clone(), new.text.clone(), RenameKind::Constraint);
+        }
+    }
+
+    pub(super) fn rename_late(&mut self, work: &mut Work<'a, '_>, from: String, to: String, kind: RenameKind) {
+        let what = format!("{from} is called {to} from now on.");
+        let rename = Rename { from: from.clone(), to: to.clone() };
+        let (slug, action) = match kind {
+            RenameKind::Constraint => {
+                // By the table's last name: the rename of the table comes before.
+                (format!("rename_constraint.{}.{from}", work.name), Action::RenameConstraint { table: work.name.to_owned(), rename })
+            }
+            RenameKind::Index => (format!("rename_index.{from}"), Action::RenameIndex(rename)),
+        };
+        work.swap.push((slug, to, what, action));
+    }
+
+    // --- contract: the swap ---
+
+    pub(super) fn swap_views_and_sync(&mut self, work: &mut Work<'a, '_>, sync: Option<Sync>) {
+        let layout = work.layout;
+        if layout.reach == Reach::View {
+            match self.settings.access {
+                Access::Versioned => {
+                    if layout.has_two_sides() {
+                        let namespace = self.new_namespace();
+                        let view = self.shape_view_of(&namespace, layout);
+                        work.swap.push((
+                            format!("settle_shape_view.{namespace}.{}", work.name),
+                            format!("{namespace}.{}", work.name),
+                            "Nobody needs to be told apart any more: the view goes straight to the table.".to_owned(),
+                            Action::SettleShapeView(view),
+                        ));
+                    }
+                }
+                Access::Shared => {
+                    let base = self.base().to_owned();
+                    let mut views = vec![(base.clone(), work.name.to_owned())];
+                    if layout.has_two_sides() {
+                        let marker = naming::marker_view(&base, work.name, self.diff.dialect);
+                        views.push((VERSION_SCHEMA.to_owned(), marker));
+                    }
+                    work.swap.push((
+                        format!("drop_views.{base}.{}", work.name),
+                        format!("{base}.{}", work.name),
+                        format!("The table itself is about to be called {}.", work.name),
+                        Action::DropViews { views, materialized: Materialized::No },
+                    ));
+                }
+            }
+        }
+        if let Some(sync) = sync {
+            work.swap.push((
+                format!("remove_sync.{}", work.table),
+                work.table.to_owned(),
+                "In the same transaction as the columns: no write is ever without the one and with the other.".to_owned(),
+                Action::RemoveSync(Box::new(sync)),
+            ));
+        }
+    }
+
+    pub(super) fn shape_view_of(&self, namespace: &str, layout: &Layout<'a>) -> ShapeView {
+        ShapeView {
+            schema: namespace.to_owned(),
+            name: layout.change.new.name.clone(),
+            table: layout.table().to_owned(),
+            columns: layout
+                .change
+                .new
+                .columns
+                .values()
+                .filter_map(|column| {
+                    let physical = layout.of_new(&column.name)?;
+                    Some(ViewColumn { physical: physical.name.clone(), name: column.name.clone(), default: ViewDefault::OfTable })
+                })
+                .collect(),
+            marker_view: layout.has_two_sides().then(|| naming::marker_view(namespace, &layout.change.new.name, self.diff.dialect)),
+            comment: layout.change.new.comment.clone(),
+        }
+    }
+
+    pub(super) fn swap_columns(&mut self, work: &mut Work<'a, '_>) {
+        let layout = work.layout;
+        let mut drops: Vec<String> = layout.columns.iter().filter(|c| c.role == Role::Old).map(|c| c.name.clone()).collect();
+        if layout.reach == Reach::View && layout.has_two_sides() {
+            drops.push(naming::MARKER.to_owned());
+        }
+        let renames = ordered_renames(
+            layout.columns.iter().filter_map(|c| {
+                let new = c.new?;
+                (c.role != Role::Old && new.name != c.name).then(|| (c.name.clone(), new.name.clone()))
+            }),
+            self.diff.dialect,
+        );
+        // Constraints that went by name came first, renames of what stays come behind the renames of columns and table.
+        let at = work
+            .swap
+            .iter()
+            .position(|(_, _, _, action)| matches!(action, Action::RenameConstraint { .. } | Action::RenameIndex(_)))
+            .unwrap_or(work.swap.len());
+        let mut behind = work.swap.split_off(at);
+        let (early, late): (Vec<_>, Vec<_>) =
+            behind.drain(..).partition(|(_, _, _, action)| !matches!(action, Action::RenameConstraint { .. } | Action::RenameIndex(_)));
+        work.swap.extend(early);
+        if !drops.is_empty() || !renames.is_empty() {
+            let why = match (drops.is_empty(), renames.is_empty()) {
+                (false, false) => "The old shape goes, and the new one takes its names.",
+                (false, true) => "The old shape goes: only names in the catalog, the rows are not touched.",
+                (true, _) => "The columns get the names that the new version has known them by.",
+            };
+            work.swap.push((
+                format!("swap_columns.{}", work.table),
+                work.table.to_owned(),
+                why.to_owned(),
+                Action::SwapColumns { table: work.table.to_owned(), drops, renames: renames.clone() },
+            ));
+        }
+        if work.table != work.name {
+            work.swap.push((
+                format!("rename_table.{}", work.table),
+                work.table.to_owned(),
+                format!("The table gets the name that the new version has known it by: {}.", work.name),
+                Action::RenameTable { from: work.table.to_owned(), to: work.name.to_owned() },
+            ));
+        }
+        work.swap.extend(late);
+        if work.table != work.name || !renames.is_empty() {
+            work.swap.push((
+                format!("tidy_names.{}", work.name),
+                work.name.to_owned(),
+                "Names by convention follow: sequences of identity columns, and NOT NULL constraints where the server names them."
+                    .to_owned(),
+                Action::TidyNames { table: work.name.to_owned() },
+            ));
+        }
+        self.settle_defaults(work);
+    }
+
+    /// Defaults that only the view had, or (shared access) that would have changed what the old version writes.
+    pub(super) fn settle_defaults(&mut self, work: &mut Work<'a, '_>) {
+        let layout = work.layout;
+        let mut defaults = Vec::new();
+        let mut of_view = Vec::new();
+        for physical in &layout.columns {
+            let Some(new) = physical.new else { continue };
+            let expr = |expr: &Expr| self.new_expr(expr, work.name, &|name| Some(name.to_owned()));
+            match (physical.role, physical.old) {
+                (Role::NewFromLens, _) => {
+                    if let Some(default) = &new.default {
+                        defaults.push((new.name.clone(), Some(expr(default))));
+                        of_view.push(new.name.clone());
+                    }
+                }
+                (Role::Both, Some(old)) => {
+                    let same = match (&old.default, &new.default) {
+                        (None, None) => true,
+                        (Some(a), Some(b)) => default_equivalent(&a.text, &b.text, self.diff.dialect),
+                        _ => false,
+                    };
+                    let loosened = old.not_null && old.default.is_none() && new.default.is_some();
+                    if !same && !loosened {
+                        defaults.push((new.name.clone(), new.default.as_ref().map(expr)));
+                        of_view.push(new.name.clone());
+                    }
+                }
+                (Role::Both, None) | (Role::New | Role::Old, _) => {}
+            }
+        }
+        if defaults.is_empty() {
+            return;
+        }
+        let view = (self.settings.access == Access::Versioned).then(|| (self.new_namespace(), work.name.to_owned(), of_view));
+        work.swap.push((
+            format!("settle_defaults.{}", work.name),
+            work.name.to_owned(),
+            "Only the new version is left: its defaults become the table's.".to_owned(),
+            Action::SettleDefaults { table: work.name.to_owned(), defaults, view },
+        ));
+    }
+
+    pub(super) fn finish_swap(&mut self, work: Work<'a, '_>) {
+        let unit = self.swap_unit(work.change, work.table);
+        let mut previous: Option<String> = None;
+        for (slug, object, why, action) in work.swap {
+            let mut requires = work.before_swap.clone();
+            requires.extend(self.drop_namespace_step.clone());
+            requires.extend(self.drop_views_step.get(&work.change).cloned());
+            requires.extend(previous.take());
+            if matches!(&action, Action::DropConstraint { constraint: ConstraintSpec::PrimaryKey(_), .. }) {
+                requires.extend(work.swap_requires.clone());
+            }
+            let id = self.step(Draft {
+                phase: Phase::Contract,
+                change: work.change,
+                slug,
+                object,
+                why,
+                action,
+                unit: Some(unit.clone()),
+                requires,
+            });
+            previous = Some(id);
+        }
+        if let Some(end) = previous {
+            self.swap_ends.entry(work.change).or_default().push(end);
+        }
+    }
+
+    pub(super) fn comments(&mut self, work: &Work<'a, '_>) {
+        let change = work.layout.change;
+        self.comment(
+            work.change,
+            CommentTarget::Table(work.table.to_owned()),
+            work.table,
+            change.old.comment.as_deref(),
+            change.new.comment.as_deref(),
+        );
+        for physical in &work.layout.columns {
+            if let (Role::Both, Some(old), Some(new)) = (physical.role, physical.old, physical.new) {
+                self.comment(
+                    work.change,
+                    CommentTarget::Column(work.table.to_owned(), physical.name.clone()),
+                    &format!("{}.{}", work.table, physical.name),
+                    old.comment.as_deref(),
+                    new.comment.as_deref(),
+                );
+            }
+        }
+    }
+}
+
+/// Renames in an order in which no name is taken when it is given: chains from their end, circles through a parked name.
+fn ordered_renames(renames: impl IntoIterator<Item = (String, String)>, dialect: Dialect) -> Vec<Rename> {
+    let mut left: BTreeMap<String, String> = renames.into_iter().collect();
+    let mut order = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let free: Vec<String> = left.iter().filter(|(_, to)| !left.contains_key(*to)).map(|(from, _)| from.clone()).collect();
+        if free.is_empty() {
+            if let Some((from, to)) = left.pop_first() {
+                let parked = naming::parked(&from, dialect);
+                order.push(Rename { from, to: parked.clone() });
+                left.insert(parked, to);
+            }
+            continue;
+        }
+        for from in free {
+            if let Some(to) = left.remove(&from) {
+                order.push(Rename { from, to });
+            }
+        }
+    }
+    order
+}

@@ -1,0 +1,157 @@
+//! Unique and exclusion constraints.
+
+use crate::diagnostic::Level;
+use crate::diff::model::Pair;
+use crate::snapshot::model::{Enforce, Unique};
+
+use super::super::layout::Role;
+use super::super::model::{Action, ConstraintSpec, Finding, IndexKeySpec, IndexSpec, KeyTarget, Phase};
+use super::super::planner::{Draft, Planner};
+use super::{ColumnsKind, RenameKind, Work, names_word};
+
+impl<'a> Planner<'a> {
+    pub(super) fn uniques(&mut self, work: &mut Work<'a, '_>) {
+        let change = work.layout.change;
+        if let Some(Pair { old: Some(old), new: Some(new), equal: true }) = change.primary_key
+            && self.key_goes(work).is_none()
+        {
+            self.rename_constraint(work, &old.name, &new.name);
+        }
+        for pair in &change.exclusions {
+            match (pair.old, pair.new) {
+                (Some(old), Some(new)) if pair.equal => self.rename_constraint(work, &old.name, &new.name),
+                (Some(old), None) => {
+                    let replaced = work.layout.columns.iter().filter(|c| c.role == Role::Old).map(|c| c.name.as_str());
+                    let loosens = !replaced.into_iter().any(|column| names_word(&old.elements.text, column));
+                    if loosens {
+                        self.warn(
+                            ("abort-rewrites", Level::Warning),
+                            &format!("table {}", work.name),
+                            format!("abort builds the index of exclusion constraint {} again under a lock, and fails on rows that exclude each other by then", old.name.text),
+                            old.name.span,
+                        );
+                    }
+                    self.drop_constraint(work, ConstraintSpec::Exclusion(old.clone()), loosens);
+                }
+                // One that is new is refused.
+                (Some(_) | None, Some(_)) | (None, None) => {}
+            }
+        }
+        for pair in &change.uniques {
+            let stays = pair.old.is_some_and(|u| self.stay(work, &[u.columns.clone(), u.include.clone()].concat()));
+            match (pair.old, pair.new) {
+                (Some(old), Some(new)) if pair.equal && stays => self.rename_constraint(work, &old.name, &new.name),
+                (old, new) => {
+                    if let Some(old) = old {
+                        let loosens = stays && new.is_none();
+                        self.drop_constraint(work, ConstraintSpec::Unique(old.clone()), loosens);
+                        if loosens {
+                            self.warn(
+                                ("old-upsert-loses-arbiter", Level::Warning),
+                                &format!("table {}", work.name),
+                                format!(
+                                    "unique {} goes in expand, since the new version may write what it forbids: an upsert of the old version that names its columns fails with SQLSTATE 42P10",
+                                    old.name.text
+                                ),
+                                old.name.span,
+                            );
+                        }
+                    }
+                    if let Some(new) = new {
+                        self.unique_added(work, new);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn unique_added(&mut self, work: &mut Work<'a, '_>, new: &'a Unique) {
+        let all: Vec<String> = new.columns.iter().chain(&new.include).cloned().collect();
+        let kind = self.kind_of_columns(work, &all);
+        let phase = match (kind, work.layout.enforce(new.columns.iter().map(String::as_str))) {
+            (ColumnsKind::OnlyNew, _) => Phase::Expand,
+            (_, Some(Enforce::Contract)) => Phase::Contract,
+            (_, Some(Enforce::Migrate) | None) => Phase::Migrate,
+        };
+        let (name, interim) = self.build_name(&new.name);
+        let until = interim.then(|| self.swap_unit(work.change, work.table));
+        let columns: Vec<String> = new.columns.iter().map(|c| self.physical(work, c)).collect();
+        let mut unique = new.clone();
+        unique.name.text.clone_from(&name);
+        unique.columns.clone_from(&columns);
+        unique.include = new.include.iter().map(|c| self.physical(work, c)).collect();
+        let mut requires = work.ready.clone();
+        if phase != Phase::Expand {
+            self.warn(
+                ("unique-rejects-old-writes", Level::Warning),
+                &format!("table {}", work.name),
+                format!(
+                    "unique {} binds from {}: a duplicate of the old version fails then with SQLSTATE 23505",
+                    new.name.text,
+                    phase.name()
+                ),
+                new.name.span,
+            );
+            self.warn(
+                ("existing-duplicates", Level::Note),
+                &format!("table {}", work.name),
+                format!(
+                    "keys of unique {} that are there twice stop {} with a count and a sample; nothing is lost",
+                    new.name.text,
+                    phase.name()
+                ),
+                new.name.span,
+            );
+            let finding =
+                Finding::Duplicate { name: new.name.text.clone(), columns: columns.clone(), nulls_not_distinct: new.nulls_not_distinct };
+            requires = vec![self.gate(work, phase, &format!("unique.{}", new.name.text), finding, until)];
+            requires.extend(work.filled.clone());
+        }
+        let index = IndexSpec {
+            name: name.clone(),
+            table: work.table.to_owned(),
+            keys: columns
+                .iter()
+                .map(|column| IndexKeySpec {
+                    target: KeyTarget::Column(column.clone()),
+                    descending: false,
+                    nulls: None,
+                    collation: None,
+                    opclass: None,
+                })
+                .collect(),
+            unique: true,
+            nulls_not_distinct: new.nulls_not_distinct,
+            method: "btree".to_owned(),
+            predicate: None,
+            include: unique.include.clone(),
+            with: Vec::new(),
+            comment: None,
+        };
+        let object = format!("{}.{name}", work.table);
+        let build = self.step(Draft {
+            phase,
+            change: work.change,
+            slug: format!("create_index.{object}"),
+            object: object.clone(),
+            why: format!("The index that {} is to stand on, built while everyone writes.", new.name.text),
+            action: Action::CreateIndex(index),
+            unit: None,
+            requires,
+        });
+        let attach = self.step(Draft {
+            phase,
+            change: work.change,
+            slug: format!("attach_unique.{object}"),
+            object,
+            why: "The index becomes the constraint: no row is read.".to_owned(),
+            action: Action::AttachUnique { table: work.table.to_owned(), unique },
+            unit: None,
+            requires: vec![build],
+        });
+        work.before_swap.push(attach);
+        if interim {
+            self.rename_late(work, name, new.name.text.clone(), RenameKind::Constraint);
+        }
+    }
+}
