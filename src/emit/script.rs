@@ -66,7 +66,7 @@ struct Writer<'a> {
 
 /// Whether a unit is done in one block, once, with an entry in the journal.
 fn is_once(unit: &str) -> bool {
-    unit.contains(".swap") || unit.contains(".alter_type.")
+    [".swap", ".alter_type.", ".identity."].iter().any(|part| unit.contains(part))
 }
 
 impl Writer<'_> {
@@ -186,6 +186,8 @@ impl Writer<'_> {
                         | Action::AlterType { table, .. }
                         | Action::SetDefault { table, .. }
                         | Action::AlterIdentity { table, .. }
+                        | Action::AddIdentity { table, .. }
+                        | Action::DropIdentity { table, .. }
                         | Action::DropTable { table } => Some(table.as_str()),
                         Action::RenameTable { from, .. } => Some(from.as_str()),
                         _ => None,
