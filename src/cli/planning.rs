@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::output::Format;
 use super::source::{self, Found};
 use crate::diagnostic::{Diagnostic, Sources, has_errors};
-use crate::dialect::postgres::Postgres;
+use crate::dialect::target;
 use crate::diff::{self, AssumeDrop, Options};
 use crate::plan::model::Plan;
 use crate::plan::{self};
@@ -87,8 +87,12 @@ pub(crate) fn plan(args: &PlanningArgs) -> anyhow::Result<Planned> {
     let mut diagnostics = Vec::new();
     let settings = settings(&mut sources, &mut diagnostics)?;
     let dialects = if args.dialects.is_empty() { settings.dialects.clone() } else { args.dialects.clone() };
-    if let Some(dialect) = dialects.iter().find(|d| **d != Dialect::Postgres) {
-        bail!("not yet: {} scripts; this version of crossfade compiles for postgres", dialect.name());
+    let mut targets = Vec::new();
+    for dialect in &dialects {
+        match target(*dialect) {
+            Some(found) => targets.push(found),
+            None => bail!("not yet: {} scripts; this version of crossfade does not compile for it", dialect.name()),
+        }
     }
     let (old_spec, new_spec) = match (&args.old, &args.new) {
         (Some(old), Some(new)) => (old.clone(), new.clone()),
@@ -115,7 +119,9 @@ pub(crate) fn plan(args: &PlanningArgs) -> anyhow::Result<Planned> {
         return Ok(planned);
     }
     let mut plans = Vec::new();
-    for (dialect, ((old_schema, faults), (new_schema, more))) in dialects.into_iter().zip(old.schemas.into_iter().zip(new.schemas)) {
+    for ((dialect, target), ((old_schema, faults), (new_schema, more))) in
+        dialects.into_iter().zip(targets).zip(old.schemas.into_iter().zip(new.schemas))
+    {
         planned.add(faults);
         planned.add(more);
         if has_errors(&planned.diagnostics) {
@@ -138,7 +144,7 @@ pub(crate) fn plan(args: &PlanningArgs) -> anyhow::Result<Planned> {
         if has_errors(&planned.diagnostics) {
             continue;
         }
-        let (plan, faults) = plan::plan(&diff, &wanted, &Postgres);
+        let (plan, faults) = plan::plan(&diff, &wanted, target);
         planned.add(faults);
         plans.push(plan);
     }

@@ -1,6 +1,15 @@
-//! What a dialect can do, and how it writes names, types and literals.
-//!
-//! Invariant: facts only. Each one names the page of the manual, or the measurement, that it comes from.
+//! What each server can do, what it locks and what it costs, and how it writes types and expressions. A folder a dialect; each
+//! fact with its source.
 
-pub mod expression;
+use crate::plan::Target;
+use crate::sql::Dialect;
+
 pub mod postgres;
+
+/// The planner's view of a dialect; `None` while this version of crossfade compiles nothing for it.
+pub fn target(dialect: Dialect) -> Option<&'static dyn Target> {
+    match dialect {
+        Dialect::Postgres => Some(&postgres::Postgres),
+        Dialect::Mysql | Dialect::Mariadb | Dialect::Sqlite => None,
+    }
+}

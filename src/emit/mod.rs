@@ -2,14 +2,16 @@
 //!
 //! Invariant: it decides nothing. What is done, in which phase and in which order is the plan's; how it is said is the templates'.
 
-use crate::dialect::expression::Expressions;
 use crate::plan::model::{Action, Finding, Phase, Plan, Step};
+use crate::sql::Dialect;
 
-mod action;
 pub mod manifest;
+mod postgres;
+mod renderer;
 mod script;
-mod sync;
 mod templates;
+
+use renderer::{Check, Grants, Header, Renderer, Script};
 
 pub use script::{Scripts, scripts};
 
@@ -23,6 +25,9 @@ pub struct EmitError {
     pub why: String,
 }
 
+/// A rendered text, or the template that does not fit.
+type Rendered = Result<String, EmitError>;
+
 /// The lenses of a plan, with the table each one stands on.
 fn lenses(plan: &Plan) -> impl Iterator<Item = (&Step, &str, &crate::plan::model::SyncLens)> {
     plan.steps.iter().filter_map(|step| match &step.action {
@@ -33,6 +38,12 @@ fn lenses(plan: &Plan) -> impl Iterator<Item = (&Step, &str, &crate::plan::model
     })
 }
 
-fn expressions(plan: &Plan) -> Expressions<'_> {
-    Expressions { schema: &plan.schema }
+/// How the dialect of a plan says what the plan does.
+fn renderer<'a>(plan: &'a Plan, templates: &'a templates::Templates) -> Result<Box<dyn Renderer + 'a>, EmitError> {
+    match plan.dialect {
+        Dialect::Postgres => Ok(Box::new(postgres::Postgres::new(plan, templates))),
+        Dialect::Mysql | Dialect::Mariadb | Dialect::Sqlite => {
+            Err(EmitError { template: plan.dialect.name().to_owned(), why: "there are no templates for it".to_owned() })
+        }
+    }
 }

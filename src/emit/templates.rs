@@ -83,6 +83,7 @@ templates![
     "postgres/undo/drop_exclusion",
     "postgres/undo/drop_not_null",
     "postgres/undo/replace_view",
+    "postgres/undo/set_default",
     "postgres/undo/set_not_null",
 ];
 

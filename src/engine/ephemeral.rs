@@ -193,7 +193,8 @@ impl Server {
             "dynamic_shared_memory_type=mmap",
             "wal_level=minimal",
             "max_wal_senders=0",
-            "shared_buffers=64MB",
+            "shared_buffers=16MB",
+            "jit=off",
             "max_connections=100",
         ] {
             command.args(["-c", setting]);

@@ -632,16 +632,16 @@ pub enum Action {
     },
     /// Function and triggers that keep two shapes in step.
     InstallSync(Box<Sync>),
-    /// Sets a default, or (none) drops it.
+    /// Gives a column without a default one.
     SetDefault {
         /// Physical table.
         table: String,
         /// Physical column.
         column: String,
-        /// Default before (for the way back).
-        old: Option<RowExpr>,
+        /// Since when the column is there.
+        origin: Origin,
         /// Default afterwards.
-        new: Option<RowExpr>,
+        default: RowExpr,
     },
     /// Makes a sequence that counts for a new column until that is an identity column, which takes no NULL.
     AddCounter {
@@ -1015,6 +1015,15 @@ pub struct ViewSpec {
     pub materialized: Materialized,
     /// Comment.
     pub comment: Option<String>,
+}
+
+/// Since when a column is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It is the old version's too.
+    Old,
+    /// Expand adds it, and abort takes it away with all that it has.
+    Added,
 }
 
 /// What a reviewer must know about a plan.

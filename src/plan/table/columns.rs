@@ -5,7 +5,7 @@ use crate::snapshot::model::{Type, TypeKind};
 use crate::sql::expression::defines_volatile;
 
 use super::super::layout::{Physical, Role, default_loosens};
-use super::super::model::{Action, Formula, Marker, Phase, RowExpr, Sync, Writer};
+use super::super::model::{Action, Formula, Marker, Origin, Phase, RowExpr, Sync, Writer};
 use super::super::planner::{Draft, Planner};
 use super::Work;
 
@@ -100,8 +100,8 @@ impl<'a> Planner<'a> {
                     action: Action::SetDefault {
                         table: work.table.to_owned(),
                         column: physical.name.clone(),
-                        old: None,
-                        new: Some(default),
+                        origin: Origin::Old,
+                        default,
                     },
                     unit: None,
                     requires: Vec::new(),
@@ -212,8 +212,8 @@ impl<'a> Planner<'a> {
                 action: Action::SetDefault {
                     table: work.table.to_owned(),
                     column: physical.name.clone(),
-                    old: None,
-                    new: Some(default.clone()),
+                    origin: Origin::Added,
+                    default: default.clone(),
                 },
                 unit: None,
                 requires: work.ready.clone(),

@@ -2,16 +2,18 @@
 
 use minijinja::{Value, context};
 
-use crate::dialect::expression::{Expressions, Row};
+use crate::dialect::postgres::expression::{Expressions, Row};
 use crate::plan::model::{
     Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, Finding, ForeignKeySpec, Formula, Highest, IndexSpec,
-    KeyTarget, Marker, Materialized, OnFinding, RowExpr, SequenceFrom, ShapeView, Splice, TableSpec, ViewColumn, ViewDefault, ViewSpec,
+    KeyTarget, Marker, Materialized, OnFinding, Origin, RowExpr, SequenceFrom, ShapeView, Splice, TableSpec, ViewColumn, ViewDefault,
+    ViewSpec,
 };
 use crate::plan::{MARKER, VERSION_SCHEMA};
 use crate::snapshot::model::{Exclusion, Identity, Nulls, ReferentialAction, Sequence, Unique};
 
-use super::templates::Templates;
-use super::{EmitError, sync};
+use super::super::templates::Templates;
+use super::super::{EmitError, Grants, Rendered};
+use super::sync;
 
 /// Renders actions for one plan.
 pub(super) struct Actions<'a> {
@@ -20,22 +22,11 @@ pub(super) struct Actions<'a> {
     pub(super) release: &'a str,
 }
 
-/// What becomes of the grants of views that are dropped or made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Grants {
-    /// The views are new, or go for good.
-    Ignore,
-    /// The views are dropped and made anew in one block: their grants carry over.
-    Keep,
-}
-
 /// What interim names of columns, indexes and constraints begin with.
 const INTERIM: &str = "crossfade_new_";
 
-type Rendered = Result<String, EmitError>;
-
 impl Actions<'_> {
-    fn render(&self, name: &str, context: Value) -> Rendered {
+    pub(super) fn render(&self, name: &str, context: Value) -> Rendered {
         self.templates.render(&format!("postgres/{name}"), context)
     }
 
@@ -128,9 +119,9 @@ impl Actions<'_> {
                     update_trigger => sql.ident(&sync.update_trigger),
                 },
             ),
-            Action::SetDefault { table, column, new, .. } => self.render(
+            Action::SetDefault { table, column, default, .. } => self.render(
                 "set_default",
-                context! { table => sql.table(table), column => sql.ident(column), default => new.as_ref().map(|d| self.text(d)) },
+                context! { table => sql.table(table), column => sql.ident(column), default => self.text(default) },
             ),
             Action::CreateNamespace { schema } => self.render("create_namespace", context! { schema => sql.ident(schema) }),
             Action::CreateShapeView(view) => self.render("create_shape_view", self.shape_view(view)),
@@ -354,10 +345,10 @@ impl Actions<'_> {
                 self.render("undo/add_columns", context! { table => sql.table(table), columns => names })?
             }
             Action::InstallSync(sync) => self.apply(&Action::RemoveSync(sync.clone()), Grants::Ignore)?,
-            Action::SetDefault { table, column, old, .. } => self.render(
-                "set_default",
-                context! { table => sql.table(table), column => sql.ident(column), default => old.as_ref().map(|d| self.text(d)) },
-            )?,
+            Action::SetDefault { origin: Origin::Added, .. } => return Ok(None),
+            Action::SetDefault { table, column, origin: Origin::Old, .. } => {
+                self.render("undo/set_default", context! { table => sql.table(table), column => sql.ident(column) })?
+            }
             Action::AddCounter { table, column, counter, .. } => self.render(
                 "undo/add_counter",
                 context! {

@@ -5,7 +5,7 @@
 
 use minijinja::{Value, context};
 
-use crate::dialect::expression::{Expressions, Row};
+use crate::dialect::postgres::expression::{Expressions, Row};
 use crate::plan::model::{Follow, Sync, SyncColumn, SyncLens, Writer};
 use crate::snapshot::model::OnConflict;
 use crate::snapshot::names::bounded;

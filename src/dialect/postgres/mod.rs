@@ -8,6 +8,8 @@ use crate::plan::model::{
 };
 use crate::snapshot::model::{Type, TypeKind};
 
+pub mod expression;
+
 /// The planner's view of PostgreSQL.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Postgres;

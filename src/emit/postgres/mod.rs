@@ -1,0 +1,187 @@
+//! PostgreSQL: each action fills in its template, and a script's frame is psql's.
+
+use minijinja::context;
+
+use crate::dialect::postgres::expression::{Expressions, Row};
+use crate::plan::model::{Action, ColumnSpec, Phase, Plan};
+use crate::snapshot::model::Access;
+
+use super::renderer::{Check, Grants, Header, Renderer, Script};
+use super::templates::Templates;
+use super::{EmitError, Rendered};
+
+mod action;
+mod sync;
+
+use action::Actions;
+
+/// Says what a plan does to psql.
+pub(super) struct Postgres<'a> {
+    plan: &'a Plan,
+    actions: Actions<'a>,
+}
+
+impl<'a> Postgres<'a> {
+    pub(super) fn new(plan: &'a Plan, templates: &'a Templates) -> Self {
+        Postgres { plan, actions: Actions { templates, sql: Expressions { schema: &plan.schema }, release: &plan.release } }
+    }
+
+    fn gate(&self, phase: Phase) -> Rendered {
+        let plan = self.plan;
+        let release = self.actions.sql.literal(&plan.release);
+        match phase {
+            Phase::Expand => {
+                let mut tables: Vec<&str> = plan
+                    .steps
+                    .iter()
+                    .filter_map(|step| match &step.action {
+                        Action::AddColumns { table, .. }
+                        | Action::DropNotNull { table, .. }
+                        | Action::AlterType { table, .. }
+                        | Action::SetDefault { table, .. }
+                        | Action::AlterIdentity { table, .. }
+                        | Action::AddIdentity { table, .. }
+                        | Action::DropIdentity { table, .. }
+                        | Action::DropTable { table } => Some(table.as_str()),
+                        Action::RenameTable { from, .. } => Some(from.as_str()),
+                        _ => None,
+                    })
+                    .collect();
+                tables.sort_unstable();
+                tables.dedup();
+                let tables: Vec<_> = tables
+                    .into_iter()
+                    .map(|table| {
+                        let name = self.actions.sql.table(table);
+                        context! { literal => self.actions.sql.literal(&name), message => name.replace('\'', "''").replace('%', "%%") }
+                    })
+                    .collect();
+                self.actions.render(
+                    "gate_expand",
+                    context! {
+                        release,
+                        old_version => plan.old_version.as_ref().map(|v| self.actions.sql.literal(v)),
+                        old_release => self.actions.sql.literal(&plan.old_release),
+                        new_version => self.actions.sql.literal(&plan.new_version),
+                        changes => plan.changes.len(),
+                        has_virtual => has_virtual(plan),
+                        tables,
+                    },
+                )
+            }
+            Phase::Migrate => self.actions.render("gate_migrate", context! { release }),
+            Phase::Contract => self.actions.render("gate_contract", context! { release }),
+        }
+    }
+}
+
+impl Renderer for Postgres<'_> {
+    fn header(&self, header: &Header<'_>) -> Rendered {
+        let plan = self.plan;
+        let access = match plan.access {
+            Access::Shared => "shared: both versions use one namespace".to_owned(),
+            Access::Versioned => format!("versioned: version {} uses namespace {}", plan.new_version, plan.namespace(&plan.new_version)),
+        };
+        self.actions.render(
+            "header",
+            context! {
+                title => header.title,
+                file => header.file,
+                before => header.before,
+                after => header.after,
+                revisions => header.revisions,
+                access,
+                old => plan.old_version.as_deref().unwrap_or("nothing: a first installation"),
+                new => plan.new_version.as_str(),
+                schema => self.actions.sql.ident(&plan.schema),
+            },
+        )
+    }
+
+    fn gates(&self, script: Script) -> Rendered {
+        let tables = self.actions.render("version_tables", context! {})?;
+        let gate = match script {
+            Script::Phase(phase) => self.gate(phase)?,
+            Script::Abort => self.actions.render("gate_abort", context! { release => self.actions.sql.literal(&self.plan.release) })?,
+        };
+        Ok([tables, gate].join("\n\n"))
+    }
+
+    fn apply(&self, action: &Action, grants: Grants) -> Rendered {
+        self.actions.apply(action, grants)
+    }
+
+    fn undo(&self, action: &Action, unit: &str) -> Result<Option<String>, EmitError> {
+        self.actions.undo(action, unit)
+    }
+
+    fn abort_gate(&self, action: &Action) -> Result<Option<String>, EmitError> {
+        self.actions.abort_gate(action)
+    }
+
+    fn is_once(&self, unit: &str) -> bool {
+        [".swap", ".alter_type.", ".identity."].iter().any(|part| unit.contains(part))
+    }
+
+    fn once(&self, unit: &str, body: &str) -> Rendered {
+        let sql = &self.actions.sql;
+        self.actions.render("once", context! { release => sql.literal(&self.plan.release), step => sql.literal(unit), body })
+    }
+
+    fn together(&self, body: &str) -> Rendered {
+        Ok(["begin;\n", body, "\ncommit;"].concat())
+    }
+
+    fn mark(&self, phase: Phase, revision: &str) -> Rendered {
+        let (plan, sql) = (self.plan, &self.actions.sql);
+        self.actions.render(
+            "mark",
+            context! {
+                phase => phase.name(),
+                revision => sql.literal(revision),
+                release => sql.literal(&plan.release),
+                last => sql.literal(&plan.last_revision(phase)),
+            },
+        )
+    }
+
+    fn finish(&self, script: Script) -> Rendered {
+        let release = self.actions.sql.literal(&self.plan.release);
+        match script {
+            Script::Phase(phase) => {
+                let before = match phase {
+                    Phase::Expand => "begun",
+                    Phase::Migrate => "expand",
+                    Phase::Contract => "migrate",
+                };
+                self.actions.render("finish", context! { phase => phase.name(), before, release })
+            }
+            Script::Abort => Ok(["begin;\n", &self.actions.render("finish_abort", context! { release })?, "\ncommit;"].concat()),
+        }
+    }
+
+    fn verify(&self, checks: &[Check<'_>]) -> Rendered {
+        let sql = &self.actions.sql;
+        let checks: Vec<_> = checks
+            .iter()
+            .map(|check| {
+                context! {
+                    what => sql.literal(&check.what),
+                    table => sql.table(check.table),
+                    condition => sql.disagree(check.lens, Row::Table(check.table)),
+                }
+            })
+            .collect();
+        self.actions.render("verify", context! { checks, schema => sql.ident(&self.plan.schema) })
+    }
+}
+
+/// Whether a column is made that is computed as it is read.
+fn has_virtual(plan: &Plan) -> bool {
+    let is_virtual = |column: &ColumnSpec| matches!(column.generated, Some((_, false)));
+    plan.steps.iter().any(|step| match &step.action {
+        Action::AddColumns { columns, .. } => columns.iter().any(is_virtual),
+        Action::CreateTable(spec) => spec.columns.iter().any(is_virtual),
+        _ => false,
+    })
+}
