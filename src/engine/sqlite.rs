@@ -54,7 +54,7 @@ impl Connection for Session {
     fn run(&mut self, statement: &str) -> Result<Outcome, Failure> {
         let mut outcome = Outcome::default();
         let mut prepared = self.connection.prepare(statement)?;
-        outcome.columns = prepared.column_names().into_iter().map(str::to_owned).collect();
+        outcome.columns = prepared.column_names().map(str::to_owned).collect();
         let width = outcome.columns.len();
         let mut rows = prepared.raw_query();
         while let Some(row) = rows.next()? {
