@@ -80,6 +80,7 @@ const PAGES: &[Page] = pages![
     "foreign-key-target",
     "from-not-new",
     "identity-given",
+    "identity-meets-given",
     "insert-ambiguity",
     "lens-not-total",
     "lossy-lens",

@@ -597,6 +597,13 @@ fn is_niladic(name: &str, dialect: Dialect) -> bool {
     }
 }
 
+/// The sequence whose next value a default takes: `nextval('ticket_no')`, with or without a cast and a schema.
+pub fn drawn_from(default: &str) -> Option<String> {
+    let at = default.to_ascii_lowercase().find("nextval(")?;
+    let name = default.get(at..)?.split('\'').nth(1)?;
+    name.rsplit('.').next().map(|name| name.trim_matches('"').to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
