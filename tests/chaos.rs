@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossfade::engine::ephemeral::Server;
+use crossfade::engine::ephemeral::postgres::Server;
 use crossfade::engine::postgres::Session;
 use support::case::{Access, Case};
 use support::catalog::Catalog;
@@ -185,7 +185,7 @@ fn run(server: &Server, database: &str, script: &str) {
 fn everything(server: &Server, database: &str) -> String {
     let mut session = connect(server, database);
     let mut text = Catalog::read(&mut session).unwrap().all();
-    text.push_str(&dump_tables(&mut session).unwrap());
+    text.push_str(&dump_tables(&mut session, &[]).unwrap());
     for row in session.run("select old_version, new_version, phase, revision from crossfade.version").unwrap().rows {
         text.push_str(&support::shape::row_text(&row));
     }

@@ -11,8 +11,8 @@ use crate::snapshot::model::{Check, Column, Expr, ForeignKey, Identity, IndexTar
 use crate::sql::expression::{defines_volatile, expression_equivalent, replace, row_references};
 
 use super::model::{
-    Action, CopyRows, Finding, Follow, ForeignKeySpec, Formula, IndexSpec, Mirror, MirrorKey, MirrorSide, MirrorTriggers, OnFinding, Phase,
-    RowExpr, SequenceFrom, SourceRest, Splice, SyncColumn, SyncLens, TableSpec,
+    Action, CopyRows, Finding, Follow, ForeignKeySpec, Formula, Highest, IndexSpec, Mirror, MirrorKey, MirrorSide, MirrorTriggers,
+    OnFinding, Phase, RowExpr, SequenceFrom, SourceRest, Splice, SyncColumn, SyncLens, TableSpec,
 };
 use super::planner::{Draft, Planner};
 use super::table::BATCH;
@@ -624,7 +624,8 @@ impl<'a> Planner<'a> {
                 ),
                 action: Action::ShareNumbers {
                     function,
-                    from: SequenceFrom { table: mirror.source.clone(), column: key.source.clone(), through: None },
+                    table: mirror.source.clone(),
+                    column: key.source.clone(),
                 },
                 unit: None,
                 requires: Vec::new(),
@@ -709,11 +710,12 @@ impl<'a> Planner<'a> {
                     table: target.clone(),
                     column: key.target.clone(),
                     identity: table.columns[&key.target].identity.unwrap_or(Identity::ByDefault),
-                    from: SequenceFrom {
+                    from: SequenceFrom::Lent {
                         table: source.clone(),
                         column: key.source.clone(),
-                        through: Some(naming::numbers_function(&target, &key.target, self.diff.dialect)),
+                        function: naming::numbers_function(&target, &key.target, self.diff.dialect),
                     },
+                    highest: Highest::ByIndex,
                 },
                 unit: Some(format!("contract{change:02}.swap.numbers.{target}")),
                 requires: vec![remove.clone()],
@@ -989,6 +991,7 @@ fn formula_columns(formula: &Formula) -> Vec<String> {
     match formula {
         Formula::Column(name) | Formula::Cast(name) => vec![name.clone()],
         Formula::Values { column, .. } | Formula::Relabel { column, .. } => vec![column.clone()],
+        Formula::Next(_) => Vec::new(),
         Formula::Written(expr) => expr
             .splices
             .iter()

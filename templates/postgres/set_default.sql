@@ -1,1 +1,1 @@
-alter table {{ table }} alter column {{ column }} {% if default %}set default {{ default }}{% else %}drop default{% endif %};
+alter table {{ table }} alter column {{ column }} set default {{ default }};

@@ -72,6 +72,9 @@ pub struct CaseFile {
     /// Columns (`table.column`) whose values the upgrade changes under the old version on purpose.
     #[serde(default)]
     pub touched: Vec<String>,
+    /// Columns (`table.column`) to which each run gives another value: two runs must only agree on which rows have one.
+    #[serde(default)]
+    pub random: Vec<String>,
     /// Whether abort can give the old snapshot back when the new version wrote what the old rules forbid.
     #[serde(default = "yes")]
     pub abort_after_writes: bool,

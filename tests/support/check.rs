@@ -2,11 +2,13 @@
 //!
 //! Each law runs on databases of its own, so that all broken laws of a case are reported at once.
 
+use std::cell::OnceCell;
+
 use crossfade::engine::postgres::Session;
 
 use super::case::{Access, Case, Cell, Probe, Sees, Side, Stage, with_key};
 use super::catalog::Catalog;
-use super::lab::{Database, Lab, open_after, run};
+use super::lab::{Client, Database, Lab, open_after, run};
 use super::scripts::{Phase, Scripts};
 use super::servers::MAJORS;
 use super::shape::{Shape, dump_tables, quoted, row_text};
@@ -50,6 +52,9 @@ struct Bench<'lab> {
     old_catalog: Catalog,
     /// What the new snapshot's catalog is, installed alone.
     new_catalog: Catalog,
+    /// The old snapshot after expand, after migrate and after contract, nobody having written: made when a law asks, and
+    /// only copied from then on.
+    states: [OnceCell<Database<'lab>>; 3],
 }
 
 impl<'lab> Bench<'lab> {
@@ -69,12 +74,12 @@ impl<'lab> Bench<'lab> {
         let new_catalog = catalog(&new)?;
         old.run(&case.file.seed, "seed")?;
         let old_catalog = catalog(&old)?;
-        Ok(Self { case, access, scripts, lab, old_shape, new_shape, old, old_catalog, new_catalog })
+        Ok(Self { case, access, scripts, lab, old_shape, new_shape, old, old_catalog, new_catalog, states: Default::default() })
     }
 
     /// A client of a version, connected as `crossfade connect` says.
-    fn client(&self, database: &Database<'_>, side: Side) -> Result<Session, String> {
-        let mut session = database.connect()?;
+    fn client<'database>(&self, database: &'database Database<'_>, side: Side) -> Result<Client<'database>, String> {
+        let mut session = database.client()?;
         let namespace = match (side, self.access) {
             (Side::New, Access::Versioned) => format!("public_{}", self.scripts.new_version),
             (Side::Old, _) | (_, Access::Shared) => "public".to_owned(),
@@ -88,25 +93,36 @@ impl<'lab> Bench<'lab> {
             Side::Old => &self.old_shape,
             Side::New => &self.new_shape,
         };
-        shape.dump(&mut self.client(database, side)?).map_err(|report| format!("{side:?} version: {report}"))
+        shape.dump(&mut *self.client(database, side)?).map_err(|report| format!("{side:?} version: {report}"))
     }
 
     /// What the old version sees, but for the columns that are meant to change under it.
     fn untouched(&self, database: &Database<'_>) -> Result<String, String> {
-        self.old_shape.without(&self.case.file.touched).dump(&mut self.client(database, Side::Old)?)
+        self.old_shape.without(&self.case.file.touched).dump(&mut *self.client(database, Side::Old)?)
+    }
+
+    fn everything(&self, database: &Database<'_>) -> Result<String, String> {
+        everything(database, &self.case.file.random)
     }
 
     fn run(&self, database: &Database<'_>, phase: Phase) -> Result<(), String> {
         database.run(self.scripts.of(phase), phase.name())
     }
 
-    /// A copy of a database on which phases have run.
-    fn after(&self, database: &Database<'lab>, phases: &[Phase]) -> Result<Database<'lab>, String> {
-        let copy = database.copy()?;
-        for phase in phases {
-            self.run(&copy, *phase)?;
+    /// The database after a phase of the way forward, nobody having written. To be copied before anything is changed.
+    fn after(&self, phase: Phase) -> Result<&Database<'lab>, String> {
+        let (state, before) = match phase {
+            Phase::Expand => (&self.states[0], &self.old),
+            Phase::Migrate => (&self.states[1], self.after(Phase::Expand)?),
+            Phase::Contract => (&self.states[2], self.after(Phase::Migrate)?),
+            Phase::Abort => return Err("abort leads to no state of its own".to_owned()),
+        };
+        if let Some(database) = state.get() {
+            return Ok(database);
         }
-        Ok(copy)
+        let copy = before.copy()?;
+        self.run(&copy, phase)?;
+        Ok(state.get_or_init(|| copy))
     }
 
     /// Nobody writes: each phase in turn, then once more.
@@ -124,10 +140,10 @@ impl<'lab> Bench<'lab> {
                 let now = self.untouched(&database)?;
                 reports.extend(same(&format!("what the old version sees after {}", phase.name()), &before, &now).err());
             }
-            let once = everything(&database)?;
+            let once = self.everything(&database)?;
             match self.run(&database, phase) {
                 Ok(()) => {
-                    let twice = everything(&database)?;
+                    let twice = self.everything(&database)?;
                     reports.extend(same(&format!("{} run a second time", phase.name()), &once, &twice).err());
                 }
                 Err(report) => reports.push(format!("{} run a second time: {report}", phase.name())),
@@ -162,18 +178,17 @@ impl<'lab> Bench<'lab> {
 
     /// Every script that is run out of its turn refuses, says what to run, and changes nothing.
     fn order(&self) -> Result<(), String> {
-        let expanded = self.after(&self.old, &[Phase::Expand])?;
-        let contracted = self.after(&expanded, &[Phase::Migrate, Phase::Contract])?;
+        let (expanded, contracted) = (self.after(Phase::Expand)?, self.after(Phase::Contract)?);
         let mut reports = Vec::new();
         for (state, database, phase, words) in [
             ("before expand", &self.old, Phase::Migrate, &["expand"][..]),
             ("before expand", &self.old, Phase::Contract, &["expand"]),
-            ("before migrate", &expanded, Phase::Contract, &["migrate"]),
-            ("after contract", &contracted, Phase::Abort, &["forward", "contract", "contracted"]),
+            ("before migrate", expanded, Phase::Contract, &["migrate"]),
+            ("after contract", contracted, Phase::Abort, &["forward", "contract", "contracted"]),
         ] {
             let copy = database.copy()?;
-            let before = everything(&copy)?;
-            match run(&mut copy.connect()?, &split(self.scripts.of(phase))) {
+            let before = self.everything(&copy)?;
+            match run(&mut *copy.client()?, &split(self.scripts.of(phase))) {
                 Ok(()) => reports.push(format!("{} {state} did not refuse", phase.name())),
                 Err(stopped) => {
                     let said = format!("{} {}", stopped.failure.message, stopped.failure.hint.clone().unwrap_or_default());
@@ -183,30 +198,29 @@ impl<'lab> Bench<'lab> {
                     }
                 }
             }
-            reports.extend(same(&format!("{} {state} changed something", phase.name()), &before, &everything(&copy)?).err());
+            reports.extend(same(&format!("{} {state} changed something", phase.name()), &before, &self.everything(&copy)?).err());
         }
         // After the end the earlier phases have nothing to do; whether they say so or do nothing is theirs.
         for phase in [Phase::Expand, Phase::Migrate] {
             let copy = contracted.copy()?;
-            let before = everything(&copy)?;
-            let _ = run(&mut copy.connect()?, &split(self.scripts.of(phase)));
-            reports.extend(same(&format!("{} after contract changed something", phase.name()), &before, &everything(&copy)?).err());
+            let before = self.everything(&copy)?;
+            let _ = run(&mut *copy.client()?, &split(self.scripts.of(phase)));
+            reports.extend(same(&format!("{} after contract changed something", phase.name()), &before, &self.everything(&copy)?).err());
         }
         all(reports)
     }
 
     /// Abort after expand, after half of migrate and after migrate.
     fn abort(&self) -> Result<(), String> {
-        let expanded = self.after(&self.old, &[Phase::Expand])?;
+        let (expanded, migrated) = (self.after(Phase::Expand)?, self.after(Phase::Migrate)?);
         let half = expanded.copy()?;
         let migrate = split(&self.scripts.migrate);
         run(&mut half.connect()?, &migrate[..migrate.len() / 2]).map_err(|stopped| format!("half of migrate: {stopped}"))?;
         half.wait_alone()?;
-        let migrated = self.after(&expanded, &[Phase::Migrate])?;
-        let end = everything(&migrated)?;
+        let end = self.everything(migrated)?;
         let before = self.untouched(&self.old)?;
         let mut reports = Vec::new();
-        for (state, database) in [("expand", &expanded), ("half of migrate", &half), ("migrate", &migrated)] {
+        for (state, database) in [("expand", expanded), ("half of migrate", &half), ("migrate", migrated)] {
             let copy = database.copy()?;
             if let Err(report) = self.run(&copy, Phase::Abort) {
                 reports.push(format!("abort after {state}: {report}"));
@@ -216,11 +230,11 @@ impl<'lab> Bench<'lab> {
             reports.extend(self.must_be_old(&found, &format!("the catalog after {state} and abort")).err());
             reports.extend(nothing_left(&found).err());
             reports.extend(same(&format!("the old version's rows after {state} and abort"), &before, &self.untouched(&copy)?).err());
-            let once = everything(&copy)?;
+            let once = self.everything(&copy)?;
             if let Err(report) = self.run(&copy, Phase::Abort) {
                 reports.push(format!("abort after {state}, a second time: {report}"));
             } else {
-                reports.extend(same(&format!("abort after {state}, a second time"), &once, &everything(&copy)?).err());
+                reports.extend(same(&format!("abort after {state}, a second time"), &once, &self.everything(&copy)?).err());
             }
             for phase in [Phase::Expand, Phase::Migrate] {
                 if let Err(report) = self.run(&copy, phase) {
@@ -228,7 +242,7 @@ impl<'lab> Bench<'lab> {
                     return all(reports);
                 }
             }
-            reports.extend(same(&format!("the whole way again, after {state} and abort"), &end, &everything(&copy)?).err());
+            reports.extend(same(&format!("the whole way again, after {state} and abort"), &end, &self.everything(&copy)?).err());
         }
         all(reports)
     }
@@ -240,14 +254,14 @@ impl<'lab> Bench<'lab> {
         for phase in [Phase::Expand, Phase::Migrate, Phase::Contract] {
             let end = start.copy()?;
             let points = self.kill_points(&end, phase)?;
-            let expected = everything(&end)?;
-            self.kill_at(&points, phase, &start, &mut reports, |copy| everything(copy).map(|found| same("", &expected, &found)))?;
+            let expected = self.everything(&end)?;
+            self.kill_at(&points, phase, &start, &mut reports, |copy| self.everything(copy).map(|found| same("", &expected, &found)))?;
             start = end;
         }
         // The same for the way back, from the end of migrate.
-        let migrated = self.after(&self.old, &[Phase::Expand, Phase::Migrate])?;
+        let migrated = self.after(Phase::Migrate)?;
         let points = self.kill_points(&migrated.copy()?, Phase::Abort)?;
-        self.kill_at(&points, Phase::Abort, &migrated, &mut reports, |copy| Ok(self.must_be_old(&catalog(copy)?, "")))?;
+        self.kill_at(&points, Phase::Abort, migrated, &mut reports, |copy| Ok(self.must_be_old(&catalog(copy)?, "")))?;
         all(reports)
     }
 
@@ -258,7 +272,7 @@ impl<'lab> Bench<'lab> {
         let statements = split(self.scripts.of(phase));
         let open = open_after(&statements);
         let mut session = database.connect()?;
-        let mut observer = database.connect()?;
+        let mut observer = database.client()?;
         let mut written = || observer.value("select pg_current_wal_insert_lsn()").map_err(|failure| failure.to_string());
         let mut points = Vec::new();
         let mut before = written()?;
@@ -363,7 +377,7 @@ impl<'lab> Bench<'lab> {
 
     /// `update t set c = c`, for every column, by either version, on the seed alone.
     fn idle(&self) -> Result<(), String> {
-        let database = self.after(&self.old, &[Phase::Expand, Phase::Migrate])?;
+        let database = self.after(Phase::Migrate)?.copy()?;
         all(self.idle_updates(&database)?)
     }
 
@@ -518,18 +532,18 @@ fn rows_problem(query: &str, expected: &[Vec<Cell>], found: &[Vec<Option<String>
 }
 
 fn catalog(database: &Database<'_>) -> Result<Catalog, String> {
-    Catalog::read(&mut database.connect()?).map_err(|failure| failure.to_string())
+    Catalog::read(&mut *database.client()?).map_err(|failure| failure.to_string())
 }
 
 fn shape(database: &Database<'_>) -> Result<Shape, String> {
-    Shape::read(&mut database.connect()?).map_err(|failure| failure.to_string())
+    Shape::read(&mut *database.client()?).map_err(|failure| failure.to_string())
 }
 
 /// The catalog, the rows, and where the upgrade stands.
-fn everything(database: &Database<'_>) -> Result<String, String> {
-    let mut session = database.connect()?;
+fn everything(database: &Database<'_>, random: &[String]) -> Result<String, String> {
+    let mut session = database.client()?;
     let mut text = Catalog::read(&mut session).map_err(|failure| failure.to_string())?.all();
-    text.push_str(&dump_tables(&mut session)?);
+    text.push_str(&dump_tables(&mut session, random)?);
     let stands = session.value("select to_regclass('crossfade.version')").map_err(|failure| failure.to_string())?;
     if stands.is_some() {
         let rows = session

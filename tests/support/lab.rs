@@ -1,10 +1,11 @@
 //! Databases on a throw-away server: made from one another, dumped, dropped.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossfade::engine::ephemeral::Server;
+use crossfade::engine::ephemeral::postgres::Server;
 use crossfade::engine::postgres::{Address, Failure, Session};
 
 use super::splitter::{Bracket, Statement, split};
@@ -52,7 +53,7 @@ impl Lab {
         // The server refuses to copy a database while another copy of it is being made.
         let mut admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
         admin.run(&format!("create database {name} template {template} strategy file_copy")).map_err(|failure| failure.to_string())?;
-        Ok(Database { lab: self, name })
+        Ok(Database { lab: self, name, idle: Mutex::default() })
     }
 
     /// Waits until nobody is connected to a database: a closed connection is gone a moment after it was closed.
@@ -80,6 +81,39 @@ impl Lab {
 pub struct Database<'lab> {
     lab: &'lab Lab,
     pub name: String,
+    /// Connections that wait for their next client.
+    idle: Mutex<Vec<Session>>,
+}
+
+/// A connection that is lent: it begins as a fresh one would, and goes back when it is dropped.
+pub struct Client<'database> {
+    /// Always there but while it is dropped.
+    session: Option<Session>,
+    idle: &'database Mutex<Vec<Session>>,
+}
+
+impl Deref for Client<'_> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.session.as_ref().expect("a client has its session until it is dropped")
+    }
+}
+
+impl DerefMut for Client<'_> {
+    fn deref_mut(&mut self) -> &mut Session {
+        self.session.as_mut().expect("a client has its session until it is dropped")
+    }
+}
+
+impl Drop for Client<'_> {
+    fn drop(&mut self) {
+        let Some(mut session) = self.session.take() else { return };
+        // Refused within a transaction: such a connection is closed, and the server rolls back.
+        if session.run("discard all").is_ok() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+        }
+    }
 }
 
 impl<'lab> Database<'lab> {
@@ -91,19 +125,32 @@ impl<'lab> Database<'lab> {
         Session::connect(&self.address()).map_err(|failure| failure.to_string())
     }
 
+    /// A connection without any state, made anew only if none is idle: a new one costs as much as ten statements.
+    pub fn client(&self) -> Result<Client<'_>, String> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let session = idle.map_or_else(|| self.connect(), Ok)?;
+        Ok(Client { session: Some(session), idle: &self.idle })
+    }
+
+    fn close_idle(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// A database that equals this one, which nobody may be connected to for longer than a moment.
     pub fn copy(&self) -> Result<Database<'lab>, String> {
+        self.close_idle();
         self.lab.create(Some(&self.name))
     }
 
     /// Waits until every connection to it is gone.
     pub fn wait_alone(&self) -> Result<(), String> {
+        self.close_idle();
         self.lab.wait_alone(&self.name)
     }
 
-    /// Runs a script, statement by statement, on a connection of its own.
+    /// Runs a script, statement by statement, on a connection without state.
     pub fn run(&self, script: &str, what: &str) -> Result<(), String> {
-        let mut session = self.connect()?;
+        let mut session = self.client()?;
         run(&mut session, &split(script)).map_err(|stopped| format!("{what}: {stopped}"))
     }
 
@@ -129,7 +176,7 @@ impl<'lab> Database<'lab> {
 impl Drop for Database<'_> {
     fn drop(&mut self) {
         // The server would look for connections only ten times a second.
-        let _ = self.lab.wait_alone(&self.name);
+        let _ = self.wait_alone();
         let mut admin = self.lab.admin.lock().unwrap_or_else(PoisonError::into_inner);
         // A database that stays goes with its server.
         let _ = admin.run(&format!("drop database if exists {} with (force)", self.name));

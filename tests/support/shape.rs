@@ -76,8 +76,9 @@ impl Shape {
     }
 }
 
-/// Every row of every table that is physically there outside the server's and crossfade's schemas.
-pub fn dump_tables(session: &mut Session) -> Result<String, String> {
+/// Every row of every table that is physically there outside the server's and crossfade's schemas; of the columns
+/// `random` (`table.column`) only whether they have a value.
+pub fn dump_tables(session: &mut Session, random: &[String]) -> Result<String, String> {
     let tables = session
         .run(
             "select quote_ident(n.nspname) || '.' || quote_ident(c.relname),
@@ -92,7 +93,15 @@ pub fn dump_tables(session: &mut Session) -> Result<String, String> {
     let mut text = String::new();
     for table in tables {
         let [Some(name), Some(columns)] = &table[..] else { continue };
-        let rows = session.run(&format!("select {columns} from {name}")).map_err(|failure| failure.to_string())?.rows;
+        let shown: Vec<String> = columns
+            .split(", ")
+            .map(|column| {
+                let path = format!("{name}.{}", column.trim_end_matches("::text"));
+                let is_random = random.iter().any(|random| path == format!("public.{random}"));
+                if is_random { format!("case when {column} is not null then 'random' end") } else { column.to_owned() }
+            })
+            .collect();
+        let rows = session.run(&format!("select {} from {name}", shown.join(", "))).map_err(|failure| failure.to_string())?.rows;
         text.push_str(&format!("{name} ({})\n", columns.replace("::text", "")));
         text.push_str(&lines(rows));
     }

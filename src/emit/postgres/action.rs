@@ -4,8 +4,9 @@ use minijinja::{Value, context};
 
 use crate::dialect::postgres::expression::{Expressions, Row};
 use crate::plan::model::{
-    Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, CopyRows, Finding, ForeignKeySpec, IndexSpec, KeyTarget,
-    Marker, Materialized, MirrorSide, OnFinding, RowExpr, ShapeView, Splice, TableSpec, ViewColumn, ViewDefault, ViewSpec,
+    Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, CopyRows, Finding, ForeignKeySpec, Formula, Highest,
+    IndexSpec, KeyTarget, Marker, Materialized, MirrorSide, OnFinding, Origin, RowExpr, SequenceFrom, ShapeView, Splice, TableSpec,
+    ViewColumn, ViewDefault, ViewSpec,
 };
 use crate::plan::{MARKER, VERSION_SCHEMA};
 use crate::snapshot::model::{Exclusion, Identity, Nulls, ReferentialAction, Sequence, Type, Unique};
@@ -119,20 +120,20 @@ impl Actions<'_> {
                     update_trigger => sql.ident(&sync.update_trigger),
                 },
             ),
-            Action::ShareNumbers { function, from } => self.render(
+            Action::ShareNumbers { function, table, column } => self.render(
                 "share_numbers",
                 context! {
                     function => sql.relation(VERSION_SCHEMA, function),
-                    table_literal => self.table_literal(&from.table),
-                    column_literal => sql.literal(&from.column),
+                    table_literal => self.table_literal(table),
+                    column_literal => sql.literal(column),
                 },
             ),
             Action::InstallMirror(mirror) => self.render("install_mirror", Mirroring { mirror, sql }.context()),
             Action::CopyRows(copy) => self.copy_rows(copy),
             Action::RemoveMirror(mirror) => self.render("remove_mirror", Mirroring { mirror, sql }.context()),
-            Action::SetDefault { table, column, new, .. } => self.render(
+            Action::SetDefault { table, column, default, .. } => self.render(
                 "set_default",
-                context! { table => sql.table(table), column => sql.ident(column), default => new.as_ref().map(|d| self.text(d)) },
+                context! { table => sql.table(table), column => sql.ident(column), default => self.text(default) },
             ),
             Action::CreateNamespace { schema } => self.render("create_namespace", context! { schema => sql.ident(schema) }),
             Action::CreateShapeView(view) => self.render("create_shape_view", self.shape_view(view)),
@@ -176,20 +177,38 @@ impl Actions<'_> {
                 "add_primary_key",
                 context! { table => sql.table(table), name => sql.ident(name), index => sql.ident(index) },
             ),
-            Action::AddIdentity { table, column, identity, from } => self.render(
-                "add_identity",
+            Action::AddCounter { table, column, ty, counter } => self.render(
+                "add_counter",
+                context! {
+                    table => sql.table(table),
+                    column => sql.ident(column),
+                    type => sql.ty(ty),
+                    counter => sql.relation(VERSION_SCHEMA, counter),
+                    counter_literal => sql.literal(&sql.relation(VERSION_SCHEMA, counter)),
+                },
+            ),
+            Action::AddIdentity { table, column, identity, from, highest } => self.add_identity(table, column, *identity, from, *highest),
+            Action::DropIdentity { table, column, sequence, highest } => self.render(
+                "drop_identity",
                 context! {
                     table => sql.table(table),
                     table_literal => self.table_literal(table),
                     column => sql.ident(column),
                     column_literal => sql.literal(column),
-                    from_table_literal => self.table_literal(&from.table),
-                    from_literal => sql.literal(&from.column),
-                    through => from.through.as_ref().map(|function| sql.relation(VERSION_SCHEMA, function)),
-                    kind => match identity {
-                        Identity::Always => "always",
-                        Identity::ByDefault => "by default",
-                    },
+                    sequence_literal => sequence.as_ref().map(|name| sql.literal(&sql.table(name))),
+                    highest => *highest == Highest::ByIndex,
+                },
+            ),
+            Action::AdvanceIdentity { table, column, highest } => self.render(
+                match highest {
+                    Highest::ByIndex => "advance_identity_in_swap",
+                    Highest::ByScan | Highest::Unknown => "advance_identity",
+                },
+                context! {
+                    table => sql.table(table),
+                    table_literal => self.table_literal(table),
+                    column => sql.ident(column),
+                    column_literal => sql.literal(column),
                 },
             ),
             Action::AddCheck { table, name, condition, until } => {
@@ -342,10 +361,30 @@ impl Actions<'_> {
             Action::ShareNumbers { function, .. } => {
                 self.render("undo/share_numbers", context! { function => sql.relation(VERSION_SCHEMA, function) })?
             }
-            Action::SetDefault { table, column, old, .. } => self.render(
-                "set_default",
-                context! { table => sql.table(table), column => sql.ident(column), default => old.as_ref().map(|d| self.text(d)) },
+            Action::SetDefault { origin: Origin::Added, .. } => return Ok(None),
+            Action::SetDefault { table, column, origin: Origin::Old, .. } => {
+                self.render("undo/set_default", context! { table => sql.table(table), column => sql.ident(column) })?
+            }
+            Action::AddCounter { table, column, counter, .. } => self.render(
+                "undo/add_counter",
+                context! {
+                    table => sql.table(table),
+                    table_literal => self.table_literal(table),
+                    column => sql.ident(column),
+                    column_literal => sql.literal(column),
+                    counter => sql.relation(VERSION_SCHEMA, counter),
+                },
             )?,
+            Action::AddIdentity { table, column, from, .. } => match from {
+                // It stands on a column that both versions have.
+                SequenceFrom::Given => {
+                    self.render("undo/add_identity", context! { table => sql.table(table), column => sql.ident(column) })?
+                }
+                // It goes with its column; or contract only.
+                SequenceFrom::Column(_) | SequenceFrom::Sequence(_) | SequenceFrom::Counter(_) | SequenceFrom::Lent { .. } => {
+                    return Ok(None);
+                }
+            },
             Action::CreateNamespace { schema } => self.render("undo/create_namespace", context! { schema => sql.ident(schema) })?,
             Action::CreateShapeView(view) => self.render("undo/create_shape_view", self.shape_view(view))?,
             Action::CreateView(view) => self.render(
@@ -365,7 +404,13 @@ impl Actions<'_> {
             Action::AlterForeignKey { old, .. } => self.alter_foreign_key(old, (old.key.deferrable, old.key.initially_deferred))?,
             Action::SetNotNull { table, column, check } => self.render(
                 "undo/set_not_null",
-                context! { table => sql.table(table), column => sql.ident(column), check => sql.ident(check) },
+                context! {
+                    table => sql.table(table),
+                    table_literal => self.table_literal(table),
+                    column => sql.ident(column),
+                    column_literal => sql.literal(column),
+                    check => sql.ident(check),
+                },
             )?,
             Action::DropIndex { index, .. } => self.create_index(index)?,
             Action::DropConstraint { table, constraint } => return self.restore_constraint(table, constraint),
@@ -377,6 +422,7 @@ impl Actions<'_> {
             | Action::Backfill(_)
             | Action::CopyRows(_)
             | Action::Analyze { .. }
+            | Action::AdvanceIdentity { .. }
             | Action::ValidateConstraint { .. } => return Ok(None),
             // Contract only.
             Action::DropExtension(_)
@@ -391,7 +437,7 @@ impl Actions<'_> {
             | Action::DropViews { .. }
             | Action::SwapColumns { .. }
             | Action::AddPrimaryKey { .. }
-            | Action::AddIdentity { .. }
+            | Action::DropIdentity { .. }
             | Action::RenameTable { .. }
             | Action::RenameView(_)
             | Action::RenameConstraint { .. }
@@ -619,8 +665,14 @@ impl Actions<'_> {
             backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row))).collect();
         let unfilled: Vec<String> = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect();
         if backfill.key.is_empty() {
-            let values: Vec<String> =
-                backfill.sets.iter().map(|(_, ty, formula)| format!("({}) is not null", sql.value(formula, ty, row))).collect();
+            let values: Vec<String> = backfill
+                .sets
+                .iter()
+                .map(|(_, ty, formula)| match formula {
+                    Formula::Next(_) => "true".to_owned(),
+                    _ => format!("({}) is not null", sql.value(formula, ty, row)),
+                })
+                .collect();
             return self.render(
                 "backfill_pages",
                 context! {
@@ -808,6 +860,45 @@ impl Actions<'_> {
             Identity::ByDefault => "by default",
         };
         self.render("alter_identity", context! { table => self.sql.table(table), column => self.sql.ident(column), words })
+    }
+
+    fn add_identity(&self, table: &str, column: &str, identity: Identity, from: &SequenceFrom, highest: Highest) -> Rendered {
+        let sql = &self.sql;
+        let counted = match from {
+            SequenceFrom::Column(name) => {
+                Some(format!("pg_get_serial_sequence({}, {})::regclass", self.table_literal(table), sql.literal(name)))
+            }
+            SequenceFrom::Sequence(name) => Some(sql.literal(&sql.table(name))),
+            SequenceFrom::Counter(name) => Some(sql.literal(&sql.relation(VERSION_SCHEMA, name))),
+            SequenceFrom::Lent { table, column, .. } => {
+                Some(format!("pg_get_serial_sequence({}, {})::regclass", self.table_literal(table), sql.literal(column)))
+            }
+            SequenceFrom::Given => None,
+        };
+        self.render(
+            "add_identity",
+            context! {
+                table => sql.table(table),
+                table_literal => self.table_literal(table),
+                column => sql.ident(column),
+                column_literal => sql.literal(column),
+                kind => match identity {
+                    Identity::Always => "always",
+                    Identity::ByDefault => "by default",
+                },
+                had_default => matches!(from, SequenceFrom::Sequence(_) | SequenceFrom::Counter(_) | SequenceFrom::Lent { .. }),
+                counter => match from {
+                    SequenceFrom::Counter(name) => Some(sql.relation(VERSION_SCHEMA, name)),
+                    SequenceFrom::Column(_) | SequenceFrom::Sequence(_) | SequenceFrom::Lent { .. } | SequenceFrom::Given => None,
+                },
+                function => match from {
+                    SequenceFrom::Lent { function, .. } => Some(sql.relation(VERSION_SCHEMA, function)),
+                    SequenceFrom::Column(_) | SequenceFrom::Sequence(_) | SequenceFrom::Counter(_) | SequenceFrom::Given => None,
+                },
+                counted,
+                highest => highest == Highest::ByIndex,
+            },
+        )
     }
 
     fn alter_foreign_key(&self, spec: &ForeignKeySpec, (can_defer, initially): (bool, bool)) -> Rendered {
