@@ -32,9 +32,12 @@ impl<'a> Postgres<'a> {
         let release = self.actions.sql.literal(&plan.release);
         match phase {
             Phase::Expand => {
+                let is_made =
+                    |table: &str| plan.steps.iter().any(|step| matches!(&step.action, Action::CreateTable(spec) if spec.name == table));
                 let mut tables: Vec<&str> = plan
                     .steps
                     .iter()
+                    .filter(|step| !matches!(&step.action, Action::AddIdentity { table, .. } if is_made(table)))
                     .filter_map(|step| match &step.action {
                         Action::AddColumns { table, .. }
                         | Action::DropNotNull { table, .. }
@@ -45,6 +48,7 @@ impl<'a> Postgres<'a> {
                         | Action::DropIdentity { table, .. }
                         | Action::DropTable { table } => Some(table.as_str()),
                         Action::RenameTable { from, .. } => Some(from.as_str()),
+                        Action::InstallMirror(mirror) => Some(mirror.source.as_str()),
                         _ => None,
                     })
                     .collect();
