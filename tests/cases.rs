@@ -43,7 +43,7 @@ fn main() -> ExitCode {
             trials.push(Trial::test(format!("{}::{access}::refused", case.name), move || Ok(refused(&case, &access, &words)?)));
         }
         for access in case.file.access.clone() {
-            for major in servers::MAJORS {
+            for major in case.file.servers.clone() {
                 let name = format!("{}::{}::postgres{major}", case.name, access.name());
                 let (case, lab) = (Arc::clone(&case), labs.get(&major).cloned());
                 match lab {

@@ -101,6 +101,7 @@ const PAGES: &[Page] = pages![
     "no-values",
     "not-yet",
     "old-key-binds",
+    "old-reads-computed",
     "old-reads-null",
     "old-reads-unknown-label",
     "old-upsert-loses-arbiter",

@@ -60,6 +60,9 @@ pub struct CaseFile {
     /// Access modes in which compile must refuse, each with words that its message must contain.
     #[serde(default)]
     pub refused: BTreeMap<String, Vec<String>>,
+    /// Major versions of PostgreSQL that can run it.
+    #[serde(default = "all_servers")]
+    pub servers: Vec<u32>,
     /// Hazards to acknowledge.
     #[serde(default)]
     pub allow: Vec<String>,
@@ -87,6 +90,10 @@ pub struct CaseFile {
 
 fn yes() -> bool {
     true
+}
+
+fn all_servers() -> Vec<u32> {
+    super::servers::MAJORS.to_vec()
 }
 
 fn both_accesses() -> Vec<Access> {
