@@ -65,6 +65,12 @@ impl<'a> Planner<'a> {
                     requires: Vec::new(),
                 });
                 self.warn(
+                    ("old-reads-longer", Level::Warning),
+                    &object,
+                    "the old version may read values that its type never held, as soon as the new version writes them",
+                    new.span,
+                );
+                self.warn(
                     ("abort-rewrites", Level::Warning),
                     &object,
                     "abort narrows the type again, which reads or rewrites the table under a lock, and fails on values that are longer by then",
@@ -163,6 +169,12 @@ impl<'a> Planner<'a> {
         };
         let unit = sync.is_some().then(|| format!("expand{:02}.sync.{}", work.change, work.table));
         if !specs.is_empty() || marker == Marker::With {
+            self.warn(
+                ("positional-clients", Level::Note),
+                &format!("table {}", work.name),
+                "old clients that say `select *`, or COPY without a list of columns, meet columns that they don't know until contract",
+                work.layout.change.new.span,
+            );
             let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
             let mut why = match names.as_slice() {
                 [] => String::new(),
@@ -187,6 +199,12 @@ impl<'a> Planner<'a> {
             work.ready.push(id);
         }
         if let Some(sync) = sync {
+            self.warn(
+                ("triggers-bypassed", Level::Note),
+                &format!("table {}", work.name),
+                "a write that fires no triggers (as replica, or applied by a subscription) reaches one shape only: verify counts such rows, and contract refuses while there are any",
+                work.layout.change.new.span,
+            );
             let id = self.step(Draft {
                 phase: Phase::Expand,
                 change: work.change,
