@@ -943,7 +943,7 @@ impl<'a> Planner<'a> {
                     ("mirror-blank-rows", Level::Note),
                     &object,
                     format!(
-                        "a row of {source} whose {} are {how} gets no row in {target} as it is written, since it may be the new version's, which inserts that row itself",
+                        "a row of {source} with {} {how} gets no row in {target} as it is written, since it may be the new version's, which inserts that row itself",
                         columns.join(", ")
                     ),
                     table.span,
