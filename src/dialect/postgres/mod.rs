@@ -2,8 +2,10 @@
 //!
 //! Locks: manual, "Explicit Locking" and the page of each command; each one was also read from `pg_locks` on 15 and 18.
 
-use crate::plan::Target;
-use crate::plan::model::{Action, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Lock, LockMode, Marker, Materialized};
+use crate::plan::model::{
+    Action, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Lock, LockMode, Marker, Materialized,
+};
+use crate::plan::{Capabilities, Rules, Target};
 use crate::snapshot::model::{Type, TypeKind};
 
 pub mod expression;
@@ -13,6 +15,17 @@ pub mod expression;
 pub struct Postgres;
 
 impl Target for Postgres {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            // Manual, "ALTER TABLE".
+            rules: Rules::Altered,
+            // Manual, "Overview of Trigger Behavior": what a BEFORE trigger returns is what is checked and stored.
+            fills_in_time: true,
+            // Manual, "INSERT": the columns that a list of values does not reach get their defaults.
+            positional_inserts: true,
+        }
+    }
+
     fn footprint(&self, action: &Action) -> Footprint {
         let locks = |tables: &[&str], mode: LockMode| -> Vec<Lock> {
             tables.iter().map(|table| Lock { table: (*table).to_owned(), mode }).collect()
@@ -62,6 +75,7 @@ impl Target for Postgres {
             | Action::TidyNames { table }
             | Action::SettleDefaults { table, .. }
             | Action::DropTable { table } => instant(&[table]),
+            Action::RebuildTable(rebuild) => footprint(locks(&[&rebuild.before.name], LockMode::AccessExclusive), Cost::Rewrite),
             Action::AddColumns { table, columns, marker } => {
                 debug_assert!(!columns.is_empty() || *marker == Marker::With);
                 instant(&[table])
@@ -106,6 +120,11 @@ impl Target for Postgres {
                 }
             },
         }
+    }
+
+    fn adds_column(&self, _column: &ColumnSpec) -> bool {
+        // What would rewrite the table is split by the planner.
+        true
     }
 
     fn widens_in_place(&self, old: &Type, new: &Type) -> bool {
