@@ -101,6 +101,10 @@ impl<'a> Planner<'a> {
                     stands_for.insert(step.id, None);
                     continue;
                 }
+                if let Action::AddCounter { table, column, .. } = &step.action {
+                    let span = self.diff.new.tables.get(table).and_then(|t| t.columns.get(column)).map(|c| c.span).unwrap_or_default();
+                    self.not_yet(&format!("{table}.{column}"), "an identity column is added to a table that exists", span);
+                }
                 match state.replay(&mut step.action) {
                     Fate::Kept => kept.push(step),
                     Fate::Folded(table) => folded.entry(table).or_default().push(step),
@@ -629,6 +633,10 @@ impl State {
                 self.column(table, column, |c| c.spec.identity = Some(identity));
                 Fate::Folded(table.clone())
             }
+            Action::DropIdentity { table, column, .. } => {
+                self.column(table, column, |c| c.spec.identity = None);
+                Fate::Folded(table.clone())
+            }
             Action::AddCheck { table, name, condition, .. } => {
                 self.table(table, |shape| drop(shape.checks.insert(name.clone(), condition.clone())))
             }
@@ -738,6 +746,8 @@ impl State {
             | Action::SettleShapeView(_)
             | Action::RenameView(_)
             | Action::TidyNames { .. }
+            | Action::AddCounter { .. }
+            | Action::AdvanceIdentity { .. }
             | Action::Comment { .. } => Fate::Gone,
         }
     }

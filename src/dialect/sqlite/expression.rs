@@ -136,6 +136,8 @@ impl Expressions<'_> {
                 text.push_str(" end)");
                 text
             }
+            // The planner has refused it: there are no counters but rowids.
+            Formula::Next(_) => "null".to_owned(),
             Formula::Written(expr) => format!("({})", self.written(expr, row).trim()),
         }
     }
