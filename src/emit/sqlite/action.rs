@@ -472,9 +472,9 @@ impl Actions<'_> {
             .collect();
         context! {
             view => sql.ident(&name),
-            insert => sql.ident(&format!("crossfade_{name}_insert")),
-            update => sql.ident(&format!("crossfade_{name}_update")),
-            delete => sql.ident(&format!("crossfade_{name}_delete")),
+            insert => sql.ident(&format!("{name}_insert")),
+            update => sql.ident(&format!("{name}_update")),
+            delete => sql.ident(&format!("{name}_delete")),
             table => sql.ident(&view.table),
             shown => view.columns.iter().map(|c| aliased(&c.physical, &c.name)).collect::<Vec<_>>().join(", "),
             columns => columns.join(", "),
