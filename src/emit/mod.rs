@@ -9,6 +9,7 @@ pub mod manifest;
 mod postgres;
 mod renderer;
 mod script;
+mod sqlite;
 mod templates;
 
 use renderer::{Check, Grants, Header, Renderer, Script};
@@ -44,7 +45,8 @@ fn agreements(plan: &Plan) -> impl Iterator<Item = (&str, &Finding)> {
 fn renderer<'a>(plan: &'a Plan, templates: &'a templates::Templates) -> Result<Box<dyn Renderer + 'a>, EmitError> {
     match plan.dialect {
         Dialect::Postgres => Ok(Box::new(postgres::Postgres::new(plan, templates))),
-        Dialect::Mysql | Dialect::Mariadb | Dialect::Sqlite => {
+        Dialect::Sqlite => Ok(Box::new(sqlite::Sqlite::new(plan, templates))),
+        Dialect::Mysql | Dialect::Mariadb => {
             Err(EmitError { template: plan.dialect.name().to_owned(), why: "there are no templates for it".to_owned() })
         }
     }

@@ -60,6 +60,10 @@ impl<'a> Planner<'a> {
         for table in &diff.tables {
             let TableDiff::Added(table, Some(hints)) = table else { continue };
             let Some(from) = &hints.from else { continue };
+            if !self.target.capabilities().mirrors {
+                self.not_yet(&format!("table {}", table.name), "its rows come from another table (`from:`)", table.span);
+                continue;
+            }
             // An unknown table was reported by the diff.
             let Some(source) = diff.old.tables.get(&from.table) else { continue };
             if let Some(mirror) = self.mirror(table, source, hints, from) {

@@ -23,6 +23,7 @@ mod uniques;
 
 pub(super) use keys::changes_columns;
 pub(super) use rows::BATCH;
+pub(super) use swap::ordered_renames;
 
 /// What planning one table has found so far.
 struct Work<'a, 'l> {
