@@ -683,7 +683,7 @@ impl Actions<'_> {
                     unfilled => unfilled.join(" and "),
                     key_text,
                     row_title => literal(title),
-                    sets_of_row => sets.join(",\n                "),
+                    sets_of_row => sets.join(",\n                  "),
                     sets_literal => literal(sets.join(", ")),
                     fillable => sql.any(&values),
                 },
@@ -713,7 +713,7 @@ impl Actions<'_> {
                 unfilled => unfilled.join(" and "),
                 key_text,
                 row_title => literal(title),
-                sets_of_row => sets.join(",\n              "),
+                sets_of_row => sets.join(",\n                "),
                 sets_literal => literal(sets.join(", ")),
             },
         )
