@@ -71,12 +71,12 @@ impl Body<'_> {
     }
 
     /// Columns of the new side that have a formula.
-    fn ups(&self) -> impl Iterator<Item = (&SyncColumn, &crate::plan::model::Formula)> {
+    fn ups(&self) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
         self.lens.new.iter().filter_map(|c| c.formula.as_ref().map(|f| (c, f)))
     }
 
     /// Columns of the old side that have a formula.
-    fn downs(&self) -> impl Iterator<Item = (&SyncColumn, &crate::plan::model::Formula)> {
+    fn downs(&self) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
         self.lens.old.iter().filter_map(|c| c.formula.as_ref().map(|f| (c, f)))
     }
 
@@ -382,13 +382,9 @@ impl Body<'_> {
     }
 }
 
-fn has_subquery(formula: &crate::plan::model::Formula) -> bool {
+fn has_subquery(formula: &Formula) -> bool {
     match formula {
-        crate::plan::model::Formula::Written(expr) => expr.has_subquery,
-        crate::plan::model::Formula::Column(_)
-        | crate::plan::model::Formula::Cast(_)
-        | crate::plan::model::Formula::Relabel { .. }
-        | crate::plan::model::Formula::Next(_)
-        | crate::plan::model::Formula::Values { .. } => false,
+        Formula::Written(expr) => expr.has_subquery,
+        Formula::Column(_) | Formula::Cast(_) | Formula::Relabel { .. } | Formula::Next(_) | Formula::Values { .. } => false,
     }
 }
