@@ -95,7 +95,7 @@ fn main() -> ExitCode {
                 trials.push(Trial::test(name, move || Ok(refused(&case, access, dialect, &words)?)));
             }
             for access in case.file.access.clone() {
-                for target in targets.iter().filter(|target| target.dialect() == dialect) {
+                for target in targets.iter().filter(|target| target.dialect() == dialect && case.runs_on(&target.name())) {
                     let name = format!("{}::{}::{}", case.name, access.name(), target.name());
                     let (case, target) = (Arc::clone(&case), Arc::clone(target));
                     trials.push(Trial::test(name, move || Ok(target.run(&case, access)?)));

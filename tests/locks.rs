@@ -64,7 +64,7 @@ fn on(major: u32) {
     let only = std::env::var("CROSSFADE_CASE").ok();
     for case in Case::all() {
         let case = case.unwrap();
-        if only.as_ref().is_some_and(|only| *only != case.name) {
+        if only.as_ref().is_some_and(|only| *only != case.name) || !case.runs_on(&format!("postgres{major}")) {
             continue;
         }
         for access in case.file.access.clone() {

@@ -102,6 +102,7 @@ const PAGES: &[Page] = pages![
     "no-values",
     "not-yet",
     "old-key-binds",
+    "old-reads-computed",
     "old-reads-longer",
     "old-reads-null",
     "old-reads-unknown-label",

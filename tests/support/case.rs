@@ -65,6 +65,9 @@ pub struct CaseFile {
     /// Access modes in which compile must refuse, each with words that its message must contain.
     #[serde(default)]
     pub refused: BTreeMap<Access, Vec<String>>,
+    /// The only servers that can run it, by name; none: all.
+    #[serde(default)]
+    pub servers: Vec<String>,
     /// Hazards to acknowledge.
     #[serde(default)]
     pub allow: Vec<String>,
@@ -275,6 +278,11 @@ pub struct Case {
 }
 
 impl Case {
+    /// Whether a server can run it.
+    pub fn runs_on(&self, server: &str) -> bool {
+        self.file.servers.is_empty() || self.file.servers.iter().any(|name| name == server)
+    }
+
     /// Reads one folder, for the first dialect of the case.
     pub fn read(folder: &Path) -> Result<Self, String> {
         let path = folder.join("case.yaml");

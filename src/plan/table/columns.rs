@@ -148,6 +148,8 @@ impl<'a> Planner<'a> {
                     spec.identity = None;
                     counted.push(physical);
                 }
+                // It may be NULL as long as the old version writes what it is computed from.
+                Role::New if new.generated.is_some() => spec.not_null = false,
                 Role::New => {
                     if let Some(default) = &new.default
                         && defines_volatile(&default.text, self.diff.dialect)

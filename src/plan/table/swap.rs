@@ -124,7 +124,10 @@ impl<'a> Planner<'a> {
 
     pub(super) fn swap_columns(&mut self, work: &mut Work<'a, '_>) {
         let layout = work.layout;
-        let mut drops: Vec<String> = layout.columns.iter().filter(|c| c.role == Role::Old).map(|c| c.name.clone()).collect();
+        // What is computed goes before what it is computed from.
+        let mut gone: Vec<_> = layout.columns.iter().filter(|c| c.role == Role::Old).collect();
+        gone.sort_by_key(|physical| physical.old.is_some_and(|old| old.generated.is_none()));
+        let mut drops: Vec<String> = gone.into_iter().map(|c| c.name.clone()).collect();
         if layout.reach == Reach::View && layout.has_two_sides() {
             drops.push(naming::MARKER.to_owned());
         }

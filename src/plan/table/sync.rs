@@ -55,6 +55,8 @@ impl<'a> Planner<'a> {
         let side = |members: &[LensColumn<'a>], direction: Direction| -> Vec<SyncColumn> {
             members
                 .iter()
+                // The server writes it, behind every trigger.
+                .filter(|member| member.column.generated.is_none())
                 .map(|member| {
                     let name = match direction {
                         Direction::Up => new_name(&member.column.name).unwrap_or_else(|| member.column.name.clone()),
