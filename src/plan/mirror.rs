@@ -789,7 +789,8 @@ impl<'a> Planner<'a> {
             if let Some(unique) = unique {
                 let finding = Finding::Duplicate {
                     name: name.clone(),
-                    columns: unique.columns.clone(),
+                    keys: super::model::KeyTarget::columns(&unique.columns),
+                    predicate: None,
                     nulls_not_distinct: unique.nulls_not_distinct,
                 };
                 let what = format!("unique.{name}");

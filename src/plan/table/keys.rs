@@ -10,7 +10,7 @@ use crate::diff::model::{Mapping, Pair, TableChange, TableDiff};
 use crate::snapshot::model::{Column, ForeignKey, Index, PrimaryKey, Table};
 
 use super::super::layout::{Layout, Role};
-use super::super::model::{Action, ConstraintSpec, Finding, Formula, IndexSpec, Phase, Splice, Sync};
+use super::super::model::{Action, ConstraintSpec, Finding, Formula, IndexSpec, KeyTarget, Phase, Splice, Sync};
 use super::super::planner::{Draft, Planner};
 use super::{ColumnsKind, Work, plain_columns};
 
@@ -104,7 +104,8 @@ impl<'a> Planner<'a> {
                 new.name.span,
             );
         }
-        let finding = Finding::Duplicate { name: name.clone(), columns: columns.clone(), nulls_not_distinct: false };
+        let finding =
+            Finding::Duplicate { name: name.clone(), keys: KeyTarget::columns(&columns), predicate: None, nulls_not_distinct: false };
         let gate = self.gate(work, Phase::Migrate, &format!("unique.{}", new.name.text), finding, None);
         let index = IndexSpec::of_unique(&name, work.table, &columns, false, &[]);
         let object = format!("{}.{name}", work.table);

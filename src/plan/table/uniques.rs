@@ -5,7 +5,7 @@ use crate::diff::model::Pair;
 use crate::snapshot::model::{Enforce, Unique};
 
 use super::super::layout::Role;
-use super::super::model::{Action, ConstraintSpec, Finding, IndexSpec, Phase};
+use super::super::model::{Action, ConstraintSpec, Finding, IndexSpec, KeyTarget, Phase};
 use super::super::planner::{Draft, Planner};
 use super::{ColumnsKind, RenameKind, Work, names_word};
 
@@ -104,8 +104,12 @@ impl<'a> Planner<'a> {
                 ),
                 new.name.span,
             );
-            let finding =
-                Finding::Duplicate { name: new.name.text.clone(), columns: columns.clone(), nulls_not_distinct: new.nulls_not_distinct };
+            let finding = Finding::Duplicate {
+                name: new.name.text.clone(),
+                keys: KeyTarget::columns(&columns),
+                predicate: None,
+                nulls_not_distinct: new.nulls_not_distinct,
+            };
             requires = vec![self.gate(work, phase, &format!("unique.{}", new.name.text), finding, until)];
             requires.extend(work.filled.clone());
         }
