@@ -108,6 +108,7 @@ const PAGES: &[Page] = pages![
     "old-reads-unknown-label",
     "old-upsert-loses-arbiter",
     "positional-clients",
+    "rebuild-blocks-writers",
     "rename-by-copy",
     "rename-taken",
     "reserved-name",

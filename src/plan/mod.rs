@@ -16,6 +16,7 @@ pub mod model;
 mod naming;
 mod objects;
 mod planner;
+mod rebuild;
 mod table;
 mod views;
 
@@ -42,12 +43,36 @@ pub struct Settings {
     pub allow: Vec<String>,
 }
 
+/// What a server can do where servers differ. Where each entry comes from stands with the dialect's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// How the rules and types of a column change.
+    pub rules: Rules,
+    /// Whether a trigger can fill a column before NOT NULL is looked at.
+    pub fills_in_time: bool,
+    /// Whether an INSERT that names no columns still works when a table has got more of them.
+    pub positional_inserts: bool,
+}
+
+/// How the rules and types of a table's columns change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rules {
+    /// One by one.
+    Altered,
+    /// Only by writing the table anew, all of a phase at once.
+    Rebuilt,
+}
+
 /// What a plan asks of a dialect.
 pub trait Target {
+    /// What its server can do.
+    fn capabilities(&self) -> Capabilities;
     /// Locks and cost of an action.
     fn footprint(&self, action: &Action) -> Footprint;
     /// Whether a column's type can change from `old` to `new` as metadata, the rows untouched and unread.
     fn widens_in_place(&self, old: &Type, new: &Type) -> bool;
+    /// Whether a column can be added to a table with rows as metadata, where [`Rules::Rebuilt`] is the other way.
+    fn adds_column(&self, column: &model::ColumnSpec) -> bool;
 }
 
 /// Plans the way from one schema to the other.

@@ -88,6 +88,9 @@ impl Actions<'_> {
             Action::AlterIdentity { table, column, new, .. } => self.alter_identity(table, column, *new),
             Action::DropSequence(name) => self.render("drop_sequence", context! { name => sql.table(name) }),
             Action::CreateTable(spec) => self.create_table(spec),
+            Action::RebuildTable(_) => {
+                Err(EmitError { template: "postgres/rebuild_table".to_owned(), why: "rules are altered one by one here".to_owned() })
+            }
             Action::DropTable { table } => self.render("drop_table", context! { table => sql.table(table) }),
             Action::DropNotNull { table, column } => {
                 self.render("drop_not_null", context! { table => sql.table(table), column => sql.ident(column) })
@@ -401,6 +404,7 @@ impl Actions<'_> {
             Action::CheckRows { .. }
             | Action::AddEnumValue { .. }
             | Action::CopyGrants { .. }
+            | Action::RebuildTable(_)
             | Action::Backfill(_)
             | Action::Analyze { .. }
             | Action::AdvanceIdentity { .. }

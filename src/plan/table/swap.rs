@@ -118,6 +118,7 @@ impl<'a> Planner<'a> {
                 })
                 .collect(),
             marker_view: layout.has_two_sides().then(|| naming::marker_view(namespace, &layout.change.new.name, self.diff.dialect)),
+            writes: None,
             comment: layout.change.new.comment.clone(),
         }
     }
@@ -270,7 +271,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Renames in an order in which no name is taken when it is given: chains from their end, circles through a parked name.
-fn ordered_renames(renames: impl IntoIterator<Item = (String, String)>, dialect: Dialect) -> Vec<Rename> {
+pub(in super::super) fn ordered_renames(renames: impl IntoIterator<Item = (String, String)>, dialect: Dialect) -> Vec<Rename> {
     let mut left: BTreeMap<String, String> = renames.into_iter().collect();
     let mut order = Vec::with_capacity(left.len());
     while !left.is_empty() {
