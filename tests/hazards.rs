@@ -176,3 +176,15 @@ fn the_table_has_every_hazard() {
     assert!(listed.is_sorted_by(|a, b| a < b), "sorted, none twice");
     assert_eq!(made.into_iter().collect::<Vec<_>>(), listed, "the hazards that a plan may have, and those of tests/hazards.yaml");
 }
+
+#[test]
+fn an_unknown_code_acknowledges_nothing() {
+    let snapshots = example("drops-data");
+    let unknown = |code: &str| {
+        let (_, said) = plan(&snapshots, None, &[code]);
+        said.into_iter().find(|diagnostic| diagnostic.code == "unknown-code")
+    };
+    let found = unknown("drop-data").unwrap();
+    assert_eq!((found.level, found.help.as_slice()), (Level::Warning, ["did you mean `drops-data`?".to_owned()].as_slice()));
+    assert!(unknown("drops-data").is_none());
+}
