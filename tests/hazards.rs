@@ -181,7 +181,7 @@ fn the_table_has_every_hazard() {
 fn an_unknown_code_acknowledges_nothing() {
     let snapshots = example("drops-data");
     let unknown = |code: &str| {
-        let (_, said) = plan(&snapshots, None, &[code]);
+        let (_, said) = plan(&snapshots, Dialect::Postgres, None, &[code]);
         said.into_iter().find(|diagnostic| diagnostic.code == "unknown-code")
     };
     let found = unknown("drop-data").unwrap();
