@@ -742,7 +742,8 @@ impl Actions<'_> {
     /// Work on the rows of a table, one range of keys after the other.
     fn in_ranges(&self, name: &str, table: &str, key: &[(String, Type)], batch: u32, work: Value) -> Rendered {
         let sql = &self.sql;
-        let numbered = |prefix: &str| (1..=key.len()).map(|n| format!("{prefix}_{n}")).collect::<Vec<_>>();
+        // By the name of their block: a column of the table may be called the same.
+        let numbered = |prefix: &str| (1..=key.len()).map(|n| format!("crossfade_job.{prefix}_{n}")).collect::<Vec<_>>();
         let texts = |prefix: &str| numbered(prefix).iter().map(|v| format!("{v}::text")).collect::<Vec<_>>().join(", ");
         let columns: Vec<String> = key.iter().map(|(name, _)| sql.ident(name)).collect();
         self.render(
@@ -762,7 +763,7 @@ impl Actions<'_> {
                 los => numbered("lo").join(", "),
                 his => numbered("hi").join(", "),
                 tops => numbered("top").join(", "),
-                top_1 => "top_1",
+                top_1 => "crossfade_job.top_1",
                 hi_texts => texts("hi"),
                 top_texts => texts("top"),
                 ..work
