@@ -57,4 +57,6 @@ pub mod dialect;
 pub mod emit;
 #[cfg(feature = "postgres")]
 pub mod engine;
+#[cfg(feature = "postgres")]
+pub mod inspect;
 pub mod cli;
