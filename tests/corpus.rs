@@ -1,32 +1,226 @@
-//! Real schema changes, read where they lie beside the project: every pair compiles for PostgreSQL.
-#![allow(missing_docs, clippy::print_stderr)]
+//! Real schema changes, read where they lie beside the project: each one is taken through all phases on each server, with rows
+//! in its tables and one more written by each version in each phase it is promised; one test each, by the name
+//! `<change>::postgres<major>`.
+#![allow(missing_docs, dead_code, unreachable_pub, clippy::print_stderr)]
 
-use std::path::Path;
-use std::process::Command;
+mod support;
 
-#[test]
-fn every_real_change_compiles() {
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+
+use crossfade::engine::postgres::Session;
+use libtest_mimic::{Arguments, Failed, Trial};
+use support::case::Access;
+use support::catalog::Catalog;
+use support::lab::{Database, Lab};
+use support::scripts::{Phase, Scripts, compile_folder};
+use support::servers;
+use support::shape::{Shape, quoted};
+use support::text::same;
+
+/// How many there are.
+const CHANGES: usize = 41;
+
+/// What the changes themselves bring about: columns are dropped for good, and keys move.
+const ALLOW: [&str; 2] = ["drops-data", "old-key-binds"];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/mediawiki");
-    let Ok(entries) = corpus.read_dir() else {
-        eprintln!("NOT TESTED: there is no corpus in {}", corpus.display());
-        return;
-    };
-    let mut pairs: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.join("old.yaml").is_file()).collect();
+    let mut pairs: Vec<PathBuf> = corpus
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.join("old.yaml").is_file())
+        .collect();
     pairs.sort();
-    assert_eq!(pairs.len(), 41, "pairs in {}", corpus.display());
-    let mut refused = Vec::new();
-    for pair in pairs {
-        // What the change itself brings about is acknowledged: columns are dropped for good, and keys move.
-        let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
-            .current_dir(&pair)
-            .args(["compile", "old.yaml", "new.yaml", "--dialect", "postgres", "--stdout", "expand"])
-            .args(["--allow", "drops-data", "--allow", "old-key-binds"])
-            .output();
-        match output {
-            Ok(output) if output.status.success() => {}
-            Ok(output) => refused.push(format!("{}: {}", pair.display(), String::from_utf8_lossy(&output.stderr))),
-            Err(error) => refused.push(format!("{}: {error}", pair.display())),
-        }
+    if pairs.is_empty() {
+        eprintln!("\n!!! NOT TESTED: there are no real schema changes in {}\n", corpus.display());
+    } else if pairs.len() != CHANGES {
+        eprintln!("{} changes in {}, not {CHANGES}", pairs.len(), corpus.display());
+        return ExitCode::FAILURE;
     }
-    assert!(refused.is_empty(), "{}", refused.join("\n"));
+    let mut trials = Vec::new();
+    let mut labs = Vec::new();
+    for major in servers::MAJORS {
+        // A server that nothing runs on is not started.
+        let lab = if arguments.list || pairs.is_empty() { Ok(None) } else { servers::lab(major) };
+        let lab = match lab {
+            Ok(lab) => lab.map(Arc::new),
+            Err(report) => {
+                trials.push(Trial::test(format!("postgres{major}"), move || Err(Failed::from(report))));
+                None
+            }
+        };
+        for pair in &pairs {
+            let name = format!("{}::postgres{major}", pair.file_name().unwrap_or_default().to_string_lossy());
+            let (pair, lab) = (pair.clone(), lab.clone());
+            let is_missing = lab.is_none();
+            let run = move || lab.map_or(Ok(()), |lab| Ok(upgrade(&lab, &pair)?));
+            trials.push(Trial::test(name, run).with_ignored_flag(is_missing));
+        }
+        labs.push(lab);
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // Stops the servers; leaving by `exit` would not.
+    drop(labs);
+    conclusion.exit_code()
+}
+
+/// One change, from the old snapshot to the new one, and back on a copy.
+fn upgrade(lab: &Lab, folder: &Path) -> Result<(), String> {
+    let access = access(folder)?;
+    let scripts = compile_folder(folder, access, &ALLOW.map(str::to_owned))?;
+    let database = installed(lab, &scripts.install_old)?;
+    let alone = installed(lab, &scripts.install_new)?;
+    let plain = installed(lab, &scripts.install_new_plain)?;
+    let (old, new) = (shape(&database)?, shape(&plain)?);
+    let namespace = match access {
+        Access::Shared => "public".to_owned(),
+        Access::Versioned => format!("public_{}", scripts.new_version),
+    };
+    let (old_client, new_client) = (Writer::of(&database, "public", &plain)?, Writer::of(&plain, &namespace, &plain)?);
+    let old_catalog = catalog(&database)?;
+
+    for number in 1..=3 {
+        old_client.insert(&database, number)?;
+    }
+    let before = old.dump(&mut client(&database, "public")?)?;
+    run(&database, &scripts, Phase::Expand)?;
+    same("what the old version sees after expand", &before, &old.dump(&mut client(&database, "public")?)?)?;
+    old_client.insert(&database, 4)?;
+    let before = old.dump(&mut client(&database, "public")?)?;
+    run(&database, &scripts, Phase::Migrate)?;
+    same("what the old version sees after migrate", &before, &old.dump(&mut client(&database, "public")?)?)?;
+    old_client.insert(&database, 5)?;
+    new_client.insert(&database, 7)?;
+    if let Some(verify) = &scripts.verify {
+        database.run(verify, "verify")?;
+    }
+
+    let copy = database.copy()?;
+    let before = old.dump(&mut client(&copy, "public")?)?;
+    run(&copy, &scripts, Phase::Abort)?;
+    same("what the old version sees after abort", &before, &old.dump(&mut client(&copy, "public")?)?)?;
+    catalog(&copy)?.must_equal(&old_catalog, "the catalog after abort, and that of the old snapshot")?;
+
+    // A row with NULLs, which an old rule may forbid: abort would ask for it to be changed.
+    new_client.insert(&database, 6)?;
+    let before = new.dump(&mut client(&database, &namespace)?)?;
+    run(&database, &scripts, Phase::Contract)?;
+    same("what the new version sees after contract", &before, &new.dump(&mut client(&database, &namespace)?)?)?;
+    new_client.insert(&database, 8)?;
+    let found = catalog(&database)?;
+    found.must_equal(&catalog(&alone)?, "the catalog after contract, and that of the new snapshot installed alone")?;
+    let leftovers = found.leftovers();
+    if leftovers.is_empty() { Ok(()) } else { Err(format!("left over in schema crossfade:\n{}", leftovers.join("\n"))) }
+}
+
+/// The access mode that the change asks for, as `plan` says it in its first line.
+fn access(folder: &Path) -> Result<Access, String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+        .args(["plan", "old.yaml", "new.yaml", "--dialect", "postgres"])
+        .args(ALLOW.iter().flat_map(|code| ["--allow", code]))
+        .current_dir(folder)
+        .output()
+        .map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    match said.lines().next() {
+        Some(line) if line.ends_with(", shared access") => Ok(Access::Shared),
+        Some(line) if line.ends_with(", versioned access") => Ok(Access::Versioned),
+        _ => Err(format!("plan: {said}{}", String::from_utf8_lossy(&output.stderr))),
+    }
+}
+
+fn installed<'lab>(lab: &'lab Lab, scripts: &[String]) -> Result<Database<'lab>, String> {
+    let database = lab.empty()?;
+    for script in scripts {
+        database.run(script, "installation")?;
+    }
+    Ok(database)
+}
+
+fn run(database: &Database<'_>, scripts: &Scripts, phase: Phase) -> Result<(), String> {
+    database.run(scripts.of(phase), phase.name())
+}
+
+fn client(database: &Database<'_>, namespace: &str) -> Result<Session, String> {
+    let mut session = database.connect()?;
+    session.run(&format!("set search_path = {namespace}")).map_err(|failure| failure.to_string())?;
+    Ok(session)
+}
+
+fn shape(database: &Database<'_>) -> Result<Shape, String> {
+    Shape::read(&mut database.connect()?).map_err(|failure| failure.to_string())
+}
+
+fn catalog(database: &Database<'_>) -> Result<Catalog, String> {
+    Catalog::read(&mut database.connect()?).map_err(|failure| failure.to_string())
+}
+
+/// A version that writes a row of made-up values into each of its tables.
+struct Writer {
+    namespace: String,
+    tables: Vec<(String, Vec<Column>)>,
+}
+
+struct Column {
+    name: String,
+    ty: String,
+    /// Every third row has NULL here.
+    nullable: bool,
+}
+
+impl Writer {
+    /// Reads the tables of a database in which the snapshot alone was installed. What is NOT NULL in `last`, where the new
+    /// snapshot was, is always given: the changes come without values for NULLs.
+    fn of(database: &Database<'_>, namespace: &str, last: &Database<'_>) -> Result<Self, String> {
+        let query = "select c.relname, a.attname, format_type(a.atttypid, null), a.attnotnull
+                     from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+                     where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and a.attidentity = '' and a.attgenerated = ''
+                     order by c.relname, a.attnum";
+        let mut rows = Vec::new();
+        for database in [database, last] {
+            rows.push(database.connect()?.run(query).map_err(|failure| failure.to_string())?.rows);
+        }
+        let mut tables: Vec<(String, Vec<Column>)> = Vec::new();
+        for row in &rows[0] {
+            let [Some(table), Some(name), Some(ty), Some(not_null)] = &row[..] else { continue };
+            let tightened = rows[1].iter().any(|other| other[..2] == row[..2] && other[3].as_deref() == Some("t"));
+            let column = Column { name: name.clone(), ty: ty.clone(), nullable: not_null == "f" && !tightened };
+            match tables.last_mut().filter(|(last, _)| last == table) {
+                Some((_, columns)) => columns.push(column),
+                None => tables.push((table.clone(), vec![column])),
+            }
+        }
+        Ok(Self { namespace: namespace.to_owned(), tables })
+    }
+
+    /// Inserts row `number`: each number's values differ from all others'.
+    fn insert(&self, database: &Database<'_>, number: u32) -> Result<(), String> {
+        let mut session = client(database, &self.namespace)?;
+        for (table, columns) in &self.tables {
+            let names: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
+            let values: Result<Vec<String>, String> = columns.iter().map(|column| column.value(number)).collect();
+            let statement = format!("insert into {} ({}) values ({})", quoted(table), names.join(", "), values?.join(", "));
+            session.run(&statement).map_err(|failure| format!("{statement}\n{failure}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Column {
+    fn value(&self, number: u32) -> Result<String, String> {
+        if self.nullable && number.is_multiple_of(3) {
+            return Ok("null".to_owned());
+        }
+        Ok(match self.ty.as_str() {
+            "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision" => number.to_string(),
+            "text" | "character varying" => format!("'v{number}'"),
+            "timestamp with time zone" => format!("'2026-01-{number:02} 12:00:00+00'"),
+            other => return Err(format!("{}: no value is known for type {other}", self.name)),
+        })
+    }
 }

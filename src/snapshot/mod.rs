@@ -17,4 +17,4 @@ pub mod yaml;
 
 pub use raw::{Snapshot, read};
 pub use tree::{MAX_ALIASED_NODES, MAX_DEPTH, MAX_FILE_BYTES};
-pub use write::write;
+pub use write::{scalar, write};

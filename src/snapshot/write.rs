@@ -120,7 +120,7 @@ impl Writer {
     fn table(&mut self, table: &Table) {
         self.line(1, &format!("{}:", name_of(&table.name)));
         if let Some(comment) = &table.comment {
-            self.line(2, &format!("comment: {}", text_of(comment)));
+            self.line(2, &format!("comment: {}", scalar(comment)));
         }
         self.line(2, "columns:");
         for column in table.columns.values() {
@@ -159,11 +159,11 @@ impl Writer {
     fn column(&mut self, column: &Column, in_key: bool) {
         let name = name_of(&column.name);
         if let Some(short) = short_form(column, in_key, self.dialect) {
-            self.line(3, &format!("{name}: {}", text_of(&short)));
+            self.line(3, &format!("{name}: {}", scalar(&short)));
             return;
         }
         self.line(3, &format!("{name}:"));
-        self.line(4, &format!("type: {}", text_of(&sql_name(&column.ty, self.dialect))));
+        self.line(4, &format!("type: {}", scalar(&sql_name(&column.ty, self.dialect))));
         if column.not_null && !in_key && column.identity.is_none() {
             self.line(4, "not_null: true");
         }
@@ -184,10 +184,10 @@ impl Writer {
             self.line(4, &format!("identity: {word}"));
         }
         if let Some(collation) = &column.collation {
-            self.line(4, &format!("collation: {}", text_of(collation)));
+            self.line(4, &format!("collation: {}", scalar(collation)));
         }
         if let Some(comment) = &column.comment {
-            self.line(4, &format!("comment: {}", text_of(comment)));
+            self.line(4, &format!("comment: {}", scalar(comment)));
         }
     }
 
@@ -226,14 +226,14 @@ impl Writer {
         flow.put(
             "references",
             if plain(ref_table) && ref_columns.iter().all(plain) {
-                text_of(&format!("{ref_table}({})", ref_columns.join(", ")))
+                scalar(&format!("{ref_table}({})", ref_columns.join(", ")))
             } else {
                 format!("{{table: {}, columns: {}}}", name_of(ref_table), list(ref_columns))
             },
         );
         for (key, action) in [("on_delete", on_delete), ("on_update", on_update)] {
             if *action != ReferentialAction::NoAction {
-                flow.put(key, text_of(&action_words(action, self.dialect)));
+                flow.put(key, scalar(&action_words(action, self.dialect)));
             }
         }
         flow.flag("deferrable", *deferrable);
@@ -265,7 +265,7 @@ impl Writer {
         flow.flag("unique", *unique);
         flow.flag("nulls_not_distinct", *nulls_not_distinct);
         if method != "btree" {
-            flow.put("method", text_of(method));
+            flow.put("method", scalar(method));
         }
         if let Some(predicate) = predicate {
             flow.put("where", expression_of(&predicate.text));
@@ -278,7 +278,7 @@ impl Writer {
             flow.put("with", format!("{{{}}}", entries.join(", ")));
         }
         if let Some(comment) = comment {
-            flow.put("comment", text_of(comment));
+            flow.put("comment", scalar(comment));
         }
         flow.text()
     }
@@ -291,10 +291,10 @@ impl Writer {
                 self.line(3, line);
             }
         } else {
-            self.line(2, &format!("query: {}", text_of(&view.query.text)));
+            self.line(2, &format!("query: {}", scalar(&view.query.text)));
         }
         if let Some(comment) = &view.comment {
-            self.line(2, &format!("comment: {}", text_of(comment)));
+            self.line(2, &format!("comment: {}", scalar(comment)));
         }
         if view.materialized {
             self.line(2, "materialized: true");
@@ -335,7 +335,7 @@ fn short_form(column: &Column, in_key: bool, dialect: Dialect) -> Option<String>
 fn enum_type(found: &EnumType) -> String {
     match &found.comment {
         None => list(&found.labels),
-        Some(comment) => format!("{{values: {}, comment: {}}}", list(&found.labels), text_of(comment)),
+        Some(comment) => format!("{{values: {}, comment: {}}}", list(&found.labels), scalar(comment)),
     }
 }
 
@@ -350,7 +350,7 @@ fn sequence(found: &Sequence) -> String {
     }
     flow.flag("cycle", *cycle);
     if let Some(comment) = comment {
-        flow.put("comment", text_of(comment));
+        flow.put("comment", scalar(comment));
     }
     flow.text()
 }
@@ -363,7 +363,7 @@ fn exclusion(exclusion: &Exclusion) -> String {
     let Exclusion { name, method, elements, predicate, deferrable, initially_deferred } = exclusion;
     let mut flow = Flow::default();
     flow.put("name", name_of(&name.text));
-    flow.put("method", text_of(method));
+    flow.put("method", scalar(method));
     flow.put("elements", expression_of(&elements.text));
     if let Some(predicate) = predicate {
         flow.put("where", expression_of(&predicate.text));
@@ -419,10 +419,10 @@ fn index_key(table: &Table, key: &IndexKey) -> String {
         );
     }
     if let Some(collation) = collation {
-        flow.put("collation", text_of(collation));
+        flow.put("collation", scalar(collation));
     }
     if let Some(opclass) = opclass {
-        flow.put("opclass", text_of(opclass));
+        flow.put("opclass", scalar(opclass));
     }
     if let Some(length) = length {
         flow.put("length", length.to_string());
@@ -432,19 +432,19 @@ fn index_key(table: &Table, key: &IndexKey) -> String {
 
 /// A name as a YAML scalar, in flow style or not.
 fn name_of(name: &str) -> String {
-    text_of(name)
+    scalar(name)
 }
 
 /// An expression as a YAML scalar: numbers and booleans may stand bare.
 fn expression_of(text: &str) -> String {
-    if is_number(text) || matches!(text, "true" | "false") { text.to_owned() } else { text_of(text) }
+    if is_number(text) || matches!(text, "true" | "false") { text.to_owned() } else { scalar(text) }
 }
 
 /// Words that some reader of YAML takes for something else than a text.
 const NOT_TEXT: [&str; 10] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan"];
 
 /// A text as a YAML scalar: bare where nobody can take it for something else, in flow style too, else in quotes.
-pub(super) fn text_of(text: &str) -> String {
+pub fn scalar(text: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ' ' | '.' | '(' | ')' | '=' | '<' | '>' | '+' | '/' | '*' | '$');
     let bare = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(safe)

@@ -58,9 +58,14 @@ impl Scripts {
 
 /// Compiles a case. The error is what the program printed.
 pub fn compile(case: &Case, access: Access) -> Result<Scripts, String> {
-    let old = case.folder.join("old.yaml");
-    let new = case.folder.join("new.yaml");
-    let upgrade = run_compile(&old, &new, access, &case.file.allow)?;
+    compile_folder(&case.folder, access, &case.file.allow)
+}
+
+/// Compiles `old.yaml` and `new.yaml` of a folder.
+pub fn compile_folder(folder: &Path, access: Access, allow: &[String]) -> Result<Scripts, String> {
+    let old = folder.join("old.yaml");
+    let new = folder.join("new.yaml");
+    let upgrade = run_compile(&old, &new, access, allow)?;
     let install_old = run_compile(Path::new("empty"), &old, Access::Shared, &[])?;
     let install_new = run_compile(Path::new("empty"), &new, access, &[])?;
     let install_new_plain = match access {

@@ -1,5 +1,6 @@
 //! Values and conditions over rows, as PostgreSQL reads them.
 
+use crate::plan::VERSION_SCHEMA;
 use crate::plan::model::{Formula, FormulaOtherwise, RowExpr, Splice, SyncLens};
 use crate::snapshot::model::{Type, TypeKind, Value};
 use crate::snapshot::types::sql_name;
@@ -143,6 +144,7 @@ impl Expressions<'_> {
                 text.push_str(&format!(" end)::{}", self.cast_type(ty)));
                 text
             }
+            Formula::Next(counter) => format!("nextval({})", self.literal(&self.relation(VERSION_SCHEMA, counter))),
             Formula::Written(expr) => format!("({})::{}", self.written(expr, row).trim(), self.cast_type(ty)),
         }
     }

@@ -369,6 +369,7 @@ fn has_subquery(formula: &crate::plan::model::Formula) -> bool {
         crate::plan::model::Formula::Column(_)
         | crate::plan::model::Formula::Cast(_)
         | crate::plan::model::Formula::Relabel { .. }
+        | crate::plan::model::Formula::Next(_)
         | crate::plan::model::Formula::Values { .. } => false,
     }
 }

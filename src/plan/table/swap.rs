@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::snapshot::model::{Access, Expr, Name};
 use crate::sql::Dialect;
-use crate::sql::expression::default_equivalent;
 
 use super::super::VERSION_SCHEMA;
-use super::super::layout::{Layout, Reach, Role};
+use super::super::layout::{Layout, Reach, Role, default_comes_late};
 use super::super::model::{Action, CommentTarget, ConstraintSpec, Materialized, Phase, Rename, ShapeView, Sync, ViewColumn, ViewDefault};
 use super::super::naming;
 use super::super::planner::{Draft, Planner};
@@ -196,13 +195,7 @@ impl<'a> Planner<'a> {
                     }
                 }
                 (Role::Both, Some(old)) => {
-                    let same = match (&old.default, &new.default) {
-                        (None, None) => true,
-                        (Some(a), Some(b)) => default_equivalent(&a.text, &b.text, self.diff.dialect),
-                        _ => false,
-                    };
-                    let loosened = old.not_null && old.default.is_none() && new.default.is_some();
-                    if !same && !loosened {
+                    if default_comes_late(old, new, self.diff.dialect) {
                         defaults.push((new.name.clone(), new.default.as_ref().map(expr)));
                         of_view.push(new.name.clone());
                     }

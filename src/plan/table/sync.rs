@@ -78,7 +78,7 @@ impl<'a> Planner<'a> {
                             Direction::Down => None,
                         },
                         has_default: member.column.default.is_some(),
-                        counts: member.column.identity.is_some(),
+                        counts: self.counts(member.column),
                     }
                 })
                 .collect()
