@@ -830,6 +830,13 @@ mod tests {
             ),
             ("select u.id from users as u", "SELECT id FROM users u"),
             ("select id as id from t", "select id from t"),
+            ("select a, count(*) from t group by 1 order by 2", "SELECT a,\n count(*) AS count FROM t GROUP BY a ORDER BY (count(*))"),
+            ("select a from t order by a", "SELECT t.a FROM t ORDER BY t.a"),
+            (
+                "select o.a from o inner join t on t.a = o.a left outer join u using (id)",
+                "SELECT o.a FROM ((o JOIN t ON ((t.a = o.a))) LEFT JOIN u USING (id))",
+            ),
+            ("select a, 'x' from t union all select 1, 'z'", "SELECT t.a, 'x'::text FROM t UNION ALL SELECT 1 AS a, 'z'::text AS x"),
         ] {
             assert!(query_equivalent(a, b, Dialect::Postgres, &|_| None), "{a} and {b} are the same");
         }
@@ -837,9 +844,48 @@ mod tests {
             ("select a, b from t", "select b, a from t"),
             ("select a from t union all select b from u", "select a from t union select b from u"),
             ("select a as x from t", "select a from t"),
+            ("select a, b from t order by 1", "select a, b from t order by 2"),
+            ("select a as x from t union select b from u", "select a from t union select b from u"),
+            ("select o.a from o left join (t join u using (a)) using (a)", "select o.a from o left join t using (a) join u using (a)"),
             ("select t.a from t, u", "select u.a from t, u"),
         ] {
             assert!(!query_equivalent(a, b, Dialect::Postgres, &|_| None), "{a} and {b} differ");
+        }
+    }
+
+    #[test]
+    fn casts_by_the_types_of_columns() {
+        let types = |name: &str| {
+            let known = [("email", "varchar"), ("code", "char"), ("price", "numeric"), ("n", "integer"), ("ratio", "double precision")];
+            known.iter().find(|(column, _)| *column == name).map(|(_, word)| (*word).to_owned())
+        };
+        let form = |text: &str| normal_form(text, Dialect::Postgres, &types);
+        for (a, b) in [
+            ("length(email) > 3", "(length((email)::text) > 3)"),
+            ("lower(email)", "lower((email)::text)"),
+            ("email || '-' || code", "(((email)::text || '-'::text) || (code)::text)"),
+            ("email = code", "((email)::text = (code)::text)"),
+            ("case when n > 1 then email else code end", "CASE WHEN (n > 1) THEN (email)::text ELSE (code)::text END"),
+            ("price * 2 > n", "((price * (2)::numeric) > (n)::numeric)"),
+            ("price > n", "(price > (n)::numeric)"),
+            ("(random() * 1000)::integer", "((random() * (1000)::double precision))::integer"),
+            ("nextval('s')", "nextval('s'::regclass)"),
+        ] {
+            assert_eq!(form(a), form(b), "{a} and {b}");
+        }
+        for (a, b) in [
+            // The cast decides which division it is.
+            ("n / 2", "n / 2::double precision"),
+            ("n / 2", "n::double precision / 2::double precision"),
+            ("n / 2 > 1", "n / 2::numeric > 1"),
+            ("length(n::text)", "length(n)"),
+            ("email::text", "email"),
+            ("lower(unknown::text)", "lower(unknown)"),
+            ("price::integer > n", "price > n"),
+            ("n * 2.5::integer", "n * 2.5"),
+            ("f('s'::regclass)", "f('s')"),
+        ] {
+            assert_ne!(form(a), form(b), "{a} and {b}");
         }
     }
 

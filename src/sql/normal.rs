@@ -243,6 +243,7 @@ fn is_comparison(op: &BinaryOperator) -> bool {
     )
 }
 
+/// Whether a literal beside a value of this type gets a cast to it.
 fn takes_literals(name: &str) -> bool {
     matches!(name, "numeric" | "double precision")
 }
@@ -328,15 +329,19 @@ impl Normalizer<'_> {
     fn of_type(&self, operand: Expr, name: Option<String>) -> Expr {
         match (operand, name) {
             (Expr::Cast { expr, data_type, kind, format }, Some(name)) => {
-                let added = is_number_type(&name) && name_of(&data_type) == name && (is_literal(&expr) || self.is_number(&expr));
+                let added = name_of(&data_type) == name && ((is_literal(&expr) && takes_literals(&name)) || self.widens(&expr, &name));
                 if added { bare_literal(*expr, &data_type) } else { Expr::Cast { expr, data_type, kind, format } }
             }
             (operand, _) => operand,
         }
     }
 
-    fn is_number(&self, expr: &Expr) -> bool {
-        matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) && self.type_of(expr).is_some_and(|name| is_number_type(&name))
+    /// Whether a column is of a number type that the server turns into `name` without being asked.
+    fn widens(&self, expr: &Expr, name: &str) -> bool {
+        // Implicit casts lead from left to right; https://www.postgresql.org/docs/18/typeconv-overview.html
+        let rank = |name: &str| ["smallint", "integer", "bigint", "numeric", "real", "double precision"].iter().position(|n| *n == name);
+        let column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        column && self.type_of(expr).and_then(|from| rank(&from)).zip(rank(name)).is_some_and(|(from, to)| from < to)
     }
 
     fn postgres(&self) -> bool {
