@@ -55,7 +55,7 @@ pub mod diff;
 pub mod plan;
 pub mod dialect;
 pub mod emit;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub mod engine;
 #[cfg(feature = "postgres")]
 pub mod inspect;

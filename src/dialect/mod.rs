@@ -5,11 +5,13 @@ use crate::plan::Target;
 use crate::sql::Dialect;
 
 pub mod postgres;
+pub mod sqlite;
 
 /// The planner's view of a dialect; `None` while this version of crossfade compiles nothing for it.
 pub fn target(dialect: Dialect) -> Option<&'static dyn Target> {
     match dialect {
         Dialect::Postgres => Some(&postgres::Postgres),
-        Dialect::Mysql | Dialect::Mariadb | Dialect::Sqlite => None,
+        Dialect::Sqlite => Some(&sqlite::Sqlite),
+        Dialect::Mysql | Dialect::Mariadb => None,
     }
 }

@@ -9,6 +9,7 @@ pub mod manifest;
 mod postgres;
 mod renderer;
 mod script;
+mod sqlite;
 mod templates;
 
 use renderer::{Check, Grants, Header, Renderer, Script};
@@ -42,7 +43,8 @@ fn lenses(plan: &Plan) -> impl Iterator<Item = (&Step, &str, &crate::plan::model
 fn renderer<'a>(plan: &'a Plan, templates: &'a templates::Templates) -> Result<Box<dyn Renderer + 'a>, EmitError> {
     match plan.dialect {
         Dialect::Postgres => Ok(Box::new(postgres::Postgres::new(plan, templates))),
-        Dialect::Mysql | Dialect::Mariadb | Dialect::Sqlite => {
+        Dialect::Sqlite => Ok(Box::new(sqlite::Sqlite::new(plan, templates))),
+        Dialect::Mysql | Dialect::Mariadb => {
             Err(EmitError { template: plan.dialect.name().to_owned(), why: "there are no templates for it".to_owned() })
         }
     }

@@ -4,7 +4,7 @@
 //! Invariant: nothing here knows how a dialect says a thing; what a dialect can do and what it locks is asked of a [`Target`].
 //! The only module that names `petgraph`.
 
-use crate::diagnostic::{Diagnostic, Level};
+use crate::diagnostic::{Diagnostic, Level, Span, register};
 use crate::diff::model::Diff;
 use crate::snapshot::model::{Access, Type};
 
@@ -16,6 +16,7 @@ pub mod model;
 mod naming;
 mod objects;
 mod planner;
+mod rebuild;
 mod table;
 mod views;
 
@@ -42,12 +43,36 @@ pub struct Settings {
     pub allow: Vec<String>,
 }
 
+/// What a server can do where servers differ. Where each entry comes from stands with the dialect's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// How the rules and types of a column change.
+    pub rules: Rules,
+    /// Whether a trigger can fill a column before NOT NULL is looked at.
+    pub fills_in_time: bool,
+    /// Whether an INSERT that names no columns still works when a table has got more of them.
+    pub positional_inserts: bool,
+}
+
+/// How the rules and types of a table's columns change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rules {
+    /// One by one.
+    Altered,
+    /// Only by writing the table anew, all of a phase at once.
+    Rebuilt,
+}
+
 /// What a plan asks of a dialect.
 pub trait Target {
+    /// What its server can do.
+    fn capabilities(&self) -> Capabilities;
     /// Locks and cost of an action.
     fn footprint(&self, action: &Action) -> Footprint;
     /// Whether a column's type can change from `old` to `new` as metadata, the rows untouched and unread.
     fn widens_in_place(&self, old: &Type, new: &Type) -> bool;
+    /// Whether a column can be added to a table with rows as metadata, where [`Rules::Rebuilt`] is the other way.
+    fn adds_column(&self, column: &model::ColumnSpec) -> bool;
 }
 
 /// Plans the way from one schema to the other.
@@ -57,7 +82,22 @@ pub fn plan(diff: &Diff<'_>, settings: &Settings, target: &dyn Target) -> (Plan,
     let planner = planner::Planner::new(diff, settings, target);
     let (plan, mut diagnostics) = planner.run();
     diagnostics.extend(unacknowledged(diff, settings, &plan));
+    diagnostics.extend(unknown_acknowledged(diff, settings));
     (plan, diagnostics)
+}
+
+/// The acknowledged codes that no hazard has: nothing is wrong with the plan, but they acknowledge nothing.
+fn unknown_acknowledged(diff: &Diff<'_>, settings: &Settings) -> Vec<Diagnostic> {
+    let in_transition = diff.new.transition.as_ref().map(|transition| transition.allow.as_slice()).unwrap_or_default();
+    let in_settings = settings.allow.iter().map(|code| (code, Span::default()));
+    in_settings
+        .chain(in_transition.iter().map(|(code, span)| (code, *span)))
+        .filter_map(|(code, span)| {
+            let unknown = register::find(code).err()?;
+            let fault = Diagnostic { level: Level::Warning, ..unknown };
+            Some(if span.is_nowhere() { fault } else { fault.at(span, "it acknowledges nothing") })
+        })
+        .collect()
 }
 
 /// The error-level hazards that nobody has acknowledged, as errors.

@@ -2,10 +2,10 @@
 //!
 //! Locks: manual, "Explicit Locking" and the page of each command; each one was also read from `pg_locks` on 15 and 18.
 
-use crate::plan::Target;
 use crate::plan::model::{
-    Action, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Highest, Lock, LockMode, Marker, Materialized,
+    Action, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Highest, Lock, LockMode, Marker, Materialized,
 };
+use crate::plan::{Capabilities, Rules, Target};
 use crate::snapshot::model::{Type, TypeKind};
 
 pub mod expression;
@@ -15,6 +15,17 @@ pub mod expression;
 pub struct Postgres;
 
 impl Target for Postgres {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            // Manual, "ALTER TABLE".
+            rules: Rules::Altered,
+            // Manual, "Overview of Trigger Behavior": what a BEFORE trigger returns is what is checked and stored.
+            fills_in_time: true,
+            // Manual, "INSERT": the columns that a list of values does not reach get their defaults.
+            positional_inserts: true,
+        }
+    }
+
     fn footprint(&self, action: &Action) -> Footprint {
         let locks = |tables: &[&str], mode: LockMode| -> Vec<Lock> {
             tables.iter().map(|table| Lock { table: (*table).to_owned(), mode }).collect()
@@ -66,6 +77,7 @@ impl Target for Postgres {
             | Action::TidyNames { table }
             | Action::SettleDefaults { table, .. }
             | Action::DropTable { table } => instant(&[table]),
+            Action::RebuildTable(rebuild) => footprint(locks(&[&rebuild.before.name], LockMode::AccessExclusive), Cost::Rewrite),
             Action::AdvanceIdentity { table, highest, .. } => match highest {
                 Highest::ByIndex => footprint(locks(&[table], LockMode::ShareRowExclusive), Cost::Instant),
                 Highest::ByScan | Highest::Unknown => footprint(locks(&[table], LockMode::AccessShare), Cost::Scan),
@@ -114,6 +126,11 @@ impl Target for Postgres {
                 }
             },
         }
+    }
+
+    fn adds_column(&self, _column: &ColumnSpec) -> bool {
+        // What would rewrite the table is split by the planner.
+        true
     }
 
     fn widens_in_place(&self, old: &Type, new: &Type) -> bool {

@@ -118,13 +118,17 @@ impl<'a> Planner<'a> {
                 })
                 .collect(),
             marker_view: layout.has_two_sides().then(|| naming::marker_view(namespace, &layout.change.new.name, self.diff.dialect)),
+            writes: None,
             comment: layout.change.new.comment.clone(),
         }
     }
 
     pub(super) fn swap_columns(&mut self, work: &mut Work<'a, '_>) {
         let layout = work.layout;
-        let mut drops: Vec<String> = layout.columns.iter().filter(|c| c.role == Role::Old).map(|c| c.name.clone()).collect();
+        // What is computed goes before what it is computed from.
+        let mut gone: Vec<_> = layout.columns.iter().filter(|c| c.role == Role::Old).collect();
+        gone.sort_by_key(|physical| physical.old.is_some_and(|old| old.generated.is_none()));
+        let mut drops: Vec<String> = gone.into_iter().map(|c| c.name.clone()).collect();
         if layout.reach == Reach::View && layout.has_two_sides() {
             drops.push(naming::MARKER.to_owned());
         }
@@ -267,7 +271,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Renames in an order in which no name is taken when it is given: chains from their end, circles through a parked name.
-fn ordered_renames(renames: impl IntoIterator<Item = (String, String)>, dialect: Dialect) -> Vec<Rename> {
+pub(in super::super) fn ordered_renames(renames: impl IntoIterator<Item = (String, String)>, dialect: Dialect) -> Vec<Rename> {
     let mut left: BTreeMap<String, String> = renames.into_iter().collect();
     let mut order = Vec::with_capacity(left.len());
     while !left.is_empty() {
