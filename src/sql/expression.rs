@@ -856,7 +856,14 @@ mod tests {
     #[test]
     fn casts_by_the_types_of_columns() {
         let types = |name: &str| {
-            let known = [("email", "varchar"), ("code", "char"), ("price", "numeric"), ("n", "integer"), ("ratio", "double precision")];
+            let known = [
+                ("email", "varchar"),
+                ("code", "char"),
+                ("price", "numeric"),
+                ("n", "integer"),
+                ("big", "bigint"),
+                ("ratio", "double precision"),
+            ];
             known.iter().find(|(column, _)| *column == name).map(|(_, word)| (*word).to_owned())
         };
         let form = |text: &str| normal_form(text, Dialect::Postgres, &types);
@@ -870,6 +877,8 @@ mod tests {
             ("price > n", "(price > (n)::numeric)"),
             ("(random() * 1000)::integer", "((random() * (1000)::double precision))::integer"),
             ("nextval('s')", "nextval('s'::regclass)"),
+            ("coalesce(big, 0) + nullif(price, 1)", "(COALESCE(big, (0)::bigint) + NULLIF(price, (1)::numeric))"),
+            ("case when n > 1 then big else 0 end", "CASE WHEN (n > 1) THEN big ELSE (0)::bigint END"),
         ] {
             assert_eq!(form(a), form(b), "{a} and {b}");
         }
@@ -883,6 +892,8 @@ mod tests {
             ("lower(unknown::text)", "lower(unknown)"),
             ("price::integer > n", "price > n"),
             ("n * 2.5::integer", "n * 2.5"),
+            ("coalesce(big, 2.5::bigint)", "coalesce(big, 2.5)"),
+            ("coalesce(big, 2::numeric)", "coalesce(big, 2)"),
             ("f('s'::regclass)", "f('s')"),
         ] {
             assert_ne!(form(a), form(b), "{a} and {b}");

@@ -336,6 +336,28 @@ impl Normalizer<'_> {
         }
     }
 
+    /// The type that the server gives to literals among values which must be of one type, as those of COALESCE and CASE must.
+    fn common_type<'e>(&self, values: impl Iterator<Item = &'e Expr>) -> Option<String> {
+        let mut known = values.filter_map(|value| self.type_of(value));
+        let first = known.next()?;
+        (known.all(|name| name == first) && (takes_literals(&first) || first == "bigint")).then_some(first)
+    }
+
+    /// A value without a cast to that type, if it is a literal that has it anyway.
+    fn of_common_type(&self, value: Expr, name: Option<&str>) -> Expr {
+        match value {
+            Expr::Cast { expr, data_type, .. }
+                if self.postgres()
+                    && is_literal(&expr)
+                    && name.is_some_and(|name| name_of(&data_type) == name)
+                    && (name != Some("bigint") || expr.to_string().parse::<i64>().is_ok()) =>
+            {
+                *expr
+            }
+            other => other,
+        }
+    }
+
     /// Whether a column is of a number type that the server turns into `name` without being asked.
     fn widens(&self, expr: &Expr, name: &str) -> bool {
         // Implicit casts lead from left to right; https://www.postgresql.org/docs/18/typeconv-overview.html
@@ -411,9 +433,11 @@ impl Normalizer<'_> {
             }
             Expr::Function(function) => Expr::Function(self.function(function)),
             Expr::Case { case_token, end_token, operand, conditions, else_result } => {
-                let when = |when: CaseWhen| CaseWhen { condition: when.condition, result: self.as_text(when.result) };
+                let common = self.common_type(conditions.iter().map(|when| &when.result).chain(else_result.as_deref()));
+                let result = |result: Expr| self.of_common_type(self.as_text(result), common.as_deref());
+                let when = |when: CaseWhen| CaseWhen { condition: when.condition, result: result(when.result) };
                 let conditions = conditions.into_iter().map(when).collect();
-                let else_result = else_result.map(|result| Box::new(self.as_text(*result)));
+                let else_result = else_result.map(|value| Box::new(result(*value)));
                 Expr::Case { case_token, end_token, operand, conditions, else_result }
             }
             other => other,
@@ -460,10 +484,18 @@ impl Normalizer<'_> {
     /// The arguments without casts that PostgreSQL adds: of one kind of text to another, and of a sequence's name.
     fn arguments(&self, function: &mut Function) {
         let of_sequence = matches!(function.name.to_string().as_str(), "nextval" | "currval" | "setval");
+        let of_one_type = matches!(function.name.to_string().as_str(), "coalesce" | "nullif" | "greatest" | "least");
         let FunctionArguments::List(list) = &mut function.args else { return };
+        let common = of_one_type.then(|| {
+            self.common_type(list.args.iter().filter_map(|argument| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+                _ => None,
+            }))
+        });
+        let common = common.flatten();
         for argument in &mut list.args {
             let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else { continue };
-            *expr = match self.as_text(taken(expr)) {
+            *expr = match self.of_common_type(self.as_text(taken(expr)), common.as_deref()) {
                 Expr::Cast { expr, data_type, .. } if of_sequence && string_of(&expr).is_some() && name_of(&data_type) == "regclass" => {
                     *expr
                 }
