@@ -13,6 +13,7 @@ use support::engine::Engine;
 use support::lab::Lab;
 use support::scripts::Scripts;
 use support::servers;
+use support::shape::{Column, Shape};
 use support::splitter::{Bracket, split, split_as};
 
 const INSTALL: &str = "
@@ -359,6 +360,19 @@ fn a_map_of_dialects_is_the_value_of_one() {
     assert!(read("about: x\nprobs: []").unwrap_err().contains("unknown field"));
     assert!(read("about: x\ndialects: [oracle]").unwrap_err().contains("unknown dialect oracle"));
     assert!(read("about: x\nabout: y").is_err());
+}
+
+#[test]
+fn names_are_those_of_the_clients() {
+    let mut shape = Shape::default();
+    shape.push("users", true, Column { name: "id".to_owned(), read_only: false });
+    let shape = shape.reached(|name| format!("{name}__v2"));
+    let sql =
+        "insert into users (users) select '{users} from users', {users}.id from users u join users on true where '{a}' = 'update users'";
+    assert_eq!(
+        shape.named(sql),
+        "insert into users__v2 (users) select '{users} from users', users__v2.id from users__v2 u join users__v2 on true where '{a}' = 'update users'"
+    );
 }
 
 #[test]

@@ -572,8 +572,10 @@ pub enum Finding {
     Duplicate {
         /// Name of the unique rule.
         name: String,
-        /// Its columns.
-        columns: Vec<String>,
+        /// Its columns and expressions.
+        keys: Vec<KeyTarget>,
+        /// Which rows it is over.
+        predicate: Option<RowExpr>,
         /// NULLs count as equal.
         nulls_not_distinct: bool,
     },
@@ -1103,6 +1105,13 @@ pub struct Hazard {
     pub message: String,
     /// Where the object is written.
     pub span: Span,
+}
+
+impl KeyTarget {
+    /// Columns, in their order.
+    pub fn columns(names: &[String]) -> Vec<KeyTarget> {
+        names.iter().cloned().map(KeyTarget::Column).collect()
+    }
 }
 
 impl Hazard {

@@ -62,9 +62,38 @@ impl Shape {
         self.relations.get(name).and_then(|relation| relation.reach.as_deref()).unwrap_or(name)
     }
 
-    /// SQL that was written for every access, with `{users}` replaced by the name that the clients of this shape use.
+    /// SQL that was written with the snapshot's own names, with those that the clients of this shape use: in place of
+    /// `{users}`, and of a name behind `into`, `update`, `from` or `join`.
     pub fn named(&self, sql: &str) -> String {
-        self.relations.keys().fold(sql.to_owned(), |sql, name| sql.replace(&format!("{{{name}}}"), self.reach(name)))
+        let mut result = String::new();
+        let mut before = String::new();
+        let mut rest = sql;
+        while let Some(first) = rest.chars().next() {
+            let braced = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(name, _)| name);
+            let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+            if let Some(name) = braced.filter(|name| self.relations.contains_key(*name)) {
+                result.push_str(self.reach(name));
+                rest = &rest[name.len() + 2..];
+            } else if first == '\'' {
+                let end = rest[1..].find('\'').map_or(rest.len(), |offset| offset + 2);
+                result.push_str(&rest[..end]);
+                rest = &rest[end..];
+            } else if is_word(first) {
+                let end = rest.find(|letter| !is_word(letter)).unwrap_or(rest.len());
+                let word = &rest[..end];
+                let names = ["into", "update", "from", "join"].contains(&before.as_str());
+                result.push_str(if names { self.reach(word) } else { word });
+                before = word.to_lowercase();
+                rest = &rest[end..];
+            } else {
+                if !first.is_whitespace() {
+                    before.clear();
+                }
+                result.push(first);
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+        result
     }
 
     /// The same without some columns (`relation.column`).

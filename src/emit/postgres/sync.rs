@@ -6,10 +6,11 @@
 use minijinja::{Value, context};
 
 use crate::dialect::postgres::expression::{Expressions, Row};
-use crate::plan::model::{Follow, Sync, SyncColumn, SyncLens, Writer};
-use crate::snapshot::model::OnConflict;
+use crate::plan::model::{Follow, Formula, Sync, SyncColumn, SyncLens, Writer};
+use crate::snapshot::model::{OnConflict, TypeKind};
 use crate::snapshot::names::bounded;
 use crate::sql::Dialect;
+use crate::sql::expression::may_fail;
 
 /// Context of `install_sync`.
 pub(super) fn context(sync: &Sync, sql: &Expressions<'_>) -> Value {
@@ -70,12 +71,12 @@ impl Body<'_> {
     }
 
     /// Columns of the new side that have a formula.
-    fn ups(&self) -> impl Iterator<Item = (&SyncColumn, &crate::plan::model::Formula)> {
+    fn ups(&self) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
         self.lens.new.iter().filter_map(|c| c.formula.as_ref().map(|f| (c, f)))
     }
 
     /// Columns of the old side that have a formula.
-    fn downs(&self) -> impl Iterator<Item = (&SyncColumn, &crate::plan::model::Formula)> {
+    fn downs(&self) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
         self.lens.old.iter().filter_map(|c| c.formula.as_ref().map(|f| (c, f)))
     }
 
@@ -329,10 +330,28 @@ impl Body<'_> {
         }
     }
 
+    /// Whether a formula of the new side has no value for some rows.
+    fn up_may_fail(&self) -> bool {
+        let is_text = |name: &str| {
+            let found = self.lens.up_inputs.iter().find(|(input, _)| input == name);
+            found.is_some_and(|(_, ty)| matches!(ty.kind, TypeKind::Text | TypeKind::Varchar(_) | TypeKind::Char(_)))
+        };
+        self.ups().any(|(_, formula)| matches!(formula, Formula::Written(up) if may_fail(&up.text, Dialect::Postgres, &is_text)))
+    }
+
     /// An input changed: N follows if it was what the formula gave.
     fn follow(&self, indent: &str) -> Vec<String> {
         let mut lines = vec![format!("{indent}-- an input changed: the value follows, unless the new version had set it")];
-        lines.extend(self.compute(Row::Old, indent));
+        if self.up_may_fail() {
+            lines.push(format!("{indent}begin"));
+            lines.extend(self.compute(Row::Old, &format!("{indent}  ")));
+            lines.push(format!("{indent}exception when others then"));
+            lines.push(format!("{indent}  -- the row had no value so far, which nobody may be kept from mending"));
+            lines.extend(self.ups().map(|(c, _)| format!("{indent}  {} := null;", self.variable(c))));
+            lines.push(format!("{indent}end;"));
+        } else {
+            lines.extend(self.compute(Row::Old, indent));
+        }
         let differs: Vec<String> =
             self.ups().map(|(c, _)| self.sql.distinct(&self.new_column(&c.name), &self.variable(c), &c.ty)).collect();
         lines.push(format!("{indent}if not ({}) then", self.sql.any(&differs)));
@@ -363,13 +382,9 @@ impl Body<'_> {
     }
 }
 
-fn has_subquery(formula: &crate::plan::model::Formula) -> bool {
+fn has_subquery(formula: &Formula) -> bool {
     match formula {
-        crate::plan::model::Formula::Written(expr) => expr.has_subquery,
-        crate::plan::model::Formula::Column(_)
-        | crate::plan::model::Formula::Cast(_)
-        | crate::plan::model::Formula::Relabel { .. }
-        | crate::plan::model::Formula::Next(_)
-        | crate::plan::model::Formula::Values { .. } => false,
+        Formula::Written(expr) => expr.has_subquery,
+        Formula::Column(_) | Formula::Cast(_) | Formula::Relabel { .. } | Formula::Next(_) | Formula::Values { .. } => false,
     }
 }

@@ -96,19 +96,14 @@ impl Actions<'_> {
         let refuse = |table: &str, finding: &Finding| self.check_rows(table, &[], finding, OnFinding::Refuse, Some(why));
         let mut gates = Vec::new();
         match action {
-            Action::DropIndex { index, .. } if index.unique && index.predicate.is_none() => {
-                let columns: Option<Vec<String>> = index
-                    .keys
-                    .iter()
-                    .map(|key| match &key.target {
-                        KeyTarget::Column(name) => Some(name.clone()),
-                        KeyTarget::Expression(_) => None,
-                    })
-                    .collect();
-                if let Some(columns) = columns {
-                    let finding = Finding::Duplicate { name: index.name.clone(), columns, nulls_not_distinct: false };
-                    gates.push(refuse(&index.table, &finding)?);
-                }
+            Action::DropIndex { index, .. } if index.unique => {
+                let finding = Finding::Duplicate {
+                    name: index.name.clone(),
+                    keys: index.keys.iter().map(|key| key.target.clone()).collect(),
+                    predicate: index.predicate.clone(),
+                    nulls_not_distinct: false,
+                };
+                gates.push(refuse(&index.table, &finding)?);
             }
             Action::RebuildTable(rebuild) if rebuild.undo == Undo::Own => {
                 let (before, after) = (&rebuild.before, &rebuild.after);
@@ -346,11 +341,18 @@ impl Actions<'_> {
                     if spec.key.name.text.is_empty() { "a foreign key".to_owned() } else { format!("foreign key {}", spec.key.name.text) };
                 (format!("{table}: {what} leads nowhere"), condition, None)
             }
-            Finding::Duplicate { name, columns, .. } => {
-                let given: Vec<String> = columns.iter().map(|c| format!("{} is not null", sql.ident(c))).collect();
+            Finding::Duplicate { name, keys, predicate, .. } => {
+                let keys: Vec<String> = keys
+                    .iter()
+                    .map(|key| match key {
+                        KeyTarget::Column(column) => sql.ident(column),
+                        KeyTarget::Expression(expr) => format!("({})", self.text(expr).trim()),
+                    })
+                    .collect();
+                let mut conditions: Vec<String> = predicate.iter().map(|over| format!("({})", self.text(over).trim())).collect();
+                conditions.extend(keys.iter().map(|key| format!("{key} is not null")));
                 let shown = name.strip_prefix("crossfade_new_").unwrap_or(name);
-                let keys: Vec<String> = columns.iter().map(|c| sql.ident(c)).collect();
-                (format!("{table}: unique {shown} is broken by keys"), given.join(" and "), Some(keys))
+                (format!("{table}: unique {shown} is broken by keys"), conditions.join(" and "), Some(keys))
             }
         };
         let then = match (why, on_finding) {

@@ -11,7 +11,7 @@ use crossfade::engine::mysql::Session;
 use crossfade::engine::{Connection as _, Failure};
 use crossfade::sql::Dialect;
 
-use super::{Engine, Inspect, Part, Table};
+use super::{Engine, Inspect, Part, REFUSALS, Table};
 use crate::support::shape::{Column, Shape};
 
 /// The database that scripts are compiled for. The names of all others are as long, and stand in its place in a script: that
@@ -349,6 +349,14 @@ impl Inspect for Session {
 
     fn quoted(name: &str) -> String {
         format!("`{}`", name.replace('`', "``"))
+    }
+
+    fn refused_with(failure: &Failure, expected: &str) -> bool {
+        let Some(code) = failure.code.as_deref() else { return false };
+        match REFUSALS.iter().find(|(state, ..)| *state == expected) {
+            Some((_, numbers, _)) => numbers.contains(&code),
+            None => code == expected,
+        }
     }
 }
 

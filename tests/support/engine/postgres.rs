@@ -188,6 +188,10 @@ impl Inspect for Session {
     fn shown(column: &str) -> String {
         format!("{}::text", Self::quoted(column))
     }
+
+    fn refused_with(failure: &Failure, expected: &str) -> bool {
+        failure.code.as_deref() == Some(expected)
+    }
 }
 
 /// What a line is about: everything in schema `crossfade` but the version tables and their view helps.

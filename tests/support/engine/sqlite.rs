@@ -8,7 +8,7 @@ use crossfade::engine::sqlite::Session;
 use crossfade::engine::{Connection as _, Failure};
 use crossfade::sql::Dialect;
 
-use super::{Engine, Inspect, Part, Table};
+use super::{Engine, Inspect, Part, REFUSALS, Table};
 use crate::support::shape::{Column, Shape};
 
 pub struct Sqlite {
@@ -158,7 +158,8 @@ impl Inspect for Session {
 
     /// Its codes say little: a case names words of the message.
     fn refused_with(failure: &Failure, expected: &str) -> bool {
-        failure.code.is_some() && failure.message.contains(expected)
+        let words = REFUSALS.iter().find(|(state, ..)| *state == expected).map_or(expected, |(_, _, words)| *words);
+        failure.code.is_some() && failure.message.contains(words)
     }
 }
 
