@@ -771,6 +771,11 @@ impl State {
             | Action::TidyNames { .. }
             | Action::AddCounter { .. }
             | Action::AdvanceIdentity { .. }
+            // Not on a server that rebuilds tables.
+            | Action::ShareNumbers { .. }
+            | Action::InstallMirror(_)
+            | Action::CopyRows(_)
+            | Action::RemoveMirror(_)
             | Action::Comment { .. } => Fate::Gone,
         }
     }
