@@ -15,7 +15,7 @@ use crossfade::sql::Dialect;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-fn main() -> Result<()> {
+pub(crate) fn main() -> Result<()> {
     let mut sources = Sources::default();
     let ocata = read(&mut sources, "ocata", include_str!("split-full-name/old.yaml"))?;
     let pike = read(&mut sources, "pike", include_str!("split-full-name/new.yaml"))?;
