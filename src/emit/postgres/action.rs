@@ -796,9 +796,14 @@ impl Actions<'_> {
         parts.join(" ")
     }
 
-    /// A collation's name: collations are case-sensitive, so all but plain names are quoted.
+    /// A collation's name: collations are case-sensitive, so all but plain names are quoted. A dot may be part of a name
+    /// (`en_US.utf8`): it ends a schema where it follows quotes, the catalog or the base schema.
     fn collation(&self, name: &str) -> String {
-        name.split('.').map(|part| self.sql.ident(part.trim_matches('"'))).collect::<Vec<_>>().join(".")
+        let parts = match name.split_once('.') {
+            Some((schema, rest)) if schema.ends_with('"') || ["pg_catalog", self.sql.schema].contains(&schema) => vec![schema, rest],
+            _ => vec![name],
+        };
+        parts.into_iter().map(|part| self.sql.ident(part.trim_matches('"'))).collect::<Vec<_>>().join(".")
     }
 
     fn column_comment(&self, table: &str, column: &ColumnSpec) -> Option<String> {
