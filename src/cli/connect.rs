@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             .or_else(|| settings.access(dialect))
             .or_else(|| of_snapshot(&settings.schemas, &args.version, dialect).map(|_| Access::Shared)),
     };
-    let base = args.schema.clone().or(settings.schema).unwrap_or_else(|| "public".to_owned());
+    let base = args.schema.clone().unwrap_or_else(|| planning::schema_of(&settings).to_owned());
     let line = |access: Access| match access {
         Access::Shared => vec![ident(&base, dialect)],
         // Types, functions and operators (of an extension, say) stay in the base schema: without it `=` on a citext
@@ -118,7 +118,7 @@ fn snapshot_of(folder: &str, version: &str, dialect: Dialect) -> Option<Schema> 
     paths.sort();
     paths.into_iter().find_map(|path| {
         let mut sources = Sources::default();
-        let (snapshot, _) = source::load(&path.display().to_string(), &mut sources).ok()?;
+        let (snapshot, _) = source::from_path(&path, &mut sources).ok()?;
         (snapshot.version() == version).then(|| snapshot.resolve(dialect).0)
     })
 }
