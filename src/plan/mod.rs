@@ -53,6 +53,8 @@ pub struct Capabilities {
     pub fills_in_time: bool,
     /// Whether an INSERT that names no columns still works when a table has got more of them.
     pub positional_inserts: bool,
+    /// Whether columns that sort in different ways are compared as they are, by bytes.
+    pub mixes_collations: bool,
     /// Whether rows can stand in two tables (`from:`).
     pub mirrors: bool,
 }

@@ -23,6 +23,8 @@ impl Target for Postgres {
             fills_in_time: true,
             // Manual, "INSERT": the columns that a list of values does not reach get their defaults.
             positional_inserts: true,
+            // "could not determine which collation to use for string comparison"
+            mixes_collations: false,
             mirrors: true,
         }
     }

@@ -54,6 +54,8 @@ impl Target for Sqlite {
             fills_in_time: false,
             // "table t has 3 columns but 2 values were supplied"; https://www.sqlite.org/lang_insert.html
             positional_inserts: false,
+            // Each comparison says which collation it is by.
+            mixes_collations: true,
             // Not written yet.
             mirrors: false,
         }
