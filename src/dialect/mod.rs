@@ -4,12 +4,15 @@
 use crate::plan::Target;
 use crate::sql::Dialect;
 
+pub mod language;
 pub mod postgres;
 
 /// The planner's view of a dialect; `None` while this version of crossfade compiles nothing for it.
 pub fn target(dialect: Dialect) -> Option<&'static dyn Target> {
     match dialect {
         Dialect::Postgres => Some(&postgres::Postgres),
-        Dialect::Mysql | Dialect::Mariadb | Dialect::Sqlite => None,
+        Dialect::Mysql => None,
+        Dialect::Mariadb => None,
+        Dialect::Sqlite => None,
     }
 }

@@ -9,6 +9,7 @@ pub mod manifest;
 mod postgres;
 mod renderer;
 mod script;
+mod sync;
 mod templates;
 
 use renderer::{Check, Grants, Header, Renderer, Script};

@@ -42,8 +42,54 @@ pub struct Settings {
     pub allow: Vec<String>,
 }
 
+/// What a server can do, as far as a plan depends on it. Each dialect gives its own, with the sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Statements that change the schema take effect together. Without it each one is safe to be the last that ran.
+    pub transactional_ddl: bool,
+    /// A column or a table can be renamed under a view that shows it.
+    pub renames_under_views: bool,
+    /// A column of a view has a default of its own.
+    pub view_defaults: bool,
+    /// How a row says who wrote it.
+    pub writer: WriterMark,
+    /// A column can be hidden from `select *` and from an INSERT that names no columns.
+    pub invisible_columns: bool,
+    /// A constraint can bind new writes before it is proved for the rows that are there, and is proved in a statement of its own.
+    pub validates_apart: bool,
+    /// A column is changed by stating it anew, with all that it has.
+    pub restates_columns: bool,
+    /// A unique constraint is its index, and nothing besides.
+    pub unique_is_index: bool,
+    /// A check can be added to a table that exists while clients write.
+    pub adds_checks_online: bool,
+    /// Enums are types with names of their own.
+    pub enum_types: bool,
+    /// Statistics of a new column are taken by a statement.
+    pub analyzes: bool,
+    /// Rows of a table without a key can be reached by where they lie.
+    pub reaches_rows_without_key: bool,
+    /// What is named after a table or a column keeps its name when that is renamed.
+    pub leaves_names_behind: bool,
+}
+
+/// How a row says which version wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriterMark {
+    /// The view that it came through gives the marker a default of its own.
+    View,
+    /// The marker's default is the database that the client has chosen, which tells in versioned access.
+    Database,
+}
+
 /// What a plan asks of a dialect.
 pub trait Target {
+    /// What the server can do.
+    fn capabilities(&self) -> Capabilities;
+    /// Whether a column with this default can be added without writing the rows that are there.
+    fn adds_default_at_once(&self, ty: &Type, default: &str) -> bool;
+    /// A value that any column of the type takes, as an expression: what stands in an old column that nothing fills any more.
+    fn any_value(&self, ty: &Type) -> Option<String>;
     /// Locks and cost of an action.
     fn footprint(&self, action: &Action) -> Footprint;
     /// Whether a column's type can change from `old` to `new` as metadata, the rows untouched and unread.

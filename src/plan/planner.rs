@@ -15,7 +15,7 @@ use super::model::{
     Step,
 };
 use super::table::changes_columns;
-use super::{Settings, Target, model, naming};
+use super::{Capabilities, Settings, Target, model, naming};
 
 /// No enum of the old shape is called otherwise.
 static NO_TYPES: BTreeMap<String, String> = BTreeMap::new();
@@ -37,6 +37,8 @@ pub(super) struct Planner<'a> {
     pub(super) diff: &'a Diff<'a>,
     pub(super) settings: &'a Settings,
     pub(super) target: &'a dyn Target,
+    /// What the server can do.
+    pub(super) can: Capabilities,
     pub(super) changes: Changes,
     pub(super) steps: Vec<Step>,
     pub(super) hazards: Vec<Hazard>,
@@ -155,6 +157,7 @@ impl<'a> Planner<'a> {
             diff,
             settings,
             target,
+            can: target.capabilities(),
             changes,
             steps: Vec::new(),
             hazards: Vec::new(),
@@ -318,6 +321,9 @@ impl<'a> Planner<'a> {
 
     /// A type of the new shape as it is called until contract.
     pub(super) fn physical_type(&self, ty: &Type) -> Type {
+        if !self.can.enum_types {
+            return self.spelled(ty, self.diff.new);
+        }
         match &ty.kind {
             TypeKind::Enum(name) => match self.types.get(name) {
                 Some(physical) => Type { kind: TypeKind::Enum(physical.clone()), array_dimensions: ty.array_dimensions },
@@ -327,7 +333,36 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// A type of the old shape, as it is called.
+    pub(super) fn old_type(&self, ty: &Type) -> Type {
+        if self.can.enum_types { ty.clone() } else { self.spelled(ty, self.diff.old) }
+    }
+
+    /// A type with its labels, where an enum has no name of its own.
+    fn spelled(&self, ty: &Type, shape: &crate::snapshot::model::Schema) -> Type {
+        let kind = match &ty.kind {
+            TypeKind::Enum(_) => TypeKind::Native(crate::snapshot::types::sql_name_in(ty, self.diff.dialect, &shape.enums)),
+            kind => kind.clone(),
+        };
+        Type { kind, array_dimensions: ty.array_dimensions }
+    }
+
     // --- specs: objects of the new shape over physical names ---
+
+    /// A column of the old shape, as it stands until contract.
+    pub(super) fn old_column_spec(&self, column: &Column, table: &str) -> ColumnSpec {
+        ColumnSpec {
+            name: column.name.clone(),
+            ty: self.old_type(&column.ty),
+            not_null: column.not_null,
+            default: column.default.as_ref().map(|default| self.old_expr(default, table)),
+            generated: column.generated.as_ref().map(|g| (self.old_expr(&g.expression, table), g.stored)),
+            identity: column.identity,
+            collation: column.collation.clone(),
+            comment: column.comment.clone(),
+            hidden: false,
+        }
+    }
 
     /// An expression of the new shape over the physical columns of a table.
     pub(super) fn new_expr(&self, expr: &Expr, table: &str, physical: &dyn Fn(&str) -> Option<String>) -> RowExpr {
@@ -351,6 +386,7 @@ impl<'a> Planner<'a> {
             identity: column.identity,
             collation: column.collation.clone(),
             comment: column.comment.clone(),
+            hidden: false,
         }
     }
 
@@ -377,6 +413,7 @@ impl<'a> Planner<'a> {
                     nulls: key.nulls,
                     collation: key.collation.clone(),
                     opclass: key.opclass.clone(),
+                    length: key.length,
                 })
                 .collect(),
             unique: index.unique,

@@ -2,9 +2,11 @@
 //!
 //! Locks: manual, "Explicit Locking" and the page of each command; each one was also read from `pg_locks` on 15 and 18.
 
-use crate::plan::Target;
+use crate::plan::{Capabilities, Target, WriterMark};
 use crate::plan::model::{Action, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Lock, LockMode, Marker, Materialized};
 use crate::snapshot::model::{Type, TypeKind};
+use crate::sql::Dialect;
+use crate::sql::expression::defines_volatile;
 
 pub mod expression;
 
@@ -13,6 +15,38 @@ pub mod expression;
 pub struct Postgres;
 
 impl Target for Postgres {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            // Manual, "Transactions" and "ALTER TABLE": all but a few statements (CREATE INDEX CONCURRENTLY, ADD VALUE).
+            transactional_ddl: true,
+            // A view holds on to columns and tables by number (manual, "CREATE VIEW").
+            renames_under_views: true,
+            // Manual, "ALTER VIEW": SET DEFAULT.
+            view_defaults: true,
+            writer: WriterMark::View,
+            invisible_columns: false,
+            // Manual, "ALTER TABLE": NOT VALID and VALIDATE CONSTRAINT.
+            validates_apart: true,
+            restates_columns: false,
+            unique_is_index: false,
+            adds_checks_online: true,
+            enum_types: true,
+            analyzes: true,
+            // Ranges of ctid (manual, "System Columns").
+            reaches_rows_without_key: true,
+            // Sequences of identity columns; from 18 on, NOT NULL constraints.
+            leaves_names_behind: true,
+        }
+    }
+
+    fn adds_default_at_once(&self, _ty: &Type, default: &str) -> bool {
+        !defines_volatile(default, Dialect::Postgres)
+    }
+
+    fn any_value(&self, _ty: &Type) -> Option<String> {
+        None
+    }
+
     fn footprint(&self, action: &Action) -> Footprint {
         let locks = |tables: &[&str], mode: LockMode| -> Vec<Lock> {
             tables.iter().map(|table| Lock { table: (*table).to_owned(), mode }).collect()
@@ -57,6 +91,7 @@ impl Target for Postgres {
             | Action::AddCheck { table, .. }
             | Action::AddNotNullCheck { table, .. }
             | Action::SetNotNull { table, .. }
+            | Action::RestateColumn { table, .. }
             | Action::SwapColumns { table, .. }
             | Action::RenameConstraint { table, .. }
             | Action::TidyNames { table }

@@ -2,7 +2,8 @@
 
 use minijinja::context;
 
-use crate::dialect::postgres::expression::{Expressions, Row};
+use crate::dialect::language::{Language, Row};
+use crate::dialect::postgres::expression::Expressions;
 use crate::plan::model::{Action, ColumnSpec, Phase, Plan};
 use crate::snapshot::model::Access;
 

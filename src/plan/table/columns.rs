@@ -1,11 +1,11 @@
 //! Columns: loosened for both versions, added for the new one.
 
 use crate::diagnostic::Level;
-use crate::snapshot::model::{Identity, Type, TypeKind};
-use crate::sql::expression::defines_volatile;
+use crate::snapshot::model::{Column, Identity, Type, TypeKind};
 
 use super::super::layout::{Physical, Role};
-use super::super::model::{Action, Formula, Marker, Origin, Phase, RowExpr, Sync, Writer};
+use super::super::WriterMark;
+use super::super::model::{Action, ColumnSpec, Formula, Marker, Origin, Phase, RowExpr, Sync, Writer};
 use super::super::planner::{Draft, Planner};
 use super::Work;
 
@@ -38,7 +38,7 @@ impl<'a> Planner<'a> {
                     slug: format!("drop_not_null.{object}"),
                     object: object.clone(),
                     why: "The new version writes NULL here, or nothing at all.".to_owned(),
-                    action: Action::DropNotNull { table: work.table.to_owned(), column: physical.name.clone() },
+                    action: self.loosened(work.table, old),
                     unit: None,
                     requires: Vec::new(),
                 });
@@ -136,6 +136,30 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Takes NOT NULL from a column of the old shape.
+    pub(super) fn loosened(&self, table: &str, column: &Column) -> Action {
+        if !self.can.restates_columns {
+            return Action::DropNotNull { table: table.to_owned(), column: column.name.clone() };
+        }
+        let old = self.old_column_spec(column, table);
+        let new = ColumnSpec { not_null: false, ..old.clone() };
+        Action::RestateColumn { table: table.to_owned(), old: Box::new(old), new: Box::new(new) }
+    }
+
+    /// A column of the new shape as it stands while both versions run, behind expand.
+    pub(super) fn overlap_column(&self, work: &Work<'a, '_>, physical: &Physical<'a>, new: &Column) -> ColumnSpec {
+        if let (Role::Both, Some(old)) = (physical.role, physical.old) {
+            return self.old_column_spec(old, work.table);
+        }
+        let physical_of = |name: &str| work.layout.of_new(name).map(|c| c.name.clone());
+        let mut spec = self.column_spec(new, work.name, &physical.name, &physical_of);
+        spec.hidden = self.can.invisible_columns;
+        if physical.role == Role::NewFromLens && (self.can.view_defaults || !self.tells_writer(work.layout)) {
+            spec.default = None;
+        }
+        spec
+    }
+
     pub(super) fn checks_reading(&self, work: &Work<'a, '_>, column: &str) -> Vec<(String, RowExpr)> {
         work.layout
             .change
@@ -164,7 +188,7 @@ impl<'a> Planner<'a> {
                 }
                 Role::New => {
                     if let Some(default) = &new.default
-                        && defines_volatile(&default.text, self.diff.dialect)
+                        && !self.target.adds_default_at_once(&new.ty, &default.text)
                     {
                         spec.not_null = false;
                         if let Some(default) = spec.default.take() {
@@ -173,6 +197,7 @@ impl<'a> Planner<'a> {
                     }
                 }
             }
+            spec.hidden = self.can.invisible_columns;
             specs.push(spec);
         }
         let marker = match sync {
@@ -190,7 +215,10 @@ impl<'a> Planner<'a> {
                 if !why.is_empty() {
                     why.push(' ');
                 }
-                why.push_str("The default of crossfade_writer stands for the old version; the new one's view says 2.");
+                why.push_str(match self.can.writer {
+                    WriterMark::View => "The default of crossfade_writer stands for the old version; the new one's view says 2.",
+                    WriterMark::Database => "The default of crossfade_writer is the database that the client has chosen: it tells who writes.",
+                });
             }
             let id = self.step(Draft {
                 phase: Phase::Expand,
@@ -217,6 +245,32 @@ impl<'a> Planner<'a> {
                 requires: work.ready.clone(),
             });
             work.ready.push(id);
+        }
+        // Where the view has no defaults of its own and a row says who wrote it, the table's default stands for the new version:
+        // the trigger gives the old one's rows another value. It comes behind the trigger.
+        if let Some(sync) = sync.filter(|sync| sync.writer == Writer::Marker && !self.can.view_defaults) {
+            for physical in work.layout.columns.iter().filter(|c| c.role == Role::NewFromLens) {
+                let Some(default) = physical.new.and_then(|new| new.default.as_ref()) else { continue };
+                let object = format!("{}.{}", work.table, physical.name);
+                let default = self.new_expr(default, work.name, &physical_of);
+                let id = self.step(Draft {
+                    phase: Phase::Expand,
+                    change: work.change,
+                    slug: format!("set_default.{object}"),
+                    object,
+                    why: "What the new version's rows get when they leave it out; the trigger gives the old version's rows their own."
+                        .to_owned(),
+                    action: Action::SetDefault {
+                        table: sync.table.clone(),
+                        column: physical.name.clone(),
+                        origin: Origin::Added,
+                        default,
+                    },
+                    unit: None,
+                    requires: work.ready.clone(),
+                });
+                work.ready.push(id);
+            }
         }
         for (physical, default) in late_defaults {
             let object = format!("{}.{}", work.table, physical.name);

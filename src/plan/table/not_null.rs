@@ -1,10 +1,9 @@
 //! NOT NULL of columns that get it.
 
 use crate::snapshot::model::Enforce;
-use crate::sql::expression::defines_volatile;
 
 use super::super::layout::Role;
-use super::super::model::{Action, Finding, Phase};
+use super::super::model::{Action, ColumnSpec, Finding, Phase};
 use super::super::naming;
 use super::super::planner::{Draft, Planner};
 use super::Work;
@@ -20,7 +19,7 @@ impl<'a> Planner<'a> {
             let tightened = match (physical.role, physical.old) {
                 (Role::Both, Some(old)) => !old.not_null,
                 (Role::NewFromLens, _) => true,
-                (Role::New, _) => new.default.as_ref().is_some_and(|d| defines_volatile(&d.text, self.diff.dialect)),
+                (Role::New, _) => new.default.as_ref().is_some_and(|d| !self.target.adds_default_at_once(&new.ty, &d.text)),
                 (Role::Both | Role::Old, _) => false,
             };
             if !tightened {
@@ -32,6 +31,23 @@ impl<'a> Planner<'a> {
             };
             let object = format!("{}.{}", work.table, physical.name);
             let gate = self.gate(work, phase, &format!("null.{}", physical.name), Finding::Null(physical.name.clone()), None);
+            if self.can.restates_columns {
+                let old = ColumnSpec { not_null: false, ..self.overlap_column(work, physical, new) };
+                let new = ColumnSpec { not_null: true, ..old.clone() };
+                let set = self.step(Draft {
+                    phase,
+                    change: work.change,
+                    slug: format!("set_not_null.{object}"),
+                    object,
+                    why: "From now on NULL is refused. The table is copied beside its readers and writers, who wait for an instant only."
+                        .to_owned(),
+                    action: Action::RestateColumn { table: work.table.to_owned(), old: Box::new(old), new: Box::new(new) },
+                    unit: None,
+                    requires: vec![gate],
+                });
+                work.before_swap.push(set);
+                continue;
+            }
             let check = naming::not_null_check(work.table, &physical.name, self.diff.dialect);
             let add = self.step(Draft {
                 phase,

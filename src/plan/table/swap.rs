@@ -6,9 +6,11 @@ use crate::snapshot::model::{Access, Expr, Name};
 use crate::sql::Dialect;
 use crate::sql::expression::default_equivalent;
 
-use super::super::VERSION_SCHEMA;
+use super::super::{VERSION_SCHEMA, WriterMark};
 use super::super::layout::{Layout, Reach, Role};
-use super::super::model::{Action, CommentTarget, ConstraintSpec, Materialized, Phase, Rename, ShapeView, Sync, ViewColumn, ViewDefault};
+use super::super::model::{
+    Action, ColumnSpec, CommentTarget, ConstraintSpec, Materialized, Origin, Phase, Rename, RowExpr, ShapeView, Sync, ViewColumn, ViewDefault,
+};
 use super::super::naming;
 use super::super::planner::{Draft, Planner};
 use super::{RenameKind, Work};
@@ -66,7 +68,7 @@ impl<'a> Planner<'a> {
         if layout.reach == Reach::View {
             match self.settings.access {
                 Access::Versioned => {
-                    if layout.has_two_sides() {
+                    if layout.has_two_sides() && self.can.writer == WriterMark::View {
                         let namespace = self.new_namespace();
                         let view = self.shape_view_of(&namespace, layout);
                         work.swap.push((
@@ -77,6 +79,8 @@ impl<'a> Planner<'a> {
                         ));
                     }
                 }
+                // Where a view does not follow, it changes places with the table in one statement.
+                Access::Shared if !self.can.renames_under_views => {}
                 Access::Shared => {
                     let base = self.base().to_owned();
                     let mut views = vec![(base.clone(), work.name.to_owned())];
@@ -97,7 +101,12 @@ impl<'a> Planner<'a> {
             work.swap.push((
                 format!("remove_sync.{}", work.table),
                 work.table.to_owned(),
-                "In the same transaction as the columns: no write is ever without the one and with the other.".to_owned(),
+                if self.can.transactional_ddl {
+                    "In the same transaction as the columns: no write is ever without the one and with the other."
+                } else {
+                    "Before the columns that they name: a trigger over a column that is gone makes every write fail."
+                }
+                .to_owned(),
                 Action::RemoveSync(Box::new(sync)),
             ));
         }
@@ -118,15 +127,21 @@ impl<'a> Planner<'a> {
                     Some(ViewColumn { physical: physical.name.clone(), name: column.name.clone(), default: ViewDefault::OfTable })
                 })
                 .collect(),
-            marker_view: layout.has_two_sides().then(|| naming::marker_view(namespace, &layout.change.new.name, self.diff.dialect)),
+            marker_view: self.marker_view(layout, namespace),
             comment: layout.change.new.comment.clone(),
         }
+    }
+
+    /// The view behind a view that marks what comes through it.
+    pub(in crate::plan) fn marker_view(&self, layout: &Layout<'a>, namespace: &str) -> Option<String> {
+        (layout.has_two_sides() && self.can.writer == WriterMark::View)
+            .then(|| naming::marker_view(namespace, &layout.change.new.name, self.diff.dialect))
     }
 
     pub(super) fn swap_columns(&mut self, work: &mut Work<'a, '_>) {
         let layout = work.layout;
         let mut drops: Vec<String> = layout.columns.iter().filter(|c| c.role == Role::Old).map(|c| c.name.clone()).collect();
-        if layout.reach == Reach::View && layout.has_two_sides() {
+        if layout.has_two_sides() && self.tells_writer(layout) {
             drops.push(naming::MARKER.to_owned());
         }
         let renames = ordered_renames(
@@ -159,16 +174,23 @@ impl<'a> Planner<'a> {
                 Action::SwapColumns { table: work.table.to_owned(), drops, renames: renames.clone() },
             ));
         }
+        if !self.can.renames_under_views && !renames.is_empty() {
+            let names: Vec<&str> = renames.iter().map(|rename| rename.to.as_str()).collect();
+            let span = layout.change.new.span;
+            self.not_yet(&format!("table {}", work.name), &format!("{} is another column than the old version's of that name", names.join(", ")), span);
+        }
         if work.table != work.name {
+            let namespace = if self.settings.access == Access::Versioned { self.new_namespace() } else { self.base().to_owned() };
+            let view = (!self.can.renames_under_views).then(|| self.shape_view_of(&namespace, layout));
             work.swap.push((
                 format!("rename_table.{}", work.table),
                 work.table.to_owned(),
                 format!("The table gets the name that the new version has known it by: {}.", work.name),
-                Action::RenameTable { from: work.table.to_owned(), to: work.name.to_owned() },
+                Action::RenameTable { from: work.table.to_owned(), to: work.name.to_owned(), view },
             ));
         }
         work.swap.extend(late);
-        if work.table != work.name || !renames.is_empty() {
+        if self.can.leaves_names_behind && (work.table != work.name || !renames.is_empty()) {
             work.swap.push((
                 format!("tidy_names.{}", work.name),
                 work.name.to_owned(),
@@ -178,6 +200,8 @@ impl<'a> Planner<'a> {
             ));
         }
         self.settle_defaults(work);
+        self.reveal(work);
+        self.order_single_statements(work);
     }
 
     /// Defaults that only the view had, or (shared access) that would have changed what the old version writes.
@@ -213,13 +237,79 @@ impl<'a> Planner<'a> {
         if defaults.is_empty() {
             return;
         }
-        let view = (self.settings.access == Access::Versioned).then(|| (self.new_namespace(), work.name.to_owned(), of_view));
+        let has_own = self.settings.access == Access::Versioned && self.can.view_defaults;
+        let view = has_own.then(|| (self.new_namespace(), work.name.to_owned(), of_view));
         work.swap.push((
             format!("settle_defaults.{}", work.name),
             work.name.to_owned(),
             "Only the new version is left: its defaults become the table's.".to_owned(),
             Action::SettleDefaults { table: work.name.to_owned(), defaults, view },
         ));
+    }
+
+    /// Columns that were hidden from clients of the old version that name none.
+    fn reveal(&mut self, work: &mut Work<'a, '_>) {
+        if !self.can.invisible_columns {
+            return;
+        }
+        for physical in work.layout.columns.iter().filter(|c| matches!(c.role, Role::New | Role::NewFromLens)) {
+            let Some(new) = physical.new else { continue };
+            let spec = self.column_spec(new, work.name, &new.name, &|name| Some(name.to_owned()));
+            let hidden = ColumnSpec { hidden: true, ..spec.clone() };
+            let object = format!("{}.{}", work.name, new.name);
+            work.swap.push((
+                format!("reveal.{object}"),
+                object,
+                "Every client knows the column now: `select *` shows it.".to_owned(),
+                Action::RestateColumn { table: work.name.to_owned(), old: Box::new(hidden), new: Box::new(spec) },
+            ));
+        }
+    }
+
+    /// Where statements don't take effect together, the order in which each of them may be the last one that ran: rules on the
+    /// old shape go first, an old column takes any row before nothing fills it any more, and triggers go before columns.
+    fn order_single_statements(&mut self, work: &mut Work<'a, '_>) {
+        if self.can.transactional_ddl {
+            return;
+        }
+        for physical in work.layout.columns.iter().filter(|c| c.role == Role::Old) {
+            let Some(old) = physical.old else { continue };
+            let loosened = old.default.is_some() || old.generated.is_some() || old.identity.is_some() || !old.not_null;
+            let in_key = self.key_goes(work).is_some_and(|key| key.columns.contains(&old.name));
+            if loosened || in_key || !self.is_filled(work, &physical.name) {
+                continue;
+            }
+            let object = format!("{}.{}", work.table, physical.name);
+            let action = match self.target.any_value(&old.ty) {
+                Some(text) => Action::SetDefault {
+                    table: work.table.to_owned(),
+                    column: physical.name.clone(),
+                    origin: Origin::Old,
+                    default: RowExpr { text, splices: Vec::new(), has_subquery: false },
+                },
+                None => self.loosened(work.table, old),
+            };
+            let why = "Nothing fills it any more from the next statement on, and it still refuses NULL: any value will do until it goes.";
+            work.swap.push((format!("let_go.{object}"), object, why.to_owned(), action));
+        }
+        let rank = |action: &Action| match action {
+            Action::DropConstraint { .. } | Action::DropIndex { .. } => 0,
+            Action::SetDefault { .. } | Action::DropNotNull { .. } => 1,
+            Action::RestateColumn { new, .. } if !new.not_null && !new.hidden && work.layout.of_old(&new.name).is_some() => 1,
+            Action::RemoveSync(_) => 2,
+            Action::SettleShapeView(_) | Action::DropViews { .. } => 3,
+            Action::SwapColumns { .. } => 4,
+            Action::RenameTable { .. } => 5,
+            Action::SettleDefaults { .. } => 8,
+            Action::RestateColumn { .. } => 9,
+            _ => 6,
+        };
+        work.swap.sort_by_key(|(_, _, _, action)| rank(action));
+    }
+
+    /// Whether a trigger has filled an old column up to now.
+    fn is_filled(&self, work: &Work<'a, '_>, column: &str) -> bool {
+        work.layout.lenses.iter().any(|(lens, _)| lens.old.iter().any(|member| member.column.name == column && member.mapping.is_some()))
     }
 
     pub(super) fn finish_swap(&mut self, work: Work<'a, '_>) {

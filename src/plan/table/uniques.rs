@@ -118,6 +118,7 @@ impl<'a> Planner<'a> {
                     nulls: None,
                     collation: None,
                     opclass: None,
+                    length: None,
                 })
                 .collect(),
             unique: true,
