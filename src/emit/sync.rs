@@ -93,12 +93,16 @@ impl Body<'_> {
 
     /// `N := up(row)`.
     fn set_new(&self, indent: &str) -> Vec<String> {
-        self.ups().map(|(c, f)| format!("{indent}{}", self.sql.set(&self.new_column(&c.name), &self.sql.value(f, &c.ty, Row::New)))).collect()
+        self.ups()
+            .map(|(c, f)| format!("{indent}{}", self.sql.set(&self.new_column(&c.name), &self.sql.value(f, &c.ty, Row::New))))
+            .collect()
     }
 
     /// `O := down(row)`.
     fn set_old(&self, indent: &str) -> Vec<String> {
-        self.downs().map(|(c, f)| format!("{indent}{}", self.sql.set(&self.new_column(&c.name), &self.sql.value(f, &c.ty, Row::New)))).collect()
+        self.downs()
+            .map(|(c, f)| format!("{indent}{}", self.sql.set(&self.new_column(&c.name), &self.sql.value(f, &c.ty, Row::New))))
+            .collect()
     }
 
     /// Variables := up(row).
@@ -185,8 +189,7 @@ impl Body<'_> {
     }
 
     fn changed(&self, columns: &[(String, crate::snapshot::model::Type)]) -> String {
-        let parts: Vec<String> =
-            columns.iter().map(|(name, ty)| self.sql.changed(name, ty)).collect();
+        let parts: Vec<String> = columns.iter().map(|(name, ty)| self.sql.changed(name, ty)).collect();
         self.sql.any(&parts)
     }
 
@@ -340,6 +343,7 @@ fn has_subquery(formula: &crate::plan::model::Formula) -> bool {
         crate::plan::model::Formula::Column(_)
         | crate::plan::model::Formula::Cast(_)
         | crate::plan::model::Formula::Relabel { .. }
+        | crate::plan::model::Formula::Next(_)
         | crate::plan::model::Formula::Values { .. } => false,
     }
 }

@@ -13,9 +13,12 @@ macro_rules! templates {
 templates![
     "postgres/add_columns",
     "postgres/add_constraint",
+    "postgres/add_counter",
     "postgres/add_enum_value",
     "postgres/add_identity",
     "postgres/add_primary_key",
+    "postgres/advance_identity",
+    "postgres/advance_identity_in_swap",
     "postgres/alter_foreign_key",
     "postgres/alter_identity",
     "postgres/alter_sequence",
@@ -38,6 +41,7 @@ templates![
     "postgres/drop_constraint",
     "postgres/drop_enum",
     "postgres/drop_extension",
+    "postgres/drop_identity",
     "postgres/drop_index",
     "postgres/drop_namespace",
     "postgres/drop_not_null",
@@ -67,7 +71,12 @@ templates![
     "postgres/settle_shape_view",
     "postgres/swap_columns",
     "postgres/tidy_names",
+    "postgres/validate_constraint",
+    "postgres/verify",
+    "postgres/version_tables",
     "postgres/undo/add_columns",
+    "postgres/undo/add_counter",
+    "postgres/undo/add_identity",
     "postgres/undo/alter_type",
     "postgres/undo/create_namespace",
     "postgres/undo/create_shape_view",
@@ -76,9 +85,6 @@ templates![
     "postgres/undo/replace_view",
     "postgres/undo/set_default",
     "postgres/undo/set_not_null",
-    "postgres/validate_constraint",
-    "postgres/verify",
-    "postgres/version_tables",
 ];
 
 /// The tag of dollar quotes in the templates.

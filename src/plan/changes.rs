@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 
 use crate::diff::model::{Diff, Pair, TableDiff};
 use crate::snapshot::model::{ForeignKey, Table, TypeKind, View};
-use crate::sql::expression::query_references;
+use crate::sql::expression::{drawn_from, query_references};
 
 use super::model::Change;
 use super::table::changes_columns;
@@ -156,13 +156,6 @@ impl Changes {
         }
         groups.number()
     }
-}
-
-/// The sequence whose next value a default takes: `nextval('ticket_no')`, with or without a cast and a schema.
-fn drawn_from(default: &str) -> Option<String> {
-    let at = default.to_ascii_lowercase().find("nextval(")?;
-    let name = default.get(at..)?.split('\'').nth(1)?;
-    name.rsplit('.').next().map(|name| name.trim_matches('"').to_owned())
 }
 
 fn name_of<T>(pair: &Pair<'_, T>, name: impl Fn(&T) -> &String) -> String {

@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::diff::model::{Diff, Lens, Mapping, TableChange};
 use crate::snapshot::model::{Access, Column, ColumnHints, Enforce, IndexTarget, Schema, TypeKind, View};
 use crate::sql::Dialect;
-use crate::sql::expression::{query_references, row_references};
+use crate::sql::expression::{default_equivalent, query_references, row_references};
 
 use super::{Settings, Target, naming};
 
@@ -170,6 +170,22 @@ impl<'a> Layout<'a> {
     }
 }
 
+/// Whether a default takes nothing from the old version: every write without one failed before.
+pub(super) fn default_loosens(old: &Column, new: &Column) -> bool {
+    old.not_null && old.default.is_none() && old.identity.is_none() && new.default.is_some()
+}
+
+/// Whether the default of a column that both versions have is the new version's alone until contract. Where a column counts for
+/// both versions, as an identity or by a sequence, it does so until contract.
+pub(super) fn default_comes_late(old: &Column, new: &Column, dialect: Dialect) -> bool {
+    let same = match (&old.default, &new.default) {
+        (None, None) => true,
+        (Some(a), Some(b)) => default_equivalent(&a.text, &b.text, dialect),
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    !same && !default_loosens(old, new) && new.identity.is_none()
+}
+
 /// Physical name of a column that only the new version has.
 fn new_name(new: &Column, change: &TableChange<'_>, reach: Reach, dialect: Dialect, diagnostics: &mut Vec<Diagnostic>) -> String {
     if !change.old.columns.contains_key(&new.name) {
@@ -205,7 +221,11 @@ fn treatment(lens: &Lens<'_>, change: &TableChange<'_>, reach: Reach, around: &S
     let renamed = old.column.name != new.column.name;
     match (old.mapping, new.mapping) {
         (Some(Mapping::Copy(_)), Some(Mapping::Copy(_))) if alike && !backfilled && old.column.ty == new.column.ty => {
-            if !renamed || (reach == Reach::View && around.target.capabilities().renames_under_views) { Treatment::Alias } else { Treatment::TwoSides }
+            if !renamed || (reach == Reach::View && around.target.capabilities().renames_under_views) {
+                Treatment::Alias
+            } else {
+                Treatment::TwoSides
+            }
         }
         (Some(Mapping::Cast(_) | Mapping::Copy(_)), Some(Mapping::Cast(_) | Mapping::Copy(_)))
             if alike

@@ -258,6 +258,8 @@ pub enum Formula {
         /// Label, label of the target's type; those that differ.
         pairs: Vec<(String, String)>,
     },
+    /// The next number of a counter (see [`Action::AddCounter`]).
+    Next(String),
     /// As the author wrote it.
     Written(RowExpr),
 }
@@ -653,6 +655,17 @@ pub enum Action {
         /// Default afterwards.
         default: RowExpr,
     },
+    /// Makes a sequence that counts for a new column until that is an identity column, which takes no NULL.
+    AddCounter {
+        /// Physical table.
+        table: String,
+        /// Physical column.
+        column: String,
+        /// The column's type.
+        ty: Type,
+        /// Name of the sequence (in schema `crossfade`).
+        counter: String,
+    },
     /// Makes the namespace of the new version.
     CreateNamespace {
         /// The schema.
@@ -705,7 +718,7 @@ pub enum Action {
         /// The index.
         index: String,
     },
-    /// Makes a column an identity column that counts on where another one stopped.
+    /// Makes a column an identity column that counts on where something else stopped.
     AddIdentity {
         /// Physical table.
         table: String,
@@ -713,8 +726,30 @@ pub enum Action {
         column: String,
         /// Which kind.
         identity: Identity,
-        /// Where the numbers come from.
+        /// What has counted until now.
         from: SequenceFrom,
+        /// Whether the highest number of the rows counts too.
+        highest: Highest,
+    },
+    /// Makes an identity column a plain one.
+    DropIdentity {
+        /// Physical table.
+        table: String,
+        /// Physical column.
+        column: String,
+        /// The sequence of the snapshot that counts on where it stopped, if one does.
+        sequence: Option<String>,
+        /// Whether the highest number of the rows counts too.
+        highest: Highest,
+    },
+    /// Takes the sequence of an identity column behind the numbers that the rows have, never back.
+    AdvanceIdentity {
+        /// Physical table.
+        table: String,
+        /// Physical column.
+        column: String,
+        /// How the highest number is found.
+        highest: Highest,
     },
     /// Adds a check that binds new writes at once; the rows that are there are not read.
     AddCheck {
@@ -895,11 +930,28 @@ pub enum Action {
     },
 }
 
-/// The column whose sequence another one takes over.
+/// What counted for a column before it was an identity column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SequenceFrom {
-    /// Physical column of the same table.
-    pub column: String,
+pub enum SequenceFrom {
+    /// The identity of another physical column of the table.
+    Column(String),
+    /// A sequence of the snapshot, by the column's default.
+    Sequence(String),
+    /// A counter of crossfade's own, by the column's default.
+    Counter(String),
+    /// Nothing: who wrote gave the number.
+    Given,
+}
+
+/// How the highest number of a column is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Highest {
+    /// At the end of an index, at once: nobody writes meanwhile.
+    ByIndex,
+    /// By reading all rows, beside those who write.
+    ByScan,
+    /// It is not looked for.
+    Unknown,
 }
 
 /// Whether a statement works beside writers.

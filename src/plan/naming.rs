@@ -39,6 +39,11 @@ pub(super) fn interim(name: &str, dialect: Dialect) -> String {
     bounded(&format!("crossfade_new_{name}"), dialect)
 }
 
+/// The sequence that counts for a column until that is an identity column, in schema `crossfade`.
+pub(super) fn counter(table: &str, column: &str, dialect: Dialect) -> String {
+    bounded(&format!("count_{table}_{column}"), dialect)
+}
+
 /// An interim name that a chain or a swap of renames goes through.
 pub(super) fn parked(name: &str, dialect: Dialect) -> String {
     bounded(&format!("crossfade_old_{name}"), dialect)

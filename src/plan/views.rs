@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Level};
 use crate::snapshot::model::{Access, Schema, View};
-use crate::sql::expression::query_references;
+use crate::sql::expression::{drawn_from, query_references};
 use crate::sql::shape::query_extends;
 
 use super::changes::Node;
-use super::layout::{Reach, Role, Treatment};
+use super::layout::{Reach, Role, Treatment, default_comes_late};
 use super::model::{
     self, Action, CommentTarget, GrantLens, GrantPair, Materialized, Phase, Rename, ShapeView, Step, ViewColumn, ViewDefault, ViewSpec,
 };
@@ -299,20 +299,13 @@ impl<'a> Planner<'a> {
         match (physical.role, physical.old, &new.default) {
             (Role::NewFromLens, _, Some(default)) => expression(default),
             (Role::NewFromLens | Role::New | Role::Old, _, _) | (Role::Both, None, _) => ViewDefault::OfTable,
-            (Role::Both, Some(old), new_default) => {
-                let same = match (&old.default, new_default) {
-                    (None, None) => true,
-                    (Some(a), Some(b)) => crate::sql::expression::default_equivalent(&a.text, &b.text, self.diff.dialect),
-                    _ => false,
-                };
-                match new_default {
-                    _ if same => ViewDefault::OfTable,
-                    // A default where there was none on a NOT NULL column was set on the table: it loosens.
-                    Some(_) if old.default.is_none() && old.not_null => ViewDefault::OfTable,
-                    Some(default) => expression(default),
-                    None => ViewDefault::None(self.physical_type(&new.ty)),
-                }
-            }
+            (Role::Both, Some(old), default) if default_comes_late(old, new, self.diff.dialect) => match default {
+                // The identity counts for both until contract, and then the sequence does.
+                Some(default) if old.identity.is_some() && drawn_from(&default.text).is_some() => ViewDefault::OfTable,
+                Some(default) => expression(default),
+                None => ViewDefault::None(self.physical_type(&new.ty)),
+            },
+            (Role::Both, Some(_), _) => ViewDefault::OfTable,
         }
     }
 

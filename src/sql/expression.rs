@@ -8,7 +8,7 @@ use sqlparser::ast::{
 };
 
 use super::parse::{Source, fold, same_name};
-use super::{Dialect, normal, parse, volatile};
+use super::{Dialect, normal, parse, partial, volatile};
 
 /// Why a text is not the SQL that was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,6 +170,12 @@ pub fn defines_volatile(text: &str, dialect: Dialect) -> bool {
         Ok(tree) => volatile::calls_volatile(&tree),
         Err(_) => true,
     }
+}
+
+/// Whether an expression fails on some rows: it casts a text to something else, or divides by what may be 0. `is_text` tells
+/// which columns are texts. What does not parse does not count.
+pub fn may_fail(text: &str, dialect: Dialect, is_text: &dyn Fn(&str) -> bool) -> bool {
+    parse::expression(text, dialect).is_ok_and(|tree| partial::may_fail(&tree, is_text))
 }
 
 fn folded_space(text: &str) -> String {
@@ -589,6 +595,13 @@ fn is_niladic(name: &str, dialect: Dialect) -> bool {
         ),
         Dialect::Sqlite => matches!(name, "current_date" | "current_time" | "current_timestamp" | "true" | "false"),
     }
+}
+
+/// The sequence whose next value a default takes: `nextval('ticket_no')`, with or without a cast and a schema.
+pub fn drawn_from(default: &str) -> Option<String> {
+    let at = default.to_ascii_lowercase().find("nextval(")?;
+    let name = default.get(at..)?.split('\'').nth(1)?;
+    name.rsplit('.').next().map(|name| name.trim_matches('"').to_owned())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod definition;
 pub mod expression;
 mod normal;
 mod parse;
+mod partial;
 pub mod shape;
 pub mod quote;
 mod volatile;

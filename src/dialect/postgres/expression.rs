@@ -1,6 +1,7 @@
 //! Values and conditions over rows, as PostgreSQL reads them.
 
 use crate::dialect::language::{Language, Row};
+use crate::plan::VERSION_SCHEMA;
 use crate::plan::model::{Formula, FormulaOtherwise, RowExpr, Splice};
 use crate::snapshot::model::{Type, TypeKind, Value};
 use crate::snapshot::types::sql_name;
@@ -103,7 +104,6 @@ impl Expressions<'_> {
             Value::Number(text) | Value::Text(text) => self.literal(text),
         }
     }
-
 }
 
 impl Language for Expressions<'_> {
@@ -149,6 +149,7 @@ impl Language for Expressions<'_> {
                 text.push_str(&format!(" end)::{}", self.cast_type(ty)));
                 text
             }
+            Formula::Next(counter) => format!("nextval({})", self.literal(&self.relation(VERSION_SCHEMA, counter))),
             Formula::Written(expr) => format!("({})::{}", self.written(expr, row).trim(), self.cast_type(ty)),
         }
     }

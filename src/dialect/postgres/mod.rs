@@ -2,8 +2,10 @@
 //!
 //! Locks: manual, "Explicit Locking" and the page of each command; each one was also read from `pg_locks` on 15 and 18.
 
+use crate::plan::model::{
+    Action, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Highest, Lock, LockMode, Marker, Materialized,
+};
 use crate::plan::{Capabilities, Target, WriterMark};
-use crate::plan::model::{Action, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Lock, LockMode, Marker, Materialized};
 use crate::snapshot::model::{Type, TypeKind};
 use crate::sql::Dialect;
 use crate::sql::expression::defines_volatile;
@@ -87,7 +89,9 @@ impl Target for Postgres {
             | Action::AlterIdentity { table, .. }
             | Action::AttachUnique { table, .. }
             | Action::AddPrimaryKey { table, .. }
+            | Action::AddCounter { table, .. }
             | Action::AddIdentity { table, .. }
+            | Action::DropIdentity { table, .. }
             | Action::AddCheck { table, .. }
             | Action::AddNotNullCheck { table, .. }
             | Action::SetNotNull { table, .. }
@@ -97,6 +101,10 @@ impl Target for Postgres {
             | Action::TidyNames { table }
             | Action::SettleDefaults { table, .. }
             | Action::DropTable { table } => instant(&[table]),
+            Action::AdvanceIdentity { table, highest, .. } => match highest {
+                Highest::ByIndex => footprint(locks(&[table], LockMode::ShareRowExclusive), Cost::Instant),
+                Highest::ByScan | Highest::Unknown => footprint(locks(&[table], LockMode::AccessShare), Cost::Scan),
+            },
             Action::AddColumns { table, columns, marker } => {
                 debug_assert!(!columns.is_empty() || *marker == Marker::With);
                 instant(&[table])

@@ -5,8 +5,9 @@ use minijinja::{Value, context};
 use crate::dialect::language::{Language, Row};
 use crate::dialect::postgres::expression::Expressions;
 use crate::plan::model::{
-    Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, Finding, ForeignKeySpec, IndexSpec, KeyTarget, Marker,
-    Materialized, OnFinding, Origin, RowExpr, ShapeView, Splice, TableSpec, ViewColumn, ViewDefault, ViewSpec,
+    Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, Finding, ForeignKeySpec, Formula, Highest, IndexSpec,
+    KeyTarget, Marker, Materialized, OnFinding, Origin, RowExpr, SequenceFrom, ShapeView, Splice, TableSpec, ViewColumn, ViewDefault,
+    ViewSpec,
 };
 use crate::plan::{MARKER, VERSION_SCHEMA};
 use crate::snapshot::model::{Exclusion, Identity, Nulls, ReferentialAction, Sequence, Unique};
@@ -165,18 +166,38 @@ impl Actions<'_> {
                 "add_primary_key",
                 context! { table => sql.table(table), name => sql.ident(name), index => sql.ident(index) },
             ),
-            Action::AddIdentity { table, column, identity, from } => self.render(
-                "add_identity",
+            Action::AddCounter { table, column, ty, counter } => self.render(
+                "add_counter",
+                context! {
+                    table => sql.table(table),
+                    column => sql.ident(column),
+                    type => sql.ty(ty),
+                    counter => sql.relation(VERSION_SCHEMA, counter),
+                    counter_literal => sql.literal(&sql.relation(VERSION_SCHEMA, counter)),
+                },
+            ),
+            Action::AddIdentity { table, column, identity, from, highest } => self.add_identity(table, column, *identity, from, *highest),
+            Action::DropIdentity { table, column, sequence, highest } => self.render(
+                "drop_identity",
                 context! {
                     table => sql.table(table),
                     table_literal => self.table_literal(table),
                     column => sql.ident(column),
                     column_literal => sql.literal(column),
-                    from_literal => sql.literal(&from.column),
-                    kind => match identity {
-                        Identity::Always => "always",
-                        Identity::ByDefault => "by default",
-                    },
+                    sequence_literal => sequence.as_ref().map(|name| sql.literal(&sql.table(name))),
+                    highest => *highest == Highest::ByIndex,
+                },
+            ),
+            Action::AdvanceIdentity { table, column, highest } => self.render(
+                match highest {
+                    Highest::ByIndex => "advance_identity_in_swap",
+                    Highest::ByScan | Highest::Unknown => "advance_identity",
+                },
+                context! {
+                    table => sql.table(table),
+                    table_literal => self.table_literal(table),
+                    column => sql.ident(column),
+                    column_literal => sql.literal(column),
                 },
             ),
             Action::AddCheck { table, name, condition, until } => {
@@ -331,6 +352,24 @@ impl Actions<'_> {
             Action::SetDefault { table, column, origin: Origin::Old, .. } => {
                 self.render("undo/set_default", context! { table => sql.table(table), column => sql.ident(column) })?
             }
+            Action::AddCounter { table, column, counter, .. } => self.render(
+                "undo/add_counter",
+                context! {
+                    table => sql.table(table),
+                    table_literal => self.table_literal(table),
+                    column => sql.ident(column),
+                    column_literal => sql.literal(column),
+                    counter => sql.relation(VERSION_SCHEMA, counter),
+                },
+            )?,
+            Action::AddIdentity { table, column, from, .. } => match from {
+                // It stands on a column that both versions have.
+                SequenceFrom::Given => {
+                    self.render("undo/add_identity", context! { table => sql.table(table), column => sql.ident(column) })?
+                }
+                // It goes with its column; or contract only.
+                SequenceFrom::Column(_) | SequenceFrom::Sequence(_) | SequenceFrom::Counter(_) => return Ok(None),
+            },
             Action::CreateNamespace { schema } => self.render("undo/create_namespace", context! { schema => sql.ident(schema) })?,
             Action::CreateShapeView(view) => self.render("undo/create_shape_view", self.shape_view(view))?,
             Action::CreateView(view) => self.render(
@@ -350,7 +389,13 @@ impl Actions<'_> {
             Action::AlterForeignKey { old, .. } => self.alter_foreign_key(old, (old.key.deferrable, old.key.initially_deferred))?,
             Action::SetNotNull { table, column, check } => self.render(
                 "undo/set_not_null",
-                context! { table => sql.table(table), column => sql.ident(column), check => sql.ident(check) },
+                context! {
+                    table => sql.table(table),
+                    table_literal => self.table_literal(table),
+                    column => sql.ident(column),
+                    column_literal => sql.literal(column),
+                    check => sql.ident(check),
+                },
             )?,
             Action::DropIndex { index, .. } => self.create_index(index)?,
             Action::DropConstraint { table, constraint } => return self.restore_constraint(table, constraint),
@@ -361,6 +406,7 @@ impl Actions<'_> {
             | Action::CopyGrants { .. }
             | Action::Backfill(_)
             | Action::Analyze { .. }
+            | Action::AdvanceIdentity { .. }
             | Action::ValidateConstraint { .. } => return Ok(None),
             // Contract only.
             Action::DropExtension(_)
@@ -375,7 +421,7 @@ impl Actions<'_> {
             | Action::SwapColumns { .. }
             | Action::AddPrimaryKey { .. }
             | Action::RestateColumn { .. }
-            | Action::AddIdentity { .. }
+            | Action::DropIdentity { .. }
             | Action::RenameTable { .. }
             | Action::RenameView(_)
             | Action::RenameConstraint { .. }
@@ -597,8 +643,14 @@ impl Actions<'_> {
             backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row))).collect();
         let unfilled: Vec<String> = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect();
         if backfill.key.is_empty() {
-            let values: Vec<String> =
-                backfill.sets.iter().map(|(_, ty, formula)| format!("({}) is not null", sql.value(formula, ty, row))).collect();
+            let values: Vec<String> = backfill
+                .sets
+                .iter()
+                .map(|(_, ty, formula)| match formula {
+                    Formula::Next(_) => "true".to_owned(),
+                    _ => format!("({}) is not null", sql.value(formula, ty, row)),
+                })
+                .collect();
             return self.render(
                 "backfill_pages",
                 context! {
@@ -770,6 +822,38 @@ impl Actions<'_> {
             Identity::ByDefault => "by default",
         };
         self.render("alter_identity", context! { table => self.sql.table(table), column => self.sql.ident(column), words })
+    }
+
+    fn add_identity(&self, table: &str, column: &str, identity: Identity, from: &SequenceFrom, highest: Highest) -> Rendered {
+        let sql = &self.sql;
+        let counted = match from {
+            SequenceFrom::Column(name) => {
+                Some(format!("pg_get_serial_sequence({}, {})::regclass", self.table_literal(table), sql.literal(name)))
+            }
+            SequenceFrom::Sequence(name) => Some(sql.literal(&sql.table(name))),
+            SequenceFrom::Counter(name) => Some(sql.literal(&sql.relation(VERSION_SCHEMA, name))),
+            SequenceFrom::Given => None,
+        };
+        self.render(
+            "add_identity",
+            context! {
+                table => sql.table(table),
+                table_literal => self.table_literal(table),
+                column => sql.ident(column),
+                column_literal => sql.literal(column),
+                kind => match identity {
+                    Identity::Always => "always",
+                    Identity::ByDefault => "by default",
+                },
+                had_default => matches!(from, SequenceFrom::Sequence(_) | SequenceFrom::Counter(_)),
+                counter => match from {
+                    SequenceFrom::Counter(name) => Some(sql.relation(VERSION_SCHEMA, name)),
+                    SequenceFrom::Column(_) | SequenceFrom::Sequence(_) | SequenceFrom::Given => None,
+                },
+                counted,
+                highest => highest == Highest::ByIndex,
+            },
+        )
     }
 
     fn alter_foreign_key(&self, spec: &ForeignKeySpec, (can_defer, initially): (bool, bool)) -> Rendered {

@@ -41,6 +41,8 @@ impl<'a> Postgres<'a> {
                         | Action::AlterType { table, .. }
                         | Action::SetDefault { table, .. }
                         | Action::AlterIdentity { table, .. }
+                        | Action::AddIdentity { table, .. }
+                        | Action::DropIdentity { table, .. }
                         | Action::DropTable { table } => Some(table.as_str()),
                         Action::RenameTable { from, .. } => Some(from.as_str()),
                         _ => None,
@@ -119,7 +121,7 @@ impl Renderer for Postgres<'_> {
     }
 
     fn is_once(&self, unit: &str) -> bool {
-        unit.contains(".swap") || unit.contains(".alter_type.")
+        [".swap", ".alter_type.", ".identity."].iter().any(|part| unit.contains(part))
     }
 
     fn once(&self, unit: &str, body: &str) -> Rendered {

@@ -24,7 +24,11 @@ impl<'a> Planner<'a> {
                 (old, new) => {
                     if let Some(old) = old {
                         let constraint = ConstraintSpec::Check(old.name.text.clone(), self.old_expr(&old.expression, work.table));
-                        self.drop_constraint(work, constraint, stays && !pair.equal);
+                        let loosens = stays && !pair.equal;
+                        if loosens {
+                            self.rule_loosened(work, &format!("check {}", old.name.text), old.name.span);
+                        }
+                        self.drop_constraint(work, constraint, loosens);
                     }
                     if let Some(new) = new {
                         let columns = self.check_columns(new, work.name, self.diff.new);
@@ -105,6 +109,7 @@ impl<'a> Planner<'a> {
             Some(Enforce::Contract) | None => Phase::Contract,
         };
         self.rule_tightened(work, &format!("check {name}"), phase, "23514", new.name.span);
+        self.rule_loosened(work, &format!("check {name} as the old version has it"), old.name.span);
         let mut requires = vec![self.gate(work, phase, &format!("check.{name}"), Finding::Check(name.clone(), after.clone()), None)];
         requires.extend(work.filled.clone());
         let add = self.step(Draft {

@@ -1,10 +1,10 @@
 //! Columns: loosened for both versions, added for the new one.
 
 use crate::diagnostic::Level;
-use crate::snapshot::model::{Column, Identity, Type, TypeKind};
+use crate::snapshot::model::{Column, Type, TypeKind};
 
-use super::super::layout::{Physical, Role};
 use super::super::WriterMark;
+use super::super::layout::{Physical, Role, default_loosens};
 use super::super::model::{Action, ColumnSpec, Formula, Marker, Origin, Phase, RowExpr, Sync, Writer};
 use super::super::planner::{Draft, Planner};
 use super::Work;
@@ -65,6 +65,12 @@ impl<'a> Planner<'a> {
                     requires: Vec::new(),
                 });
                 self.warn(
+                    ("old-reads-longer", Level::Warning),
+                    &object,
+                    "the old version may read values that its type never held, as soon as the new version writes them",
+                    new.span,
+                );
+                self.warn(
                     ("abort-rewrites", Level::Warning),
                     &object,
                     "abort narrows the type again, which reads or rewrites the table under a lock, and fails on values that are longer by then",
@@ -85,35 +91,9 @@ impl<'a> Planner<'a> {
                 }
                 work.ready.push(id);
             }
-            if let (Role::Both, Some(was), Some(is)) = (physical.role, old.identity, new.identity)
-                && was != is
-            {
-                let action = Action::AlterIdentity { table: work.table.to_owned(), column: physical.name.clone(), old: was, new: is };
-                let slug = format!("alter_identity.{object}");
-                match is {
-                    Identity::ByDefault => {
-                        self.step(Draft {
-                            phase: Phase::Expand,
-                            change: work.change,
-                            slug,
-                            object: object.clone(),
-                            why: "The new version may give a value; until now that was refused.".to_owned(),
-                            action,
-                            unit: None,
-                            requires: Vec::new(),
-                        });
-                    }
-                    Identity::Always => {
-                        let why = "Only the new version is left, which gives no values: a value that is given is refused from now on.";
-                        work.swap.push((slug, object.clone(), why.to_owned(), action));
-                    }
-                }
-            }
             // A default where every write without one failed before: it takes nothing from the old version.
-            if old.not_null
-                && old.default.is_none()
-                && physical.role == Role::Both
-                && old.identity.is_none()
+            if physical.role == Role::Both
+                && default_loosens(old, new)
                 && let Some(default) = &new.default
             {
                 let default = self.new_expr(default, work.name, &|_| None);
@@ -175,6 +155,7 @@ impl<'a> Planner<'a> {
         let physical_of = |name: &str| work.layout.of_new(name).map(|c| c.name.clone());
         let mut specs = Vec::new();
         let mut late_defaults: Vec<(&Physical<'a>, RowExpr)> = Vec::new();
+        let mut counted = Vec::new();
         for physical in &work.layout.columns {
             let Some(new) = physical.new else { continue };
             let mut spec = self.column_spec(new, work.name, &physical.name, &physical_of);
@@ -185,6 +166,11 @@ impl<'a> Planner<'a> {
                     spec.not_null = false;
                     spec.default = None;
                     spec.identity = None;
+                }
+                Role::New if new.identity.is_some() => {
+                    spec.not_null = false;
+                    spec.identity = None;
+                    counted.push(physical);
                 }
                 Role::New => {
                     if let Some(default) = &new.default
@@ -206,6 +192,12 @@ impl<'a> Planner<'a> {
         };
         let unit = sync.is_some().then(|| format!("expand{:02}.sync.{}", work.change, work.table));
         if !specs.is_empty() || marker == Marker::With {
+            self.warn(
+                ("positional-clients", Level::Note),
+                &format!("table {}", work.name),
+                "old clients that say `select *`, or COPY without a list of columns, meet columns that they don't know until contract",
+                work.layout.change.new.span,
+            );
             let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
             let mut why = match names.as_slice() {
                 [] => String::new(),
@@ -217,7 +209,9 @@ impl<'a> Planner<'a> {
                 }
                 why.push_str(match self.can.writer {
                     WriterMark::View => "The default of crossfade_writer stands for the old version; the new one's view says 2.",
-                    WriterMark::Database => "The default of crossfade_writer is the database that the client has chosen: it tells who writes.",
+                    WriterMark::Database => {
+                        "The default of crossfade_writer is the database that the client has chosen: it tells who writes."
+                    }
                 });
             }
             let id = self.step(Draft {
@@ -233,6 +227,12 @@ impl<'a> Planner<'a> {
             work.ready.push(id);
         }
         if let Some(sync) = sync {
+            self.warn(
+                ("triggers-bypassed", Level::Note),
+                &format!("table {}", work.name),
+                "a write that fires no triggers (as replica, or applied by a subscription) reaches one shape only: verify counts such rows, and contract refuses while there are any",
+                work.layout.change.new.span,
+            );
             let id = self.step(Draft {
                 phase: Phase::Expand,
                 change: work.change,
@@ -260,17 +260,15 @@ impl<'a> Planner<'a> {
                     object,
                     why: "What the new version's rows get when they leave it out; the trigger gives the old version's rows their own."
                         .to_owned(),
-                    action: Action::SetDefault {
-                        table: sync.table.clone(),
-                        column: physical.name.clone(),
-                        origin: Origin::Added,
-                        default,
-                    },
+                    action: Action::SetDefault { table: sync.table.clone(), column: physical.name.clone(), origin: Origin::Added, default },
                     unit: None,
                     requires: work.ready.clone(),
                 });
                 work.ready.push(id);
             }
+        }
+        for physical in counted {
+            self.identity_added(work, physical);
         }
         for (physical, default) in late_defaults {
             let object = format!("{}.{}", work.table, physical.name);

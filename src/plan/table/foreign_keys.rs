@@ -26,6 +26,9 @@ impl<'a> Planner<'a> {
                             Some(new) if stays && !pair.equal => self.foreign_key_changed(work, old, new, loosens),
                             Some(_) | None => {}
                         }
+                        if loosens && new.is_none() {
+                            self.rule_loosened(work, &format!("foreign key {}", old.name.text), old.name.span);
+                        }
                         self.drop_constraint(work, ConstraintSpec::ForeignKey(spec), loosens);
                     }
                     if let Some(new) = new {

@@ -1,8 +1,9 @@
 //! What a reviewer must know about the columns and lenses of a table.
 
 use crate::diagnostic::{Level, Span};
-use crate::diff::model::{LensColumn, Mapping};
-use crate::snapshot::model::{Access, Column, Enforce, TypeKind};
+use crate::diff::model::{Direction, Lens, LensColumn, Mapping};
+use crate::snapshot::model::{Access, Column, Enforce, Otherwise, Table, Type, TypeKind};
+use crate::sql::expression::may_fail;
 
 use super::super::layout::{Reach, Treatment};
 use super::super::planner::Planner;
@@ -50,17 +51,7 @@ impl<'a> Planner<'a> {
                         );
                     }
                 }
-                (None, Some(new)) => {
-                    if shared && work.layout.reach == Reach::Direct {
-                        self.warn(
-                            ("positional-clients", Level::Note),
-                            &format!("table {}", work.name),
-                            "old clients that say `select *` see columns that they don't know until contract",
-                            new.span,
-                        );
-                    }
-                }
-                (None, None) => {}
+                (None, _) => {}
             }
         }
         for (lens, treatment) in &work.layout.lenses {
@@ -92,7 +83,7 @@ impl<'a> Planner<'a> {
                     found.needs_another_type() && !found.added.is_empty() && found.pair.old.is_some_and(|old| old.name == *name)
                 }));
                 let narrows = matches!(member.mapping, Some(Mapping::Cast(_)))
-                    && lens.new.first().is_some_and(|new| more_labels || !self.target.widens_in_place(&new.column.ty, &member.column.ty));
+                    && lens.new.first().is_some_and(|new| more_labels || !self.holds(&member.column.ty, &new.column.ty));
                 if narrows && *treatment != Treatment::Alias {
                     self.warn(
                         ("narrow-down", Level::Warning),
@@ -102,6 +93,7 @@ impl<'a> Planner<'a> {
                     );
                 }
             }
+            self.partial_lens(work, lens, *treatment);
             let nullable = !lens.new.is_empty() && lens.new.iter().all(|m| !m.column.not_null);
             let defaulted = lens.old.iter().any(|m| m.column.default.is_some() && m.mapping.is_some());
             if *treatment == Treatment::TwoSides && work.layout.reach == Reach::Direct && nullable && defaulted {
@@ -124,6 +116,77 @@ impl<'a> Planner<'a> {
                 }
             }
         }
+    }
+
+    /// What of a lens has no value for some rows: then a write, or migrate, fails.
+    fn partial_lens(&mut self, work: &Work<'a, '_>, lens: &Lens<'a>, treatment: Treatment) {
+        if matches!(treatment, Treatment::Alias | Treatment::InPlace) {
+            return;
+        }
+        let dialect = self.diff.dialect;
+        let columns = |table: &Table| -> Vec<String> {
+            let is_text = |column: &&Column| matches!(column.ty.kind, TypeKind::Text | TypeKind::Varchar(_) | TypeKind::Char(_));
+            table.columns.values().filter(is_text).map(|column| column.name.clone()).collect()
+        };
+        let texts = columns(work.layout.change.old);
+        for member in &lens.new {
+            let why = match member.mapping {
+                Some(Mapping::Cast(_)) => {
+                    lens.old.first().filter(|old| !self.holds(&member.column.ty, &old.column.ty)).map(|_| "does not fit the new type")
+                }
+                Some(Mapping::Values(_, values, Direction::Up)) => {
+                    matches!(values.otherwise, Some(Otherwise::Error)).then_some("is not listed in `values`")
+                }
+                Some(Mapping::Expression(up)) => may_fail(&up.text, dialect, &|name| texts.iter().any(|text| text == name))
+                    .then_some("`up` fails on (a cast, a division)"),
+                Some(Mapping::Copy(_) | Mapping::Values(..)) | None => None,
+            };
+            if let Some(why) = why {
+                let unwritten = if lens.old.is_empty() { "its inputs" } else { "the old version" };
+                self.warn(
+                    ("lens-not-total", Level::Warning),
+                    &format!("{}.{}", work.name, member.column.name),
+                    format!("a value of {unwritten} that {why} makes its write fail from expand on, and stops migrate where a row has it"),
+                    member.column.span,
+                );
+            }
+        }
+        let texts = columns(work.layout.change.new);
+        for member in &lens.old {
+            let Some(Mapping::Expression(down)) = member.mapping else { continue };
+            if may_fail(&down.text, dialect, &|name| texts.iter().any(|text| text == name)) {
+                self.warn(
+                    ("lens-not-total", Level::Warning),
+                    &format!("{}.{}", work.name, member.column.name),
+                    "a value of the new version that `down` fails on (a cast, a division) makes its write fail until contract",
+                    member.column.span,
+                );
+            }
+        }
+    }
+
+    /// Whether a type holds every value of another one.
+    fn holds(&self, wide: &Type, narrow: &Type) -> bool {
+        let rank = |ty: &Type| match ty.kind {
+            TypeKind::SmallInt => Some(1),
+            TypeKind::Integer => Some(2),
+            TypeKind::BigInt => Some(3),
+            _ => None,
+        };
+        let counts = rank(wide).zip(rank(narrow)).is_some_and(|(wide, narrow)| narrow <= wide);
+        let floats = matches!((&wide.kind, &narrow.kind), (TypeKind::Double, TypeKind::Real));
+        let texts = matches!((&wide.kind, &narrow.kind), (TypeKind::Text | TypeKind::Varchar(None), TypeKind::Char(_)));
+        (wide.array_dimensions == narrow.array_dimensions && (counts || floats || texts)) || self.target.widens_in_place(narrow, wide)
+    }
+
+    /// What a rule that goes in expand means for those who relied on it.
+    pub(super) fn rule_loosened(&mut self, work: &Work<'a, '_>, what: &str, span: Span) {
+        self.warn(
+            ("rule-loosened", Level::Note),
+            &format!("table {}", work.name),
+            format!("{what} no longer binds the new version from expand on: the old version may read rows that break it"),
+            span,
+        );
     }
 
     /// Whether an old column's value is a function of columns that stay.

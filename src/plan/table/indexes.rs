@@ -116,6 +116,7 @@ impl<'a> Planner<'a> {
         let covered = self.is_covered_by_new_key(work, old);
         let phase = if old.unique && stays && !replaced && !covered { Phase::Expand } else { Phase::Contract };
         if phase == Phase::Expand {
+            self.rule_loosened(work, &format!("unique index {}", old.name.text), old.name.span);
             self.warn(
                 ("old-upsert-loses-arbiter", Level::Warning),
                 &format!("table {}", work.name),

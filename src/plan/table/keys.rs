@@ -7,15 +7,12 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Level};
 use crate::diff::model::{Mapping, Pair, TableChange, TableDiff};
-use crate::snapshot::model::{Column, ForeignKey, Identity, Index, PrimaryKey, Table};
-use crate::sql::expression::defines_volatile;
+use crate::snapshot::model::{Column, ForeignKey, Index, PrimaryKey, Table};
 
-use super::super::layout::{Layout, Role, Treatment};
-use super::super::model::{
-    Action, ConstraintSpec, Finding, Formula, IndexKeySpec, IndexSpec, KeyTarget, Phase, SequenceFrom, Splice, Sync,
-};
+use super::super::layout::{Layout, Role};
+use super::super::model::{Action, ConstraintSpec, Finding, Formula, IndexKeySpec, IndexSpec, KeyTarget, Phase, Splice, Sync};
 use super::super::planner::{Draft, Planner};
-use super::{Work, plain_columns};
+use super::{ColumnsKind, Work, plain_columns};
 
 impl<'a> Planner<'a> {
     /// Whether the old key goes: its index with it, and NOT NULL of its columns stays until then.
@@ -81,14 +78,14 @@ impl<'a> Planner<'a> {
                 Action::AddPrimaryKey { table: work.table.to_owned(), name: new.name.text.clone(), index },
             ));
         }
-        self.move_identities(work);
     }
 
     /// The index of the new key, built in migrate. Returns its name.
     fn key_index(&mut self, work: &mut Work<'a, '_>, new: &'a PrimaryKey, same: bool) -> String {
         let (name, _) = self.build_name(&new.name);
         let columns: Vec<String> = new.columns.iter().map(|column| self.physical(work, column)).collect();
-        let known = same && new.columns.iter().all(|column| is_copied(work.layout, column));
+        let of_new_only = self.kind_of_columns(work, &new.columns) == ColumnsKind::OnlyNew;
+        let known = of_new_only || same && new.columns.iter().all(|column| is_copied(work.layout, column));
         if !known && !unique_before(work.layout.change.old, &columns) {
             let object = format!("table {}", work.name);
             self.warn(
@@ -184,10 +181,7 @@ impl<'a> Planner<'a> {
         let layout = work.layout;
         let leaving: Vec<&Column> =
             old.columns.iter().filter_map(|name| layout.of_old(name).filter(|c| c.role == Role::Old)?.old).collect();
-        let counts = |column: &&Column| {
-            column.identity.is_some() || column.default.as_ref().is_some_and(|d| defines_volatile(&d.text, self.diff.dialect))
-        };
-        if leaving.iter().any(|column| counts(column) && !is_written(sync, &column.name)) {
+        if leaving.iter().any(|column| self.counts(column) && !is_written(sync, &column.name)) {
             return true;
         }
         let Some(new) = new else { return false };
@@ -205,11 +199,11 @@ impl<'a> Planner<'a> {
                     ) => {
                         carried.insert(name.clone());
                     }
+                    Some(Formula::Next(_)) | None => {}
                     Some(Formula::Written(expr)) => carried.extend(expr.splices.iter().filter_map(|(_, splice)| match splice {
                         Splice::Column(name) => Some(name.clone()),
                         Splice::Relation(..) | Splice::Type(..) => None,
                     })),
-                    None => {}
                 }
             }
         }
@@ -290,34 +284,6 @@ impl<'a> Planner<'a> {
         let (Some(columns), Some(new)) = (plain_columns(old), &work.layout.change.new.primary_key) else { return false };
         old.predicate.is_none() && new.columns.iter().all(|name| columns.contains(&self.physical(work, name)))
     }
-
-    /// The identity of a column that a lens replaces goes over to the new one, with the place of its sequence.
-    fn move_identities(&mut self, work: &mut Work<'a, '_>) {
-        for physical in &work.layout.columns {
-            let (Role::NewFromLens, Some(new)) = (physical.role, physical.new) else { continue };
-            let (Some(identity), Some(old)) = (new.identity, identity_source(work.layout, &new.name)) else { continue };
-            if identity == Identity::Always {
-                self.warn(
-                    ("identity-given", Level::Note),
-                    &format!("{}.{}", work.name, new.name),
-                    "GENERATED ALWAYS binds the new version from contract: until then a number that it gives itself is taken",
-                    new.span,
-                );
-            }
-            let object = format!("{}.{}", work.table, physical.name);
-            work.swap.push((
-                format!("add_identity.{object}"),
-                object,
-                format!("The new column counts on where {} stopped: behind its sequence and behind the highest value.", old.name),
-                Action::AddIdentity {
-                    table: work.table.to_owned(),
-                    column: physical.name.clone(),
-                    identity,
-                    from: SequenceFrom { column: old.name.clone() },
-                },
-            ));
-        }
-    }
 }
 
 /// Whether one of these new columns has another name or type than the old one.
@@ -325,16 +291,6 @@ pub(in super::super) fn changes_columns(change: &TableChange<'_>, columns: &[Str
     columns.iter().any(|name| {
         let (old, new) = (change.old.columns.get(name), change.new.columns.get(name));
         old.map(|column| &column.ty) != new.map(|column| &column.ty)
-    })
-}
-
-/// The old identity column whose lens fills a new column alone.
-pub(super) fn identity_source<'a>(layout: &Layout<'a>, new: &str) -> Option<&'a Column> {
-    layout.lenses.iter().find_map(|(lens, treatment)| match (lens.old.as_slice(), lens.new.as_slice()) {
-        ([old], [member]) if *treatment == Treatment::TwoSides && member.column.name == new && old.column.identity.is_some() => {
-            Some(old.column)
-        }
-        _ => None,
     })
 }
 

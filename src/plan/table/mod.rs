@@ -11,6 +11,7 @@ mod checks;
 mod columns;
 mod foreign_keys;
 mod hazards;
+mod identity;
 mod indexes;
 mod keys;
 mod not_null;
@@ -70,6 +71,7 @@ impl<'a> Planner<'a> {
         self.uniques(&mut work);
         self.foreign_keys(&mut work);
         self.primary_key(&mut work, sync.as_ref());
+        self.identities(&mut work);
         self.indexes(&mut work);
         self.swap_columns(&mut work);
         self.comments(&work);

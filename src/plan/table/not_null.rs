@@ -19,15 +19,16 @@ impl<'a> Planner<'a> {
             let tightened = match (physical.role, physical.old) {
                 (Role::Both, Some(old)) => !old.not_null,
                 (Role::NewFromLens, _) => true,
-                (Role::New, _) => new.default.as_ref().is_some_and(|d| !self.target.adds_default_at_once(&new.ty, &d.text)),
+                (Role::New, _) => self.counts(new),
                 (Role::Both | Role::Old, _) => false,
             };
             if !tightened {
                 continue;
             }
-            let phase = match physical.hints.and_then(|hints| hints.enforce) {
-                Some(Enforce::Migrate) => Phase::Migrate,
-                Some(Enforce::Contract) | None => Phase::Contract,
+            let phase = match (physical.role, physical.hints.and_then(|hints| hints.enforce)) {
+                // The old version leaves the column to its default.
+                (Role::New, _) | (_, Some(Enforce::Migrate)) => Phase::Migrate,
+                (_, Some(Enforce::Contract) | None) => Phase::Contract,
             };
             let object = format!("{}.{}", work.table, physical.name);
             let gate = self.gate(work, phase, &format!("null.{}", physical.name), Finding::Null(physical.name.clone()), None);

@@ -5,7 +5,7 @@ use crate::sql::expression::expression_equivalent;
 
 use super::super::layout::Role;
 use super::super::planner::Planner;
-use super::{Work, keys, names_word};
+use super::{Work, names_word};
 
 impl<'a> Planner<'a> {
     pub(super) fn refuse_what_is_not_there_yet(&mut self, work: &Work<'a, '_>) {
@@ -23,6 +23,7 @@ impl<'a> Planner<'a> {
             }
         }
         for physical in &work.layout.columns {
+            self.refuse_identity(work, physical);
             let object = |column: &Column| format!("{}.{}", work.name, column.name);
             match (physical.old, physical.new) {
                 (Some(old), Some(new)) => {
@@ -47,9 +48,6 @@ impl<'a> Planner<'a> {
                             new.span,
                         );
                     }
-                    if old.identity.is_some() != new.identity.is_some() {
-                        self.not_yet(&object(new), "its identity changes", new.span);
-                    }
                 }
                 (None, Some(new)) => {
                     match &new.generated {
@@ -63,9 +61,6 @@ impl<'a> Planner<'a> {
                             self.not_yet(&object(new), "a virtual column that is NOT NULL is added to a table that exists", new.span);
                         }
                         Some(_) | None => {}
-                    }
-                    if new.identity.is_some() && keys::identity_source(work.layout, &new.name).is_none() {
-                        self.not_yet(&object(new), "an identity column is added to a table that exists", new.span);
                     }
                 }
                 (Some(old), None) => {

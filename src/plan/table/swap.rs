@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::snapshot::model::{Access, Expr, Name};
 use crate::sql::Dialect;
-use crate::sql::expression::default_equivalent;
 
-use super::super::{VERSION_SCHEMA, WriterMark};
-use super::super::layout::{Layout, Reach, Role};
+use super::super::layout::{Layout, Reach, Role, default_comes_late};
 use super::super::model::{
-    Action, ColumnSpec, CommentTarget, ConstraintSpec, Materialized, Origin, Phase, Rename, RowExpr, ShapeView, Sync, ViewColumn, ViewDefault,
+    Action, ColumnSpec, CommentTarget, ConstraintSpec, Materialized, Origin, Phase, Rename, RowExpr, ShapeView, Sync, ViewColumn,
+    ViewDefault,
 };
 use super::super::naming;
 use super::super::planner::{Draft, Planner};
+use super::super::{VERSION_SCHEMA, WriterMark};
 use super::{RenameKind, Work};
 
 impl<'a> Planner<'a> {
@@ -177,7 +177,11 @@ impl<'a> Planner<'a> {
         if !self.can.renames_under_views && !renames.is_empty() {
             let names: Vec<&str> = renames.iter().map(|rename| rename.to.as_str()).collect();
             let span = layout.change.new.span;
-            self.not_yet(&format!("table {}", work.name), &format!("{} is another column than the old version's of that name", names.join(", ")), span);
+            self.not_yet(
+                &format!("table {}", work.name),
+                &format!("{} is another column than the old version's of that name", names.join(", ")),
+                span,
+            );
         }
         if work.table != work.name {
             let namespace = if self.settings.access == Access::Versioned { self.new_namespace() } else { self.base().to_owned() };
@@ -220,13 +224,7 @@ impl<'a> Planner<'a> {
                     }
                 }
                 (Role::Both, Some(old)) => {
-                    let same = match (&old.default, &new.default) {
-                        (None, None) => true,
-                        (Some(a), Some(b)) => default_equivalent(&a.text, &b.text, self.diff.dialect),
-                        _ => false,
-                    };
-                    let loosened = old.not_null && old.default.is_none() && new.default.is_some();
-                    if !same && !loosened {
+                    if default_comes_late(old, new, self.diff.dialect) {
                         defaults.push((new.name.clone(), new.default.as_ref().map(expr)));
                         of_view.push(new.name.clone());
                     }

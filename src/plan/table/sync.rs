@@ -7,8 +7,8 @@ use crate::snapshot::model::{Access, OnConflict, Otherwise, Type, TypeKind, Valu
 
 use super::super::layout::{Layout, Reach, Treatment};
 use super::super::model::{FillColumn, Follow, Formula, FormulaOtherwise, RowExpr, Splice, Sync, SyncColumn, SyncLens, Writer};
-use super::super::{WriterMark, naming};
 use super::super::planner::Planner;
+use super::super::{WriterMark, naming};
 use super::{Work, is_null};
 
 impl<'a> Planner<'a> {
@@ -85,7 +85,7 @@ impl<'a> Planner<'a> {
                             Direction::Down => None,
                         },
                         has_default: member.column.default.is_some(),
-                        counts: member.column.identity.is_some(),
+                        counts: self.counts(member.column),
                     }
                 })
                 .collect()
@@ -109,7 +109,9 @@ impl<'a> Planner<'a> {
                 .columns
                 .iter()
                 .filter(|c| names.contains(&c.name))
-                .filter_map(|c| Some((c.name.clone(), c.new.map(|new| self.physical_type(&new.ty)).or_else(|| Some(self.old_type(&c.old?.ty)))?)))
+                .filter_map(|c| {
+                    Some((c.name.clone(), c.new.map(|new| self.physical_type(&new.ty)).or_else(|| Some(self.old_type(&c.old?.ty)))?))
+                })
                 .collect()
         };
         SyncLens {

@@ -24,6 +24,7 @@ impl<'a> Planner<'a> {
                     let replaced = work.layout.columns.iter().filter(|c| c.role == Role::Old).map(|c| c.name.as_str());
                     let loosens = !replaced.into_iter().any(|column| names_word(&old.elements.text, column));
                     if loosens {
+                        self.rule_loosened(work, &format!("exclusion constraint {}", old.name.text), old.name.span);
                         self.warn(
                             ("abort-rewrites", Level::Warning),
                             &format!("table {}", work.name),
@@ -46,6 +47,7 @@ impl<'a> Planner<'a> {
                         let loosens = stays && new.is_none();
                         self.drop_constraint(work, ConstraintSpec::Unique(old.clone()), loosens);
                         if loosens {
+                            self.rule_loosened(work, &format!("unique {}", old.name.text), old.name.span);
                             self.warn(
                                 ("old-upsert-loses-arbiter", Level::Warning),
                                 &format!("table {}", work.name),

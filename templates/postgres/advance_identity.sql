@@ -1,0 +1,8 @@
+do $crossfade$
+begin
+  perform setval(sequence, highest)
+  from (select pg_get_serial_sequence({{ table_literal }}, {{ column_literal }})::regclass as sequence,
+               (select max({{ column }}) from {{ table }}) as highest) as found
+  where highest > coalesce(pg_sequence_last_value(sequence), 0);
+end
+$crossfade$;

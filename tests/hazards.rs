@@ -1,0 +1,167 @@
+//! Every hazard of a plan: `tests/hazards.yaml` has its level, its words on the example of its page, and a near miss without it.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crossfade::diagnostic::register::explain;
+use crossfade::diagnostic::{Diagnostic, Level, Sources, has_errors};
+use crossfade::plan::Settings;
+use crossfade::plan::model::Hazard;
+use crossfade::snapshot::model::Access;
+use crossfade::sql::Dialect;
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    code: String,
+    level: String,
+    says: String,
+    without: Without,
+}
+
+/// What is changed in the example of the page.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Without {
+    old: Vec<(String, String)>,
+    new: Vec<(String, String)>,
+    access: Option<String>,
+}
+
+fn entries() -> Vec<Entry> {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hazards.yaml")).unwrap();
+    serde_yaml::from_str(&text).unwrap()
+}
+
+/// The old and the new snapshot of a page's example.
+fn example(code: &str) -> [String; 2] {
+    let page = explain(code).unwrap_or_else(|| panic!("{code} has no page"));
+    let fences: Vec<&str> = page.section("Example").unwrap_or_default().split("```yaml\n").skip(1).collect();
+    let snapshots: Vec<String> = fences.iter().filter_map(|rest| Some(rest.split("```").next()?.to_owned())).collect();
+    <[String; 2]>::try_from(snapshots).unwrap_or_else(|_| panic!("{code}: the example is two snapshots"))
+}
+
+fn level(name: &str) -> Level {
+    match name {
+        "error" => Level::Error,
+        "warning" => Level::Warning,
+        "note" => Level::Note,
+        other => panic!("unknown level {other}"),
+    }
+}
+
+/// The hazards of a plan for PostgreSQL, and what compile says besides. The snapshots themselves must be sound.
+fn plan([old, new]: &[String; 2], access: Option<Access>, allow: &[&str]) -> (Vec<Hazard>, Vec<Diagnostic>) {
+    let mut sources = Sources::default();
+    let files = [sources.add("old.yaml", old), sources.add("new.yaml", new)];
+    let [old, new] = files.map(|file| {
+        let (snapshot, mut faults) = crossfade::snapshot::read(&sources, &[file]);
+        let (schema, more) = snapshot.resolve(Dialect::Postgres);
+        faults.extend(more);
+        assert!(!has_errors(&faults), "{faults:?}");
+        schema
+    });
+    let (diff, mut said) = crossfade::diff::diff(&old, &new, Dialect::Postgres, &crossfade::diff::Options::default());
+    assert!(!has_errors(&said), "{said:?}");
+    let access = access.or(new.transition.as_ref().and_then(|transition| transition.access)).unwrap_or(Access::Shared);
+    let settings = Settings { access, schema: "public".to_owned(), allow: allow.iter().map(|code| (*code).to_owned()).collect() };
+    let (plan, more) = crossfade::plan::plan(&diff, &settings, &crossfade::dialect::postgres::Postgres);
+    said.extend(more);
+    (plan.hazards, said)
+}
+
+#[test]
+fn each_is_said_of_its_example_and_not_of_a_near_miss() {
+    let mut wrong = Vec::new();
+    for entry in entries() {
+        let code = entry.code.as_str();
+        let (hazards, _) = plan(&example(code), None, &[]);
+        let found: Vec<String> = hazards
+            .iter()
+            .filter(|hazard| hazard.code == code)
+            .map(|hazard| format!("{:?} {}: {}", hazard.level, hazard.object, hazard.message))
+            .collect();
+        let expected = format!("{:?} {}", level(&entry.level), entry.says);
+        if found != [expected.as_str()] {
+            wrong.push(format!("{code}: expected {expected:?}, found {found:?}"));
+        }
+
+        let mut near = example(code);
+        for (snapshot, edits) in near.iter_mut().zip([&entry.without.old, &entry.without.new]) {
+            for (words, others) in edits {
+                assert!(snapshot.contains(words.as_str()), "{code}: {words:?} is not in the example:\n{snapshot}");
+                *snapshot = snapshot.replacen(words.as_str(), others, 1);
+            }
+        }
+        let access = entry.without.access.as_deref().map(|name| match name {
+            "versioned" => Access::Versioned,
+            other => panic!("unknown access {other}"),
+        });
+        assert!(near != example(code) || access.is_some(), "{code}: the near miss is the example");
+        let (hazards, said) = plan(&near, access, &hazard_codes());
+        if has_errors(&said) {
+            wrong.push(format!("{code}: the near miss does not compile: {said:?}"));
+        }
+        if hazards.iter().any(|hazard| hazard.code == code) {
+            wrong.push(format!("{code}: the near miss has it too"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The codes of this table, as text that lives as long as the program.
+fn hazard_codes() -> Vec<&'static str> {
+    entries().into_iter().filter_map(|entry| explain(&entry.code).map(|page| page.code)).collect()
+}
+
+#[test]
+fn one_at_the_level_of_an_error_stops_compile_until_it_is_acknowledged() {
+    let errors: Vec<Entry> = entries().into_iter().filter(|entry| level(&entry.level) == Level::Error).collect();
+    assert!(!errors.is_empty());
+    for Entry { code, says, .. } in errors {
+        let [old, new] = example(&code);
+        // The example may acknowledge it already.
+        let new: String = new.replace(&format!("  allow: [{code}]\n"), "");
+        let (_, said) = plan(&[old.clone(), new.clone()], None, &[]);
+        let error = said.iter().find(|diagnostic| diagnostic.code == code).unwrap_or_else(|| panic!("{code} does not stop compile"));
+        assert_eq!((error.level, &error.message), (Level::Error, &says));
+        let help = error.help.last().unwrap();
+        assert!(help.ends_with(&format!("`--allow {code}`, or `allow: [{code}]` in the transition")), "{help}");
+
+        assert!(!has_errors(&plan(&[old.clone(), new.clone()], None, &[&code]).1), "--allow {code}");
+        assert!(has_errors(&plan(&[old.clone(), new.clone()], None, &["lossy-lens"]).1), "{code}: another one was acknowledged");
+        let block = if new.contains("\ntransition:\n") {
+            new.replace("\ntransition:\n", &format!("\ntransition:\n  allow: [{code}]\n"))
+        } else {
+            format!("{new}transition:\n  allow: [{code}]\n")
+        };
+        assert!(!has_errors(&plan(&[old, block], None, &[]).1), "allow: [{code}]");
+    }
+}
+
+#[test]
+fn the_table_has_every_hazard() {
+    let mut made = BTreeSet::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                // `tests/explain.rs` sees to it that a code is a literal in these calls.
+                let text = std::fs::read_to_string(path).unwrap();
+                for (at, call) in [".warn(", "Hazard::new("].iter().flat_map(|call| text.match_indices(call)) {
+                    let argument = text[at + call.len()..].trim_start().trim_start_matches('(').trim_start();
+                    if let Some((code, _)) = argument.strip_prefix('"').and_then(|rest| rest.split_once('"')) {
+                        made.insert(code.to_owned());
+                    }
+                }
+            }
+        }
+    }
+    let listed: Vec<String> = entries().into_iter().map(|entry| entry.code).collect();
+    assert!(listed.is_sorted_by(|a, b| a < b), "sorted, none twice");
+    assert_eq!(made.into_iter().collect::<Vec<_>>(), listed, "the hazards that a plan may have, and those of tests/hazards.yaml");
+}
