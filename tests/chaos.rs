@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossfade::engine::ephemeral::Server;
+use crossfade::engine::ephemeral::postgres::Server;
 use crossfade::engine::postgres::Session;
 use support::case::{Access, Case};
 use support::catalog::Catalog;

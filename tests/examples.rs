@@ -88,7 +88,7 @@ fn each_example_says_what_it_is() {
 #[cfg(feature = "postgres")]
 fn run_all(major: u32) {
     let Some(installation) = support::servers::installation(major).unwrap() else { return };
-    let server = crossfade::engine::ephemeral::Server::start(&installation).unwrap();
+    let server = crossfade::engine::ephemeral::postgres::Server::start(&installation).unwrap();
     let address = server.address("postgres");
     let mut failed = Vec::new();
     for example in examples() {

@@ -3,5 +3,82 @@
 //! Invariant: the only module that names a database driver or starts a database's programs; it knows connections and
 //! statements, and nothing of snapshots, plans or phases.
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub mod ephemeral;
+#[cfg(feature = "mysql")]
+pub mod mysql;
+#[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+use std::fmt;
+
+/// One connection to a database of any kind. Dropping it closes the connection; a transaction that is open then is rolled
+/// back.
+pub trait Connection {
+    /// Runs the text of one statement and gives back its rows. The text goes to the server as it is.
+    ///
+    /// # Errors
+    /// When the server refuses the statement; the session stays usable.
+    fn run(&mut self, statement: &str) -> Result<Outcome, Failure>;
+
+    /// Runs one query and gives back the first value of its first row; `None` without a row or for NULL.
+    ///
+    /// # Errors
+    /// As [`Connection::run`].
+    fn value(&mut self, query: &str) -> Result<Option<String>, Failure> {
+        Ok(self.run(query)?.rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
+    }
+}
+
+/// What a statement gave back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Names of the columns, when the statement returns rows (even none).
+    pub columns: Vec<String>,
+    /// The rows, each value in the server's text form; `None` is NULL.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Rows that were read or written, as the server counts them.
+    pub affected: u64,
+}
+
+/// A message that the server sent beside a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// `NOTICE`, `WARNING`, ….
+    pub severity: String,
+    /// The text.
+    pub message: String,
+}
+
+/// A statement that the server refused, or a connection that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Failure {
+    /// PostgreSQL: the SQLSTATE, five characters. MySQL and MariaDB: the number of the error. SQLite: the extended result
+    /// code. `None` when the connection itself failed.
+    pub code: Option<String>,
+    /// The server's message.
+    pub message: String,
+    /// The server's detail, if it gave one.
+    pub detail: Option<String>,
+    /// The server's hint, if it gave one.
+    pub hint: Option<String>,
+    /// Where in a function it happened, if in one.
+    pub context: Option<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(code) = &self.code {
+            write!(formatter, "{code}: ")?;
+        }
+        formatter.write_str(&self.message)?;
+        for (label, text) in [("detail", &self.detail), ("hint", &self.hint), ("context", &self.context)] {
+            if let Some(text) = text {
+                write!(formatter, "\n  {label}: {text}")?;
+            }
+        }
+        Ok(())
+    }
+}

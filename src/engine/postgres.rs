@@ -9,6 +9,9 @@ use std::time::Duration;
 use ::postgres::config::Config;
 use ::postgres::{Client, NoTls, SimpleQueryMessage};
 
+use super::Connection;
+pub use super::{Failure, Notice, Outcome};
+
 /// Where a database is to be found: a socket folder, a database and a role. Nothing secret is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
@@ -26,56 +29,6 @@ impl Address {
     /// The same server and role, another database.
     pub fn with_database(&self, database: &str) -> Self {
         Self { database: database.to_owned(), ..self.clone() }
-    }
-}
-
-/// What a statement gave back.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// Names of the columns, when the statement returns rows (even none).
-    pub columns: Vec<String>,
-    /// The rows, each value in the server's text form; `None` is NULL.
-    pub rows: Vec<Vec<Option<String>>>,
-    /// Rows that were read or written, as the server counts them.
-    pub affected: u64,
-}
-
-/// A message that the server sent beside a result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// `NOTICE`, `WARNING`, ….
-    pub severity: String,
-    /// The text.
-    pub message: String,
-}
-
-/// A statement that the server refused, or a connection that failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Failure {
-    /// The SQLSTATE, five characters. `None` when the connection itself failed.
-    pub code: Option<String>,
-    /// The server's message.
-    pub message: String,
-    /// The server's detail, if it gave one.
-    pub detail: Option<String>,
-    /// The server's hint, if it gave one.
-    pub hint: Option<String>,
-    /// Where in a function it happened, if in one.
-    pub context: Option<String>,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(code) = &self.code {
-            write!(formatter, "{code}: ")?;
-        }
-        formatter.write_str(&self.message)?;
-        for (label, text) in [("detail", &self.detail), ("hint", &self.hint), ("context", &self.context)] {
-            if let Some(text) = text {
-                write!(formatter, "\n  {label}: {text}")?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -173,6 +126,12 @@ impl Session {
     /// The notices that arrived since the last call, in order.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Connection for Session {
+    fn run(&mut self, statement: &str) -> Result<Outcome, Failure> {
+        self.run(statement)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossfade::engine::ephemeral::Server;
+use crossfade::engine::ephemeral::postgres::Server;
 use crossfade::engine::postgres::{Address, Failure, Session};
 
 use super::splitter::{Bracket, Statement, split};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crossfade::engine::ephemeral::{Installation, Server, installations};
+use crossfade::engine::ephemeral::postgres::{Installation, Server, installations};
 
 use super::lab::Lab;
 
