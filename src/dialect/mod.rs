@@ -5,14 +5,15 @@ use crate::plan::Target;
 use crate::sql::Dialect;
 
 pub mod language;
+pub mod mysql_like;
 pub mod postgres;
 
 /// The planner's view of a dialect; `None` while this version of crossfade compiles nothing for it.
 pub fn target(dialect: Dialect) -> Option<&'static dyn Target> {
     match dialect {
         Dialect::Postgres => Some(&postgres::Postgres),
-        Dialect::Mysql => None,
-        Dialect::Mariadb => None,
+        Dialect::Mysql => Some(&mysql_like::MYSQL),
+        Dialect::Mariadb => Some(&mysql_like::MARIADB),
         Dialect::Sqlite => None,
     }
 }

@@ -56,6 +56,10 @@ pub(super) trait Renderer {
     fn header(&self, header: &Header<'_>) -> Rendered;
     /// The version tables, and the conditions without which nothing is changed. In contract the plan's own gates follow.
     fn gates(&self, script: Script) -> Rendered;
+    /// What a phase does first, once all gates of the script are passed.
+    fn begin(&self, _phase: Phase) -> Result<Option<String>, EmitError> {
+        Ok(None)
+    }
     /// The statements of a step.
     fn apply(&self, action: &Action, grants: Grants) -> Rendered;
     /// The statements that take a step back before contract; `None` where nothing is left to take back. `unit` is the step's.

@@ -99,6 +99,9 @@ impl Writer<'_> {
         for step in gates {
             self.step(&mut out, step)?;
         }
+        if let Some(text) = self.says.begin(phase)? {
+            let _ = write!(out, "\n{text}\n");
+        }
         let by_change = by_change(steps);
         for change in &plan.changes {
             let revision = plan.revision(phase, change.number);

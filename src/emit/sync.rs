@@ -79,11 +79,12 @@ impl Body<'_> {
 
     /// The condition that the new version wrote the row that is inserted.
     pub(super) fn is_new(&self) -> String {
-        let given = if self.lens.new.is_empty() {
-            // Only the old version writes the old side.
+        let plain: Vec<&SyncColumn> = self.lens.new.iter().filter(|c| self.writer == Writer::NewSideGiven || !c.has_default).collect();
+        let given = if plain.is_empty() {
+            // Only the old version writes the old side. (A new column with a default tells nothing where the table has it.)
             self.sql.all(&self.lens.old.iter().map(|c| format!("{} is null", self.new_column(&c.name))).collect::<Vec<_>>())
         } else {
-            self.sql.any(&self.lens.new.iter().map(|c| format!("{} is not null", self.new_column(&c.name))).collect::<Vec<_>>())
+            self.sql.any(&plain.iter().map(|c| format!("{} is not null", self.new_column(&c.name))).collect::<Vec<_>>())
         };
         match self.writer {
             Writer::Marker => self.sql.marked(&given),

@@ -57,6 +57,8 @@ pub struct Capabilities {
     pub invisible_columns: bool,
     /// A constraint can bind new writes before it is proved for the rows that are there, and is proved in a statement of its own.
     pub validates_apart: bool,
+    /// A hidden column can be NOT NULL without a default.
+    pub hides_not_null: bool,
     /// A column is changed by stating it anew, with all that it has.
     pub restates_columns: bool,
     /// A unique constraint is its index, and nothing besides.
@@ -82,12 +84,25 @@ pub enum WriterMark {
     Database,
 }
 
+/// Why an action has no statements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lack {
+    /// The server keeps clients waiting: why, and the way out.
+    NoWay(String, String),
+    /// Not yet: what.
+    NotYet(String),
+}
+
 /// What a plan asks of a dialect.
 pub trait Target {
     /// What the server can do.
     fn capabilities(&self) -> Capabilities;
     /// Whether a column with this default can be added without writing the rows that are there.
     fn adds_default_at_once(&self, ty: &Type, default: &str) -> bool;
+    /// A default as a statement of its own takes it for a column of the type.
+    fn default_text(&self, ty: &Type, default: &str) -> String;
+    /// Why an action has no statements: what the server can't do while clients write, or what is not there yet.
+    fn lacks(&self, action: &Action) -> Option<Lack>;
     /// A value that any column of the type takes, as an expression: what stands in an old column that nothing fills any more.
     fn any_value(&self, ty: &Type) -> Option<String>;
     /// Locks and cost of an action.

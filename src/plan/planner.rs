@@ -15,7 +15,7 @@ use super::model::{
     Step,
 };
 use super::table::changes_columns;
-use super::{Capabilities, Settings, Target, model, naming};
+use super::{Capabilities, Lack, Settings, Target, model, naming};
 
 /// No enum of the old shape is called otherwise.
 static NO_TYPES: BTreeMap<String, String> = BTreeMap::new();
@@ -240,6 +240,11 @@ impl<'a> Planner<'a> {
     /// Adds a step and returns its id.
     pub(super) fn step(&mut self, draft: Draft) -> String {
         let id = format!("{}{:02}.{}", draft.phase.name(), draft.change, draft.slug);
+        match self.target.lacks(&draft.action) {
+            None => {}
+            Some(Lack::NotYet(what)) => self.not_yet(&draft.object, &what, self.diff.new.version_span),
+            Some(Lack::NoWay(why, way_out)) => self.no_way(&draft.object, &why, &way_out, self.diff.new.version_span),
+        }
         let footprint = self.target.footprint(&draft.action);
         self.steps.push(Step {
             id: id.clone(),
@@ -331,6 +336,12 @@ impl<'a> Planner<'a> {
             },
             _ => ty.clone(),
         }
+    }
+
+    /// A default as a statement of its own takes it.
+    pub(super) fn settled_default(&self, ty: &Type, default: RowExpr) -> RowExpr {
+        let text = self.target.default_text(ty, &default.text);
+        if text == default.text { default } else { RowExpr { text, splices: Vec::new(), has_subquery: false } }
     }
 
     /// A type of the old shape, as it is called.

@@ -5,7 +5,7 @@
 use crate::plan::model::{
     Action, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Highest, Lock, LockMode, Marker, Materialized,
 };
-use crate::plan::{Capabilities, Target, WriterMark};
+use crate::plan::{Capabilities, Lack, Target, WriterMark};
 use crate::snapshot::model::{Type, TypeKind};
 use crate::sql::Dialect;
 use crate::sql::expression::defines_volatile;
@@ -27,6 +27,7 @@ impl Target for Postgres {
             view_defaults: true,
             writer: WriterMark::View,
             invisible_columns: false,
+            hides_not_null: false,
             // Manual, "ALTER TABLE": NOT VALID and VALIDATE CONSTRAINT.
             validates_apart: true,
             restates_columns: false,
@@ -43,6 +44,14 @@ impl Target for Postgres {
 
     fn adds_default_at_once(&self, _ty: &Type, default: &str) -> bool {
         !defines_volatile(default, Dialect::Postgres)
+    }
+
+    fn default_text(&self, _ty: &Type, default: &str) -> String {
+        default.to_owned()
+    }
+
+    fn lacks(&self, _action: &Action) -> Option<Lack> {
+        None
     }
 
     fn any_value(&self, _ty: &Type) -> Option<String> {

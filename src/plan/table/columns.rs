@@ -45,7 +45,10 @@ impl<'a> Planner<'a> {
                 work.ready.push(id);
             }
             let Some(new) = physical.new else { continue };
-            if old.ty != self.physical_type(&new.ty) && physical.role == Role::Both {
+            if self.old_type(&old.ty) != self.physical_type(&new.ty) && physical.role == Role::Both && self.can.restates_columns {
+                let id = self.type_restated(work, physical, old, new);
+                work.ready.push(id);
+            } else if old.ty != self.physical_type(&new.ty) && physical.role == Role::Both {
                 let checks = self.checks_reading(work, &old.name);
                 let validate: Vec<String> = checks.iter().map(|(name, _)| name.clone()).collect();
                 let id = self.step(Draft {
@@ -96,7 +99,7 @@ impl<'a> Planner<'a> {
                 && default_loosens(old, new)
                 && let Some(default) = &new.default
             {
-                let default = self.new_expr(default, work.name, &|_| None);
+                let default = self.settled_default(&new.ty, self.new_expr(default, work.name, &|_| None));
                 self.step(Draft {
                     phase: Phase::Expand,
                     change: work.change,
@@ -114,6 +117,35 @@ impl<'a> Planner<'a> {
                 });
             }
         }
+    }
+
+    /// Widens a type that both versions have, where a column is stated anew.
+    fn type_restated(&mut self, work: &Work<'a, '_>, physical: &Physical<'a>, old: &Column, new: &Column) -> String {
+        let object = format!("{}.{}", work.table, physical.name);
+        let before = self.old_column_spec(old, work.table);
+        let after = ColumnSpec { ty: self.physical_type(&new.ty), ..before.clone() };
+        self.warn(
+            ("old-reads-longer", Level::Warning),
+            &object,
+            "the old version may read values that its type never held, as soon as the new version writes them",
+            new.span,
+        );
+        self.warn(
+            ("abort-rewrites", Level::Warning),
+            &object,
+            "abort narrows the type again, which reads or rewrites the table under a lock, and fails on values that are longer by then",
+            new.span,
+        );
+        self.step(Draft {
+            phase: Phase::Expand,
+            change: work.change,
+            slug: format!("alter_type.{object}"),
+            object,
+            why: "The new type holds all that the old one holds, and rows are stored alike: nothing is read or written.".to_owned(),
+            action: Action::RestateColumn { table: work.table.to_owned(), old: Box::new(before), new: Box::new(after) },
+            unit: None,
+            requires: Vec::new(),
+        })
     }
 
     /// Takes NOT NULL from a column of the old shape.
@@ -250,9 +282,10 @@ impl<'a> Planner<'a> {
         // the trigger gives the old one's rows another value. It comes behind the trigger.
         if let Some(sync) = sync.filter(|sync| sync.writer == Writer::Marker && !self.can.view_defaults) {
             for physical in work.layout.columns.iter().filter(|c| c.role == Role::NewFromLens) {
-                let Some(default) = physical.new.and_then(|new| new.default.as_ref()) else { continue };
+                let Some(new) = physical.new else { continue };
+                let Some(default) = &new.default else { continue };
                 let object = format!("{}.{}", work.table, physical.name);
-                let default = self.new_expr(default, work.name, &physical_of);
+                let default = self.settled_default(&new.ty, self.new_expr(default, work.name, &physical_of));
                 let id = self.step(Draft {
                     phase: Phase::Expand,
                     change: work.change,

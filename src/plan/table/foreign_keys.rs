@@ -14,7 +14,9 @@ impl<'a> Planner<'a> {
             let stays =
                 pair.old.is_some_and(|key| self.stay(work, &key.columns)) && pair.new.is_none_or(|key| self.referred_stay(work, key));
             match (pair.old, pair.new) {
-                (Some(old), Some(new)) if pair.equal && stays => self.rename_constraint(work, &old.name, &new.name),
+                (Some(old), Some(new)) if pair.equal && stays && (self.can.validates_apart || old.name.text == new.name.text) => {
+                    self.rename_constraint(work, &old.name, &new.name);
+                }
                 (Some(old), Some(new)) if stays && is_only_deferred_otherwise(old, new) => {
                     self.foreign_key_deferred_otherwise(work, old, new);
                 }
@@ -69,7 +71,12 @@ impl<'a> Planner<'a> {
                             change: work.change,
                             slug: format!("add_foreign_key.{object}"),
                             object,
-                            why: "NOT VALID: it binds every write from now on, and neither table is read under the lock.".to_owned(),
+                            why: if self.can.validates_apart {
+                                "NOT VALID: it binds every write from now on, and neither table is read under the lock."
+                            } else {
+                                "Added without a look at the rows that are there, so that nobody waits: it binds every write from now on, and then the rows are looked at."
+                            }
+                            .to_owned(),
                             action: Action::AddForeignKey { spec, until },
                             unit: None,
                             requires,

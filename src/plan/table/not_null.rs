@@ -34,7 +34,10 @@ impl<'a> Planner<'a> {
             let gate = self.gate(work, phase, &format!("null.{}", physical.name), Finding::Null(physical.name.clone()), None);
             if self.can.restates_columns {
                 let old = ColumnSpec { not_null: false, ..self.overlap_column(work, physical, new) };
-                let new = ColumnSpec { not_null: true, ..old.clone() };
+                let mut new = ColumnSpec { not_null: true, ..old.clone() };
+                if phase == Phase::Contract && !self.can.hides_not_null && new.default.is_none() {
+                    new.hidden = false;
+                }
                 let set = self.step(Draft {
                     phase,
                     change: work.change,

@@ -56,6 +56,10 @@ impl<'a> Planner<'a> {
                 // By the table's last name: the rename of the table comes before.
                 (format!("rename_constraint.{}.{from}", work.name), Action::RenameConstraint { table: work.name.to_owned(), rename })
             }
+            // An index is told from others by its table's name too.
+            RenameKind::Index if self.can.unique_is_index => {
+                (format!("rename_index.{from}"), Action::RenameConstraint { table: work.name.to_owned(), rename })
+            }
             RenameKind::Index => (format!("rename_index.{from}"), Action::RenameIndex(rename)),
         };
         work.swap.push((slug, to, what, action));
@@ -174,15 +178,6 @@ impl<'a> Planner<'a> {
                 Action::SwapColumns { table: work.table.to_owned(), drops, renames: renames.clone() },
             ));
         }
-        if !self.can.renames_under_views && !renames.is_empty() {
-            let names: Vec<&str> = renames.iter().map(|rename| rename.to.as_str()).collect();
-            let span = layout.change.new.span;
-            self.not_yet(
-                &format!("table {}", work.name),
-                &format!("{} is another column than the old version's of that name", names.join(", ")),
-                span,
-            );
-        }
         if work.table != work.name {
             let namespace = if self.settings.access == Access::Versioned { self.new_namespace() } else { self.base().to_owned() };
             let view = (!self.can.renames_under_views).then(|| self.shape_view_of(&namespace, layout));
@@ -215,7 +210,7 @@ impl<'a> Planner<'a> {
         let mut of_view = Vec::new();
         for physical in &layout.columns {
             let Some(new) = physical.new else { continue };
-            let expr = |expr: &Expr| self.new_expr(expr, work.name, &|name| Some(name.to_owned()));
+            let expr = |expr: &Expr| self.settled_default(&new.ty, self.new_expr(expr, work.name, &|name| Some(name.to_owned())));
             match (physical.role, physical.old) {
                 (Role::NewFromLens, _) => {
                     if let Some(default) = &new.default {

@@ -1,0 +1,2 @@
+drop procedure crossfade_step;
+drop procedure crossfade_refuse;
