@@ -55,6 +55,6 @@ pub mod diff;
 pub mod plan;
 pub mod dialect;
 pub mod emit;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub mod engine;
 pub mod cli;

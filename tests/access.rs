@@ -1,5 +1,5 @@
 //! Who may do what through the namespace of the new version: what they could do on the tables, and nothing else.
-#![cfg(feature = "postgres")]
+#![cfg(all(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::print_stderr, clippy::unwrap_used)]
 
 mod support;

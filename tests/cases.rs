@@ -1,34 +1,77 @@
-//! Every case of `tests/cases`, in each of its access modes, on each server: one test each, by the name
-//! `<case>::<access>::postgres<major>`. The arguments are those of any test program; a new folder is a new test.
+//! Every case of `tests/cases`, in each of its access modes, on each server of its dialects: one test each, by the name
+//! `<case>::<access>::<server>`, such as `split::shared::postgres18` or `split::versioned::mysql97`. The arguments are those of any test program; a new folder is a new test.
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::print_stderr)]
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crossfade::diagnostic::{Colour, Sources, has_errors, render_human};
 use crossfade::sql::Dialect;
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::case::{Access, Case};
+use support::engine::Engine;
 use support::lab::Lab;
 use support::{check, scripts, servers};
 
+/// Something that cases run on.
+trait Target: Send + Sync {
+    fn name(&self) -> String;
+    fn dialect(&self) -> Dialect;
+    fn run(&self, case: &Case, access: Access) -> Result<(), String>;
+}
+
+/// A kind of server, started for the first case that needs it. One that is missing was reported then, and is no fault.
+struct Started<E, F> {
+    name: String,
+    dialect: Dialect,
+    start: F,
+    lab: OnceLock<Result<Option<Lab<E>>, String>>,
+}
+
+impl<E: Engine, F: Fn() -> Result<Option<Lab<E>>, String> + Send + Sync> Target for Started<E, F> {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    fn run(&self, case: &Case, access: Access) -> Result<(), String> {
+        let Some(lab) = self.lab.get_or_init(&self.start).as_ref().map_err(Clone::clone)? else { return Ok(()) };
+        let case = case.in_dialect(self.dialect)?;
+        let scripts = scripts::compile_for(&case, access, self.dialect)?;
+        check::check(lab, &case, access, &scripts)
+    }
+}
+
+fn target<E: Engine + 'static>(
+    name: String,
+    dialect: Dialect,
+    start: impl Fn() -> Result<Option<Lab<E>>, String> + Send + Sync + 'static,
+) -> Arc<dyn Target> {
+    Arc::new(Started { name, dialect, start, lab: OnceLock::new() })
+}
+
+fn targets() -> Vec<Arc<dyn Target>> {
+    let mut targets = Vec::new();
+    for major in servers::MAJORS {
+        targets.push(target(format!("postgres{major}"), Dialect::Postgres, move || servers::lab(major)));
+    }
+    for family in servers::FAMILY {
+        targets.push(target(family.name.to_owned(), family.dialect, move || family.lab()));
+    }
+    targets.push(target("sqlite".to_owned(), Dialect::Sqlite, servers::sqlite));
+    targets
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let mut labs: BTreeMap<u32, Result<Arc<Lab>, String>> = BTreeMap::new();
-    if !arguments.list {
-        for major in servers::MAJORS {
-            match servers::lab(major) {
-                Ok(Some(lab)) => drop(labs.insert(major, Ok(Arc::new(lab)))),
-                Ok(None) => {}
-                Err(report) => drop(labs.insert(major, Err(report))),
-            }
-        }
-    }
+    let targets = targets();
     let mut trials = Vec::new();
-    for case in Case::all() {
+    for case in Case::every() {
         let case = match case {
             Ok(case) => Arc::new(case),
             Err(report) => {
@@ -38,24 +81,31 @@ fn main() -> ExitCode {
         };
         let snapshots = Arc::clone(&case);
         trials.push(Trial::test(format!("{}::snapshots", case.name), move || Ok(read(&snapshots)?)));
-        for (access, words) in &case.file.refused {
-            let (case, access, words) = (Arc::clone(&case), access.clone(), words.clone());
-            trials.push(Trial::test(format!("{}::{access}::refused", case.name), move || Ok(refused(&case, &access, &words)?)));
-        }
-        for access in case.file.access.clone() {
-            for major in servers::MAJORS {
-                let name = format!("{}::{}::postgres{major}", case.name, access.name());
-                let (case, lab) = (Arc::clone(&case), labs.get(&major).cloned());
-                match lab {
-                    Some(lab) => trials.push(Trial::test(name, move || Ok(run(&*lab?, &case, access)?))),
-                    None => trials.push(Trial::test(name, || Ok(())).with_ignored_flag(true)),
+        for dialect in case.file.dialects.clone() {
+            let case = match case.in_dialect(dialect) {
+                Ok(case) => Arc::new(case),
+                Err(report) => {
+                    trials.push(Trial::test(format!("{}::reading", case.name), move || Err(Failed::from(report))));
+                    continue;
+                }
+            };
+            for (access, words) in case.file.refused.clone() {
+                let name = format!("{}::{}::refused::{}", case.name, access.name(), dialect.name());
+                let case = Arc::clone(&case);
+                trials.push(Trial::test(name, move || Ok(refused(&case, access, dialect, &words)?)));
+            }
+            for access in case.file.access.clone() {
+                for target in targets.iter().filter(|target| target.dialect() == dialect && case.runs_on(&target.name())) {
+                    let name = format!("{}::{}::{}", case.name, access.name(), target.name());
+                    let (case, target) = (Arc::clone(&case), Arc::clone(target));
+                    trials.push(Trial::test(name, move || Ok(target.run(&case, access)?)));
                 }
             }
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Stops the servers; leaving by `exit` would not.
-    drop(labs);
+    drop(targets);
     conclusion.exit_code()
 }
 
@@ -66,7 +116,9 @@ fn read(case: &Case) -> Result<(), String> {
         let text = std::fs::read_to_string(case.folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
         let file = sources.add(format!("{}/{name}", case.name), text);
         let (snapshot, mut faults) = crossfade::snapshot::read(&sources, &[file]);
-        faults.extend(snapshot.resolve(Dialect::Postgres).1);
+        for dialect in &case.file.dialects {
+            faults.extend(snapshot.resolve(*dialect).1);
+        }
         if has_errors(&faults) {
             return Err(render_human(&sources, &faults, Colour::Never));
         }
@@ -74,18 +126,8 @@ fn read(case: &Case) -> Result<(), String> {
     Ok(())
 }
 
-fn run(lab: &Lab, case: &Case, access: Access) -> Result<(), String> {
-    let scripts = scripts::compile(case, access)?;
-    check::check(lab, case, access, &scripts)
-}
-
-fn refused(case: &Case, access: &str, words: &[String]) -> Result<(), String> {
-    let access = match access {
-        "shared" => Access::Shared,
-        "versioned" => Access::Versioned,
-        other => return Err(format!("refused: unknown access {other}")),
-    };
-    let report = match scripts::compile(case, access) {
+fn refused(case: &Case, access: Access, dialect: Dialect, words: &[String]) -> Result<(), String> {
+    let report = match scripts::compile_for(case, access, dialect) {
         Ok(_) => return Err("compile did not refuse".to_owned()),
         Err(report) => report,
     };

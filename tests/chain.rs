@@ -1,6 +1,6 @@
 //! Three versions one after the other, each in a namespace of its own: what one transition leaves behind is where the next
 //! one starts, and its clients stay where they are until contract.
-#![cfg(feature = "postgres")]
+#![cfg(all(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::print_stderr, clippy::unwrap_used)]
 
 mod support;

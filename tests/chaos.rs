@@ -1,6 +1,6 @@
 //! The server is killed in the middle of each phase; it is started, the phase runs again, and the end is the same. And how
 //! long a writer waits, at the longest, while scripts run.
-#![cfg(feature = "postgres")]
+#![cfg(all(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::print_stderr, clippy::unwrap_used)]
 
 mod support;

@@ -1,5 +1,5 @@
 //! Clients of both versions count at the same time, while the scripts run: nothing is lost and nothing is counted twice.
-#![cfg(feature = "postgres")]
+#![cfg(all(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::print_stderr, clippy::unwrap_used)]
 
 mod support;

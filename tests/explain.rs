@@ -143,20 +143,24 @@ fn faults_of(yaml: &str) -> Vec<&'static str> {
     found
 }
 
-/// Codes of everything that is said about the way from one snapshot to the other on PostgreSQL.
+/// Codes of everything that is said about the way from one snapshot to the other, on every dialect that is compiled.
 fn codes_of_plan(old: &str, new: &str) -> Vec<&'static str> {
     let mut sources = Sources::default();
     let files = [sources.add("old.yaml", old), sources.add("new.yaml", new)];
-    let [(old, _), (new, _)] =
-        files.map(|file| crossfade::snapshot::read(&sources, &[file])).map(|(snapshot, _)| snapshot.resolve(Dialect::Postgres));
-    let (diff, said) = crossfade::diff::diff(&old, &new, Dialect::Postgres, &crossfade::diff::Options::default());
-    let mut codes: Vec<_> = said.iter().map(|d| d.code).collect();
-    if codes.is_empty() {
-        let access = new.transition.as_ref().and_then(|transition| transition.access).unwrap_or(Access::Shared);
-        let settings = Settings { access, schema: "public".to_owned(), allow: Vec::new() };
-        let (plan, said) = crossfade::plan::plan(&diff, &settings, &crossfade::dialect::postgres::Postgres);
+    let snapshots = files.map(|file| crossfade::snapshot::read(&sources, &[file]).0);
+    let mut codes = Vec::new();
+    for dialect in Dialect::ALL {
+        let Some(target) = crossfade::dialect::target(dialect) else { continue };
+        let [(old, _), (new, _)] = [&snapshots[0], &snapshots[1]].map(|snapshot| snapshot.resolve(dialect));
+        let (diff, said) = crossfade::diff::diff(&old, &new, dialect, &crossfade::diff::Options::default());
         codes.extend(said.iter().map(|d| d.code));
-        codes.extend(plan.hazards.iter().map(|hazard| hazard.code));
+        if said.is_empty() {
+            let access = new.transition.as_ref().and_then(|transition| transition.access).unwrap_or(Access::Shared);
+            let settings = Settings { access, schema: "public".to_owned(), allow: Vec::new() };
+            let (plan, said) = crossfade::plan::plan(&diff, &settings, target);
+            codes.extend(said.iter().map(|d| d.code));
+            codes.extend(plan.hazards.iter().map(|hazard| hazard.code));
+        }
     }
     codes
 }

@@ -1,16 +1,20 @@
 //! The proof must be able to fail: scripts written by hand pass every law, and each mutant of them breaks the one it should.
-#![cfg(feature = "postgres")]
+#![cfg(all(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::print_stderr, clippy::unwrap_used)]
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use support::case::{Access, Case, Cell, read, with_key};
+use crossfade::sql::Dialect;
+use support::case::{Access, Case, Cell, read, read_for, with_key};
 use support::check::check;
+use support::engine::Engine;
+use support::lab::Lab;
 use support::scripts::Scripts;
 use support::servers;
-use support::splitter::{Bracket, split};
+use support::shape::{Column, Shape};
+use support::splitter::{Bracket, split, split_as};
 
 const INSTALL: &str = "
 begin;
@@ -160,7 +164,7 @@ const MUTANTS: [Mutant; 14] = [
         "migrate before expand changed something",
     ),
     ("a gate does not say what to run", "contract", "run migrate.sql first", "sorry", "refused without naming `migrate`"),
-    ("a function is left over", "contract", "drop function if exists crossfade.sync_people();", "", "left over in schema crossfade"),
+    ("a function is left over", "contract", "drop function if exists crossfade.sync_people();", "", "left over of crossfade"),
     (
         "an index is left over",
         "contract",
@@ -178,6 +182,79 @@ const MUTANTS: [Mutant; 14] = [
     ),
 ];
 
+/// The scripts of a folder below `tests/harness`, for versioned access.
+fn from_folder(folder: &str) -> Scripts {
+    let read = |name: &str| std::fs::read_to_string(root().join(folder).join(name)).unwrap();
+    Scripts {
+        new_version: "v2".to_owned(),
+        expand: read("expand.sql"),
+        migrate: read("migrate.sql"),
+        contract: read("contract.sql"),
+        abort: read("abort.sql"),
+        verify: None,
+        manifest: String::new(),
+        install_old: vec![read("install.sql"), read("old.sql")],
+        install_new: vec![read("install.sql"), read("new.sql"), read("namespace.sql")],
+        install_new_plain: vec![read("install.sql"), read("new.sql")],
+    }
+}
+
+const MYSQL_MUTANTS: [Mutant; 8] = [
+    ("the new version's inserts are not carried back", "expand", "set new.name = new.title; else", "do 0; else", "probe `new insert`"),
+    ("the new version's updates are lost", "expand", "if not (binary new.title <=> binary old.title)", "if false", "probe `new update`"),
+    (
+        "the old version's updates are lost",
+        "expand",
+        "then set new.title = new.name;\n  end if",
+        "then do 0;\n  end if",
+        "probe `old update`",
+    ),
+    (
+        "the backfill overwrites",
+        "migrate",
+        "set title = name where title is null and name is not null",
+        "set title = upper(name)",
+        "what the old version sees after migrate",
+    ),
+    ("the backfill is forgotten", "migrate", "where title is null", "where false and title is null", "seen at the end of migrate"),
+    (
+        "a phase can't be resumed",
+        "contract",
+        "drop trigger if exists zz_crossfade_insert",
+        "drop trigger zz_crossfade_insert",
+        "killed after",
+    ),
+    ("a gate is missing", "contract", "`migrate` is not null), 'call", "`migrate` is null), 'call", "contract"),
+    ("abort leaves the namespace", "abort", "drop database if exists appdb00000_v2;", "", "the catalog after expand and abort"),
+];
+
+const SQLITE_MUTANTS: [Mutant; 6] = [
+    (
+        "the trigger for the new version's updates is missing",
+        "expand",
+        "when new.title is not old.title and new.name is not new.title",
+        "when false",
+        "probe `new update`",
+    ),
+    (
+        "the old version's updates are lost",
+        "expand",
+        "update people set title = new.name",
+        "update people set title = title",
+        "probe `old update`",
+    ),
+    (
+        "the backfill overwrites",
+        "migrate",
+        "set title = name where title is null and name is not null",
+        "set title = upper(name)",
+        "what the old version sees after migrate",
+    ),
+    ("the backfill is forgotten", "migrate", "where title is null", "where false and title is null", "seen at the end of migrate"),
+    ("a trigger is left over", "contract", "drop trigger zz_crossfade_old;\nalter", "alter", "contract"),
+    ("abort leaves a view", "abort", "drop view people__v2;", "", "abort"),
+];
+
 fn mutate(scripts: &mut Scripts, (name, script, from, to, _): &Mutant) {
     let text = match *script {
         "expand" => &mut scripts.expand,
@@ -190,25 +267,46 @@ fn mutate(scripts: &mut Scripts, (name, script, from, to, _): &Mutant) {
     *text = text.replacen(from, to, 1);
 }
 
-#[test]
-fn mutants_are_caught() {
-    let case = Case::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/harness")).unwrap();
-    let Some(lab) = servers::lab(15).unwrap() else { return };
-    if let Err(report) = check(&lab, &case, Access::Shared, &by_hand()) {
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/harness")
+}
+
+/// The scripts pass every law, and no mutant does.
+fn prove<E: Engine>(lab: Option<Lab<E>>, access: Access, scripts: &Scripts, mutants: &[Mutant]) {
+    let Some(lab) = lab else { return };
+    let case = Case::read(&root()).unwrap().in_dialect(lab.engine.dialect()).unwrap();
+    if let Err(report) = check(&lab, &case, access, scripts) {
         panic!("the scripts written by hand should pass:\n{report}");
     }
     let mut survivors = Vec::new();
-    for mutant in &MUTANTS {
+    for mutant in mutants {
         let (name, _, _, _, words) = mutant;
-        let mut scripts = by_hand();
+        let mut scripts = scripts.clone();
         mutate(&mut scripts, mutant);
-        match check(&lab, &case, Access::Shared, &scripts) {
+        match check(&lab, &case, access, &scripts) {
             Ok(()) => survivors.push(format!("`{name}` was not caught")),
             Err(report) if !report.contains(words) => survivors.push(format!("`{name}` was not reported as {words:?} but as\n{report}")),
             Err(_) => {}
         }
     }
     assert!(survivors.is_empty(), "{}", survivors.join("\n"));
+}
+
+#[test]
+fn mutants_are_caught_on_postgres() {
+    prove(servers::lab(15).unwrap(), Access::Shared, &by_hand(), &MUTANTS);
+}
+
+#[test]
+fn mutants_are_caught_on_mysql_and_mariadb() {
+    for family in servers::FAMILY {
+        prove(family.lab().unwrap(), Access::Versioned, &from_folder("mysql"), &MYSQL_MUTANTS);
+    }
+}
+
+#[test]
+fn mutants_are_caught_on_sqlite() {
+    prove(servers::sqlite().unwrap(), Access::Versioned, &from_folder("sqlite"), &SQLITE_MUTANTS);
 }
 
 #[test]
@@ -225,9 +323,63 @@ fn splits_as_psql_does() {
 }
 
 #[test]
+fn splits_as_mysql_does() {
+    let script = "-- a; comment\nselect ';', 'it\\'s;', `a;b`; # x;\nDELIMITER //\ncreate trigger t before insert on a for each row begin set @a = 1; end//\ndelimiter ;\nselect 5--1;\nbegin not atomic select 1; end;";
+    let statements = split_as(Dialect::Mysql, script);
+    let texts: Vec<&str> = statements.iter().map(|statement| statement.text.lines().last().unwrap()).collect();
+    assert_eq!(
+        texts,
+        [
+            "select ';', 'it\\'s;', `a;b`",
+            "create trigger t before insert on a for each row begin set @a = 1; end",
+            "select 5--1",
+            "begin not atomic select 1",
+            "end"
+        ]
+    );
+    assert_eq!(statements.iter().map(|statement| statement.line).collect::<Vec<_>>(), [2, 4, 6, 7, 7]);
+    assert_eq!(statements[3].bracket, Bracket::Neither);
+}
+
+#[test]
+fn splits_as_sqlite_does() {
+    let script = ".bail on\nbegin immediate;\ncreate temp trigger t after insert on a begin\n  select case when 1 then ';' end;\n  -- end;\n  select \"end;\";\nend;\ncommit;\n";
+    let statements = split_as(Dialect::Sqlite, script);
+    assert_eq!(statements.iter().map(|statement| statement.line).collect::<Vec<_>>(), [2, 3, 8]);
+    let brackets: Vec<Bracket> = statements.iter().map(|statement| statement.bracket).collect();
+    assert_eq!(brackets, [Bracket::Opens, Bracket::Neither, Bracket::Closes]);
+}
+
+#[test]
+fn a_map_of_dialects_is_the_value_of_one() {
+    let text = "about: x\ndialects: [postgres, mariadb]\nprobes:\n  - {name: p, as: old, sql: {mysql: m, default: d}, fails: {mysql: '1048', default: null}}";
+    let probe = |dialect| read_for(text, dialect).unwrap().probes.remove(0);
+    assert_eq!((probe(Dialect::Postgres).sql.as_deref(), probe(Dialect::Postgres).fails), (Some("d"), None));
+    assert_eq!((probe(Dialect::Mariadb).sql.as_deref(), probe(Dialect::Mariadb).fails.as_deref()), (Some("m"), Some("1048")));
+    assert!(read_for("about: {mysql: x}", Dialect::Sqlite).unwrap_err().contains("neither `sqlite` nor `default`"));
+    assert!(read("about: x\nprobs: []").unwrap_err().contains("unknown field"));
+    assert!(read("about: x\ndialects: [oracle]").unwrap_err().contains("unknown dialect oracle"));
+    assert!(read("about: x\nabout: y").is_err());
+}
+
+#[test]
+fn names_are_those_of_the_clients() {
+    let mut shape = Shape::default();
+    shape.push("users", true, Column { name: "id".to_owned(), read_only: false });
+    let shape = shape.reached(|name| format!("{name}__v2"));
+    let sql =
+        "insert into users (users) select '{users} from users', {users}.id from users u join users on true where '{a}' = 'update users'";
+    assert_eq!(
+        shape.named(sql),
+        "insert into users__v2 (users) select '{users} from users', users__v2.id from users__v2 u join users__v2 on true where '{a}' = 'update users'"
+    );
+}
+
+#[test]
 fn reads_expected_values() {
     let file = read("about: x\nprobes: [{name: p, as: old, sql: s, returns: [[1, true, a$k, null, 'null', '1.50', y]]}]").unwrap();
-    let cells: Vec<Option<String>> = file.probes[0].returns.as_ref().unwrap()[0].iter().map(|cell: &Cell| cell.text(7)).collect();
+    let cells: Vec<Option<String>> =
+        file.probes[0].returns.as_ref().unwrap()[0].iter().map(|cell: &Cell| cell.text(7, Dialect::Postgres)).collect();
     let expected: Vec<Option<String>> =
         [Some("1"), Some("t"), Some("a7"), None, Some("null"), Some("1.50"), Some("y")].map(|text| text.map(str::to_owned)).into();
     assert_eq!(cells, expected);

@@ -1,5 +1,5 @@
 //! One upgrade after another on one database: what was aborted, what comes between, what has to refuse.
-#![cfg(feature = "postgres")]
+#![cfg(all(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::print_stderr, clippy::unwrap_used)]
 
 mod support;

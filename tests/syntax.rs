@@ -1,5 +1,5 @@
 //! Every script of every case is read by a parser that is not ours and not the server's.
-#![cfg(feature = "postgres")]
+#![cfg(all(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::print_stderr, clippy::unwrap_used)]
 
 mod support;

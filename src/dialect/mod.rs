@@ -7,6 +7,7 @@ use crate::sql::Dialect;
 pub mod language;
 pub mod mysql_like;
 pub mod postgres;
+pub mod sqlite;
 
 /// The planner's view of a dialect; `None` while this version of crossfade compiles nothing for it.
 pub fn target(dialect: Dialect) -> Option<&'static dyn Target> {
@@ -14,6 +15,6 @@ pub fn target(dialect: Dialect) -> Option<&'static dyn Target> {
         Dialect::Postgres => Some(&postgres::Postgres),
         Dialect::Mysql => Some(&mysql_like::MYSQL),
         Dialect::Mariadb => Some(&mysql_like::MARIADB),
-        Dialect::Sqlite => None,
+        Dialect::Sqlite => Some(&sqlite::Sqlite),
     }
 }

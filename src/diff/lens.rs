@@ -217,9 +217,17 @@ impl<'a> Context<'a> {
         let up = hints.and_then(|hints| hints.up.as_ref()).map(Mapping::Expression);
         let down = self.down_of(table, old, hints).map(Mapping::Expression);
         let values = hints.and_then(|hints| hints.values.as_ref());
-        if old.generated.is_some() && new.generated.is_some() {
+        match (&old.generated, &new.generated) {
             // The server computes both shapes.
-            return Member::default();
+            (Some(_), Some(_)) => return Member::default(),
+            // What it computed for the old version is the new one's, until that says otherwise.
+            (Some(generated), None) if values.is_none() => {
+                return Member { up: up.or(Some(Mapping::Expression(&generated.expression))), down, role: Role::Part };
+            }
+            (None, Some(generated)) if values.is_none() => {
+                return Member { up, down: down.or(Some(Mapping::Expression(&generated.expression))), role: Role::Part };
+            }
+            (Some(_), None) | (None, Some(_)) | (None, None) => {}
         }
         if let (Some(hints), Some(values)) = (hints, values) {
             self.check_values(table, old, new, hints, values, down);

@@ -11,6 +11,7 @@ mod mysql_like;
 mod postgres;
 mod renderer;
 mod script;
+mod sqlite;
 mod sync;
 mod templates;
 
@@ -47,6 +48,6 @@ fn renderer<'a>(plan: &'a Plan, templates: &'a templates::Templates) -> Result<B
         Dialect::Postgres => Ok(Box::new(postgres::Postgres::new(plan, templates))),
         Dialect::Mysql => Ok(Box::new(mysql_like::MysqlLikeRenderer::new(plan, MYSQL, templates))),
         Dialect::Mariadb => Ok(Box::new(mysql_like::MysqlLikeRenderer::new(plan, MARIADB, templates))),
-        Dialect::Sqlite => Err(EmitError { template: plan.dialect.name().to_owned(), why: "there are no templates for it".to_owned() }),
+        Dialect::Sqlite => Ok(Box::new(sqlite::Sqlite::new(plan, templates))),
     }
 }

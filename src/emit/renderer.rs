@@ -2,7 +2,7 @@
 //!
 //! The scripts of all dialects are put together in one place (`script`); what stands here is all that differs.
 
-use crate::plan::model::{Action, Phase};
+use crate::plan::model::{Action, Footprint, Phase};
 
 use super::{EmitError, Rendered};
 
@@ -60,6 +60,8 @@ pub(super) trait Renderer {
     fn begin(&self, _phase: Phase) -> Result<Option<String>, EmitError> {
         Ok(None)
     }
+    /// What a step locks and how long, in the comment before it.
+    fn cost(&self, footprint: &Footprint) -> String;
     /// The statements of a step.
     fn apply(&self, action: &Action, grants: Grants) -> Rendered;
     /// The statements that take a step back before contract; `None` where nothing is left to take back. `unit` is the step's.

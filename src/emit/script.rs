@@ -140,7 +140,7 @@ impl Writer<'_> {
     }
 
     fn step(&self, out: &mut String, step: &Step) -> Result<(), EmitError> {
-        let _ = write!(out, "\n{}", comment(step, ""));
+        let _ = write!(out, "\n{}", comment(step, &self.says.cost(&step.footprint), ""));
         out.push_str(&self.says.apply(&step.action, Grants::Ignore)?);
         out.push('\n');
         Ok(())
@@ -152,7 +152,7 @@ impl Writer<'_> {
         let has_old_views = unit.iter().any(|step| matches!(step.action, Action::DropViews { .. }) && step.id.contains(".drop_views."));
         let mut body = String::new();
         for step in unit {
-            let _ = write!(body, "\n{}", comment(step, "  "));
+            let _ = write!(body, "\n{}", comment(step, &self.says.cost(&step.footprint), "  "));
             let grants = if in_swap && has_old_views && is_remade(step, unit) { Grants::Keep } else { Grants::Ignore };
             let text = self.says.apply(&step.action, grants)?;
             for line in text.lines() {
@@ -282,14 +282,9 @@ fn headline(step: &Step) -> String {
 }
 
 /// The comment of a step: why it is there, what it locks and how long.
-fn comment(step: &Step, indent: &str) -> String {
+fn comment(step: &Step, cost: &str, indent: &str) -> String {
     let mut text = wrap(&step.why, indent);
-    let locks: Vec<String> = step.footprint.locks.iter().map(|lock| format!("{} {}", lock.table, lock.mode.name())).collect();
-    let line = match (locks.is_empty(), step.footprint.cost) {
-        (true, cost) => format!("Locks nothing that clients use; {}.", cost.name()),
-        (false, cost) => format!("Locks {}; {}.", locks.join(", "), cost.name()),
-    };
-    text.push_str(&wrap(&line, indent));
+    text.push_str(&wrap(cost, indent));
     text
 }
 

@@ -4,8 +4,10 @@
 //! that it writes.
 
 use crate::dialect::language::{Language, Row};
-use crate::plan::model::{Follow, SyncColumn, SyncLens, Writer};
-use crate::snapshot::model::OnConflict;
+use crate::plan::model::{Follow, Formula, SyncColumn, SyncLens, Writer};
+use crate::snapshot::model::{OnConflict, TypeKind};
+use crate::sql::Dialect;
+use crate::sql::expression::may_fail;
 
 /// How a dialect writes the statements of a trigger.
 pub(super) trait Words: Language {
@@ -19,6 +21,10 @@ pub(super) trait Words: Language {
     fn else_if(&self) -> &'static str;
     /// The statement that makes the write fail, saying why.
     fn fail(&self, why: &str) -> String;
+    /// Statements that may fail, at an indent of two more, and what is done then.
+    fn attempt(&self, statements: Vec<String>, otherwise: Vec<String>, indent: &str) -> Vec<String>;
+    /// The dialect.
+    fn dialect(&self) -> Dialect;
     /// A statement that does nothing.
     fn nothing(&self) -> &'static str;
     /// The condition that the marker says the new version wrote; `given` is the one by which shared access tells.
@@ -43,12 +49,12 @@ impl Body<'_> {
     }
 
     /// Columns of the new side that have a formula.
-    fn ups(&self) -> impl Iterator<Item = (&SyncColumn, &crate::plan::model::Formula)> {
+    fn ups(&self) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
         self.lens.new.iter().filter_map(|c| c.formula.as_ref().map(|f| (c, f)))
     }
 
     /// Columns of the old side that have a formula.
-    fn downs(&self) -> impl Iterator<Item = (&SyncColumn, &crate::plan::model::Formula)> {
+    fn downs(&self) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
         self.lens.old.iter().filter_map(|c| c.formula.as_ref().map(|f| (c, f)))
     }
 
@@ -304,10 +310,27 @@ impl Body<'_> {
         }
     }
 
+    /// Whether a formula of the new side has no value for some rows.
+    fn up_may_fail(&self) -> bool {
+        let is_text = |name: &str| {
+            let found = self.lens.up_inputs.iter().find(|(input, _)| input == name);
+            found.is_some_and(|(_, ty)| matches!(ty.kind, TypeKind::Text | TypeKind::Varchar(_) | TypeKind::Char(_)))
+        };
+        let dialect = self.sql.dialect();
+        self.ups().any(|(_, formula)| matches!(formula, Formula::Written(up) if may_fail(&up.text, dialect, &is_text)))
+    }
+
     /// An input changed: N follows if it was what the formula gave.
     fn follow(&self, indent: &str) -> Vec<String> {
         let mut lines = vec![format!("{indent}-- an input changed: the value follows, unless the new version had set it")];
-        lines.extend(self.compute(Row::Old, indent));
+        if self.up_may_fail() {
+            // The row had no value so far, which nobody may be kept from mending.
+            let compute = self.compute(Row::Old, &format!("{indent}  "));
+            let clear = self.ups().map(|(c, _)| self.sql.set(&self.sql.variable(c), "null")).collect();
+            lines.extend(self.sql.attempt(compute, clear, indent));
+        } else {
+            lines.extend(self.compute(Row::Old, indent));
+        }
         let differs: Vec<String> =
             self.ups().map(|(c, _)| self.sql.distinct(&self.new_column(&c.name), &self.sql.variable(c), &c.ty)).collect();
         lines.push(format!("{indent}if not ({}) then", self.sql.any(&differs)));
@@ -338,13 +361,9 @@ impl Body<'_> {
     }
 }
 
-fn has_subquery(formula: &crate::plan::model::Formula) -> bool {
+fn has_subquery(formula: &Formula) -> bool {
     match formula {
-        crate::plan::model::Formula::Written(expr) => expr.has_subquery,
-        crate::plan::model::Formula::Column(_)
-        | crate::plan::model::Formula::Cast(_)
-        | crate::plan::model::Formula::Relabel { .. }
-        | crate::plan::model::Formula::Next(_)
-        | crate::plan::model::Formula::Values { .. } => false,
+        Formula::Written(expr) => expr.has_subquery,
+        Formula::Column(_) | Formula::Cast(_) | Formula::Relabel { .. } | Formula::Next(_) | Formula::Values { .. } => false,
     }
 }

@@ -15,7 +15,8 @@ impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
         let code = error.sqlite_error().map(|refused| refused.extended_code.to_string());
         let message = match error {
-            rusqlite::Error::SqliteFailure(_, Some(message)) => message,
+            // Its own text would repeat the statement.
+            rusqlite::Error::SqliteFailure(_, Some(message)) | rusqlite::Error::SqlInputError { msg: message, .. } => message,
             other => other.to_string(),
         };
         Self { code, message, detail: None, hint: None, context: None }

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::diagnostic::Diagnostic;
-use crate::diff::model::{Diff, Lens, Mapping, TableChange};
+use crate::diff::model::{ColumnPair, Diff, Lens, Mapping, TableChange};
 use crate::snapshot::model::{Access, Column, ColumnHints, Enforce, IndexTarget, Schema, TypeKind, View};
 use crate::sql::Dialect;
 use crate::sql::expression::{default_equivalent, query_references, row_references};
@@ -110,9 +110,11 @@ impl<'a> Layout<'a> {
             match (pair.old, pair.new) {
                 (Some(old), Some(new)) => {
                     let two_sides = lens(new, true).is_some_and(|(_, treatment)| *treatment == Treatment::TwoSides);
-                    if two_sides {
+                    let recomputed = is_recomputed(pair, change, reach, &lenses, around);
+                    if two_sides || recomputed {
                         let name = new_name(new, change, reach, dialect, diagnostics);
-                        columns.push(Physical { name, old: None, new: Some(new), hints: pair.hints, role: Role::NewFromLens });
+                        let role = if two_sides { Role::NewFromLens } else { Role::New };
+                        columns.push(Physical { name, old: None, new: Some(new), hints: pair.hints, role });
                         columns.push(Physical { name: old.name.clone(), old: Some(old), new: None, hints: None, role: Role::Old });
                     } else {
                         columns.push(Physical {
@@ -191,7 +193,9 @@ fn new_name(new: &Column, change: &TableChange<'_>, reach: Reach, dialect: Diale
     if !change.old.columns.contains_key(&new.name) {
         return new.name.clone();
     }
-    if reach == Reach::Direct {
+    // A stored generated column is refused whatever the access.
+    let is_stored = new.generated.as_ref().is_some_and(|generated| generated.stored);
+    if reach == Reach::Direct && !is_stored {
         diagnostics.push(
             Diagnostic::error(
                 "needs-versioned",
@@ -207,6 +211,29 @@ fn new_name(new: &Column, change: &TableChange<'_>, reach: Reach, dialect: Diale
         );
     }
     naming::helper_column(&new.name, dialect)
+}
+
+/// Whether the server computes a column for both versions, but not as one column: its expression or type changes, or a column
+/// that it reads is replaced, or it has two names and nothing shows it under the other one.
+fn is_recomputed(
+    pair: &ColumnPair<'_>,
+    change: &TableChange<'_>,
+    reach: Reach,
+    lenses: &[(&Lens<'_>, Treatment)],
+    around: &Surroundings<'_>,
+) -> bool {
+    let (Some(old), Some(_)) = (pair.old.and_then(|old| old.generated.as_ref()), pair.new.and_then(|new| new.generated.as_ref())) else {
+        return false;
+    };
+    let replaced = |name: &str| {
+        lenses.iter().any(|(lens, treatment)| *treatment == Treatment::TwoSides && lens.old.iter().any(|member| member.column.name == name))
+    };
+    let reads_replaced = || {
+        row_references(&old.expression.text, around.dialect, &change.old.name, around.old)
+            .is_ok_and(|references| references.columns.iter().any(|reference| replaced(&reference.name)))
+    };
+    let facets = pair.facets;
+    facets.generated || facets.ty || facets.collation || (facets.name && reach == Reach::Direct) || reads_replaced()
 }
 
 fn treatment(lens: &Lens<'_>, change: &TableChange<'_>, reach: Reach, around: &Surroundings<'_>) -> Treatment {

@@ -16,6 +16,7 @@ pub mod model;
 mod naming;
 mod objects;
 mod planner;
+mod rebuild;
 mod table;
 mod views;
 
@@ -45,6 +46,12 @@ pub struct Settings {
 /// What a server can do, as far as a plan depends on it. Each dialect gives its own, with the sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
+    /// How the rules and types of a column change.
+    pub rules: Rules,
+    /// Whether a trigger can fill a column before NOT NULL is looked at.
+    pub fills_in_time: bool,
+    /// Whether an INSERT that names no columns still works when a table has got more of them.
+    pub positional_inserts: bool,
     /// Statements that change the schema take effect together. Without it each one is safe to be the last that ran.
     pub transactional_ddl: bool,
     /// A column or a table can be renamed under a view that shows it.
@@ -73,6 +80,15 @@ pub struct Capabilities {
     pub reaches_rows_without_key: bool,
     /// What is named after a table or a column keeps its name when that is renamed.
     pub leaves_names_behind: bool,
+}
+
+/// How the rules and types of a table's columns change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rules {
+    /// One by one.
+    Altered,
+    /// Only by writing the table anew, all of a phase at once.
+    Rebuilt,
 }
 
 /// How a row says which version wrote it.
@@ -109,6 +125,8 @@ pub trait Target {
     fn footprint(&self, action: &Action) -> Footprint;
     /// Whether a column's type can change from `old` to `new` as metadata, the rows untouched and unread.
     fn widens_in_place(&self, old: &Type, new: &Type) -> bool;
+    /// Whether a column can be added to a table with rows as metadata, where [`Rules::Rebuilt`] is the other way.
+    fn adds_column(&self, column: &model::ColumnSpec) -> bool;
 }
 
 /// Plans the way from one schema to the other.

@@ -292,6 +292,8 @@ pub struct ColumnSpec {
     pub identity: Option<Identity>,
     /// Collation.
     pub collation: Option<String>,
+    /// The labels of its enum, where an enum is text with a check.
+    pub labels: Vec<String>,
     /// Comment.
     pub comment: Option<String>,
     /// Hidden from clients that name no columns.
@@ -364,10 +366,49 @@ pub struct TableSpec {
     pub checks: Vec<(String, RowExpr)>,
     /// Exclusion constraints, with their elements and predicate.
     pub exclusions: Vec<Exclusion>,
+    /// Foreign keys, where they are part of the statement that makes the table; elsewhere they are steps of their own.
+    pub foreign_keys: Vec<ForeignKey>,
     /// Indexes.
     pub indexes: Vec<IndexSpec>,
     /// Comment.
     pub comment: Option<String>,
+}
+
+/// A table that is written anew, where its rules can't be altered one by one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebuild {
+    /// The table as it is, with the indexes that outlive the rebuild.
+    pub before: TableSpec,
+    /// The table as it will be, under the same name.
+    pub after: TableSpec,
+    /// For each column of `after` where its values come from.
+    pub sources: Vec<Source>,
+    /// The triggers that keep it in step, which go with the old table and are made anew.
+    pub sync: Option<Sync>,
+    /// Whether abort takes it back, or another step of the plan does.
+    pub undo: Undo,
+}
+
+/// Where the values of a rebuilt table's column come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// From this column of the table as it was.
+    Column(String),
+    /// From an expression over the row as it was.
+    Expression(RowExpr),
+    /// From nowhere: NULL.
+    Nothing,
+    /// The server computes them.
+    Generated,
+}
+
+/// Whether abort takes a step back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undo {
+    /// Yes.
+    Own,
+    /// An earlier step does, with its own.
+    Elsewhere,
 }
 
 /// A column of a view over a table.
@@ -405,8 +446,25 @@ pub struct ShapeView {
     pub columns: Vec<ViewColumn>,
     /// The inner view (in schema `crossfade`) whose marker default says who writes; `None` where nobody asks.
     pub marker_view: Option<String>,
+    /// How a write through it becomes one of the table, where the server does not know by itself.
+    pub writes: Option<ViewWrites>,
     /// Comment.
     pub comment: Option<String>,
+}
+
+/// How writes through a view become writes of its table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewWrites {
+    /// The view's columns that name a row; all of them where there is no key.
+    pub key: Vec<String>,
+    /// The view's columns that the server computes.
+    pub computed: Vec<String>,
+    /// Defaults by the view's column: an INSERT that leaves it out is one that gives NULL.
+    pub defaults: Vec<(String, RowExpr)>,
+    /// Columns of the old shape that an INSERT writes too.
+    pub old: Vec<SyncColumn>,
+    /// Whether the marker column is set, so that the triggers know who wrote.
+    pub marker: Marker,
 }
 
 /// A column that a lens writes.
@@ -480,6 +538,10 @@ pub struct Sync {
     pub lenses: Vec<SyncLens>,
     /// The columns whose NULLs are filled.
     pub fills: Vec<FillColumn>,
+    /// Old columns that lost NOT NULL only because a trigger fills them too late for it: the triggers refuse NULL instead.
+    pub not_null: Vec<String>,
+    /// Columns that compare by another collation than bytes: a change that it does not see is a change.
+    pub collated: Vec<String>,
 }
 
 /// How an INSERT tells which version wrote.
@@ -522,8 +584,10 @@ pub enum Finding {
     Duplicate {
         /// Name of the unique rule.
         name: String,
-        /// Its columns.
-        columns: Vec<String>,
+        /// Its columns and expressions.
+        keys: Vec<KeyTarget>,
+        /// Which rows it is over.
+        predicate: Option<RowExpr>,
         /// NULLs count as equal.
         nulls_not_distinct: bool,
     },
@@ -613,6 +677,8 @@ pub enum Action {
     CreateSequence(Sequence),
     /// `create table`, with its indexes.
     CreateTable(Box<TableSpec>),
+    /// Writes a table anew with all that a phase changes of it.
+    RebuildTable(Box<Rebuild>),
     /// Drops NOT NULL.
     DropNotNull {
         /// Physical table.
@@ -1063,6 +1129,13 @@ pub struct Hazard {
     pub message: String,
     /// Where the object is written.
     pub span: Span,
+}
+
+impl KeyTarget {
+    /// Columns, in their order.
+    pub fn columns(names: &[String]) -> Vec<KeyTarget> {
+        names.iter().cloned().map(KeyTarget::Column).collect()
+    }
 }
 
 impl Hazard {

@@ -290,6 +290,7 @@ impl<'a> Planner<'a> {
                 .map(|check| (check.name.text.clone(), self.new_expr(&check.expression, &table.name, &same)))
                 .collect(),
             exclusions: by_name(&table.exclusions, |exclusion| &exclusion.name).into_iter().cloned().collect(),
+            foreign_keys: Vec::new(),
             indexes: by_name(&table.indexes, |index| &index.name)
                 .into_iter()
                 .map(|index| {

@@ -15,7 +15,7 @@ use super::model::{
     Step,
 };
 use super::table::changes_columns;
-use super::{Capabilities, Lack, Settings, Target, model, naming};
+use super::{Capabilities, Lack, Rules, Settings, Target, model, naming};
 
 /// No enum of the old shape is called otherwise.
 static NO_TYPES: BTreeMap<String, String> = BTreeMap::new();
@@ -216,6 +216,10 @@ impl<'a> Planner<'a> {
                 Vec::new()
             }
         };
+        let steps = match self.target.capabilities().rules {
+            Rules::Altered => steps,
+            Rules::Rebuilt => self.rebuilt(steps),
+        };
         self.hazards.sort_by(|a, b| {
             (std::cmp::Reverse(a.level), a.code, &a.object, &a.message).cmp(&(std::cmp::Reverse(b.level), b.code, &b.object, &b.message))
         });
@@ -370,6 +374,7 @@ impl<'a> Planner<'a> {
             generated: column.generated.as_ref().map(|g| (self.old_expr(&g.expression, table), g.stored)),
             identity: column.identity,
             collation: column.collation.clone(),
+            labels: Vec::new(),
             comment: column.comment.clone(),
             hidden: false,
         }
@@ -396,6 +401,7 @@ impl<'a> Planner<'a> {
             generated: column.generated.as_ref().map(|g| (self.new_expr(&g.expression, table, physical), g.stored)),
             identity: column.identity,
             collation: column.collation.clone(),
+            labels: Vec::new(),
             comment: column.comment.clone(),
             hidden: false,
         }

@@ -288,6 +288,7 @@ impl<'a> Planner<'a> {
             table: layout.map_or_else(|| name.to_owned(), |layout| layout.table().to_owned()),
             columns,
             marker_view,
+            writes: None,
             comment: table.comment.clone(),
         }
     }

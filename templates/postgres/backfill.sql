@@ -10,6 +10,9 @@ declare
   batch integer := {{ batch }};
   changed bigint;
   failures integer := 0;
+  line record;
+  problem text;
+  code text;
 begin
   insert into crossfade.checkpoint (release, backfill) values ({{ release }}, {{ name }}) on conflict do nothing;
   select * into checkpoint from crossfade.checkpoint where release = {{ release }} and backfill = {{ name }} and part = 0;
@@ -49,15 +52,40 @@ begin
         and {{ unfilled }};
       get diagnostics changed = row_count;
       failures := 0;
-    exception when lock_not_available or deadlock_detected or serialization_failure then
-      -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
-      failures := failures + 1;
-      if failures > 100 then
+    exception
+      when lock_not_available or deadlock_detected or serialization_failure then
+        -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
+        failures := failures + 1;
+        if failures > 100 then
+          raise;
+        end if;
+        batch := greatest(batch / 2, 100);
+        perform pg_sleep(random() * least(failures, 10) * 0.1);
+        continue;
+      when others then
+        -- A row can't be filled. Which one is told by trying them one by one; nothing of this batch stays.
+        for line in
+          select ctid, {{ key_text }} as key from {{ table }}
+          where {{ cols_row }} >= {{ los_row }} and {{ cols_row }} <= {{ his_row }}
+            and {{ unfilled }}
+        loop
+          begin
+            update {{ table }}
+            set {{ sets_of_row }}
+            where ctid = line.ctid;
+          exception
+            when lock_not_available or deadlock_detected or serialization_failure then
+              null;  -- somebody else has it: it is not the row that is looked for
+            when others then
+              get stacked diagnostics problem = message_text, code = returned_sqlstate;
+              raise exception using
+                errcode = code,
+                message = {{ row_title }} || line.key || ' can''t be filled: ' || problem,
+                detail = {{ sets_literal }},
+                hint = 'Nothing was lost. Change this row, then run this script again.';
+          end;
+        end loop;
         raise;
-      end if;
-      batch := greatest(batch / 2, 100);
-      perform pg_sleep(random() * least(failures, 10) * 0.1);
-      continue;
     end;
     update crossfade.checkpoint c set last_key = array[{{ hi_texts }}], rows = c.rows + changed
     where c.release = {{ release }} and c.backfill = {{ name }} and c.part = 0;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crossfade::sql::Dialect;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// How the two versions reach their shapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -48,18 +50,24 @@ pub enum Stage {
     After,
 }
 
-/// `case.yaml`. Its keys are described in `tests/cases/README.md`.
+/// `case.yaml` as it is for one dialect. Its keys are described in `tests/cases/README.md`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaseFile {
     /// What the case shows, in a sentence.
     #[serde(rename = "about")]
     pub _about: String,
+    /// The dialects that it runs in.
+    #[serde(default = "only_postgres", deserialize_with = "dialects")]
+    pub dialects: Vec<Dialect>,
     #[serde(default = "both_accesses")]
     pub access: Vec<Access>,
     /// Access modes in which compile must refuse, each with words that its message must contain.
     #[serde(default)]
-    pub refused: BTreeMap<String, Vec<String>>,
+    pub refused: BTreeMap<Access, Vec<String>>,
+    /// The only servers that can run it, by name; none: all.
+    #[serde(default)]
+    pub servers: Vec<String>,
     /// Hazards to acknowledge.
     #[serde(default)]
     pub allow: Vec<String>,
@@ -83,6 +91,15 @@ pub struct CaseFile {
     pub abort_keeps: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     pub probes: Vec<Probe>,
+}
+
+fn dialects<'de, D: serde::Deserializer<'de>>(list: D) -> Result<Vec<Dialect>, D::Error> {
+    let names = Vec::<String>::deserialize(list)?;
+    names.iter().map(|name| Dialect::from_name(name).ok_or_else(|| serde::de::Error::custom(format!("unknown dialect {name}")))).collect()
+}
+
+fn only_postgres() -> Vec<Dialect> {
+    vec![Dialect::Postgres]
 }
 
 fn yes() -> bool {
@@ -117,6 +134,9 @@ pub struct Probe {
     pub early: bool,
     /// Only in this access mode.
     pub access: Option<Access>,
+    /// Only in these dialects of the case; all by default.
+    #[serde(default, deserialize_with = "dialects")]
+    pub dialects: Vec<Dialect>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -127,7 +147,7 @@ pub struct Step {
     pub sql: String,
     /// The rows that the statement gives back.
     pub returns: Option<Vec<Vec<Cell>>>,
-    /// The SQLSTATE that it must fail with.
+    /// What it must fail with: the SQLSTATE, the number of the error, or for SQLite words of the message.
     pub fails: Option<String>,
 }
 
@@ -151,10 +171,10 @@ pub enum Cell {
 
 impl Cell {
     /// The server's text form, with `$k` replaced.
-    pub fn text(&self, key: u64) -> Option<String> {
+    pub fn text(&self, key: u64, dialect: Dialect) -> Option<String> {
+        let booleans = if dialect == Dialect::Postgres { ["f", "t"] } else { ["0", "1"] };
         match self {
-            Cell::Bool(true) => Some("t".to_owned()),
-            Cell::Bool(false) => Some("f".to_owned()),
+            Cell::Bool(value) => Some(booleans[usize::from(*value)].to_owned()),
             Cell::Integer(number) => Some(number.to_string()),
             Cell::Float(number) => Some(number.to_string()),
             Cell::Text(text) => Some(with_key(text, key)),
@@ -210,9 +230,42 @@ impl Probe {
     }
 }
 
-/// Reads `case.yaml`; `y` is a text and not a boolean.
-pub fn read(text: &str) -> Result<CaseFile, serde_yaml::Error> {
-    serde_yaml::from_str_with_options(text, serde_yaml::options! { strict_booleans: true })
+/// The names of a map that has a value for each dialect; `mariadb` may be left to `mysql`, and any to `default`.
+const BY_DIALECT: [&str; 5] = ["postgres", "mysql", "mariadb", "sqlite", "default"];
+
+/// Wherever a map has nothing but dialects for keys: the value that this dialect has there.
+fn chosen(value: Value, dialect: Dialect) -> Result<Value, String> {
+    match value {
+        Value::Object(map) if !map.is_empty() && map.keys().all(|key| BY_DIALECT.contains(&key.as_str())) => {
+            let names: &[&str] = match dialect {
+                Dialect::Mariadb => &["mariadb", "mysql", "default"],
+                other => &[other.name(), "default"],
+            };
+            match names.iter().find_map(|name| map.get(*name)) {
+                Some(value) => chosen(value.clone(), dialect),
+                None => Err(format!("a value has neither `{}` nor `default`: {}", dialect.name(), Value::Object(map))),
+            }
+        }
+        Value::Object(map) => {
+            map.into_iter().map(|(key, value)| Ok((key, chosen(value, dialect)?))).collect::<Result<_, String>>().map(Value::Object)
+        }
+        Value::Array(list) => list.into_iter().map(|value| chosen(value, dialect)).collect::<Result<_, String>>().map(Value::Array),
+        other => Ok(other),
+    }
+}
+
+/// Reads `case.yaml` for a dialect; `y` is a text and not a boolean.
+pub fn read_for(text: &str, dialect: Dialect) -> Result<CaseFile, String> {
+    serde_json::from_value(chosen(parsed(text)?, dialect)?).map_err(|error| error.to_string())
+}
+
+/// Reads `case.yaml` for PostgreSQL.
+pub fn read(text: &str) -> Result<CaseFile, String> {
+    read_for(text, Dialect::Postgres)
+}
+
+fn parsed(text: &str) -> Result<Value, String> {
+    serde_yaml::from_str_with_options(text, serde_yaml::options! { strict_booleans: true }).map_err(|error| error.to_string())
 }
 
 /// A case with its folder.
@@ -220,26 +273,61 @@ pub fn read(text: &str) -> Result<CaseFile, serde_yaml::Error> {
 pub struct Case {
     pub name: String,
     pub folder: PathBuf,
+    /// As it is for one of its dialects.
     pub file: CaseFile,
 }
 
 impl Case {
-    /// Reads one folder.
+    /// Whether a server can run it.
+    pub fn runs_on(&self, server: &str) -> bool {
+        self.file.servers.is_empty() || self.file.servers.iter().any(|name| name == server)
+    }
+
+    /// Reads one folder, for the first dialect of the case.
     pub fn read(folder: &Path) -> Result<Self, String> {
         let path = folder.join("case.yaml");
         let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let file = read(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let dialects = parsed(&text)
+            .and_then(|value| match value.get("dialects") {
+                Some(list) => dialects(list).map_err(|error| format!("dialects: {error}")),
+                None => Ok(only_postgres()),
+            })
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        Self::read_for(folder, *dialects.first().ok_or_else(|| format!("{}: no dialects", path.display()))?)
+    }
+
+    fn read_for(folder: &Path, dialect: Dialect) -> Result<Self, String> {
+        let path = folder.join("case.yaml");
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let mut file = read_for(&text, dialect).map_err(|error| format!("{} for {}: {error}", path.display(), dialect.name()))?;
         for probe in &file.probes {
             if probe.steps().is_empty() || probe.side.is_some() != probe.sql.is_some() {
                 return Err(format!("{}: probe {}: give `as` and `sql`, or `steps`", path.display(), probe.name));
             }
+            if let Some(other) = probe.dialects.iter().find(|one| !file.dialects.contains(one)) {
+                return Err(format!("{}: probe {}: {} is no dialect of the case", path.display(), probe.name, other.name()));
+            }
         }
+        file.probes.retain(|probe| probe.dialects.is_empty() || probe.dialects.contains(&dialect));
+        file.access.retain(|access| !file.refused.contains_key(access));
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { name, folder: folder.to_owned(), file })
     }
 
-    /// All cases of the repository, by name.
+    /// The same case in another of its dialects.
+    pub fn in_dialect(&self, dialect: Dialect) -> Result<Self, String> {
+        Self::read_for(&self.folder, dialect)
+    }
+
+    /// The cases of the repository that run on PostgreSQL, by name.
     pub fn all() -> Vec<Result<Self, String>> {
+        let mut cases = Self::every();
+        cases.retain(|case| case.as_ref().map_or(true, |case| case.file.dialects.contains(&Dialect::Postgres)));
+        cases.into_iter().map(|case| case.and_then(|case| case.in_dialect(Dialect::Postgres))).collect()
+    }
+
+    /// All cases of the repository, by name, each for its first dialect.
+    pub fn every() -> Vec<Result<Self, String>> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
         let mut folders: Vec<PathBuf> = std::fs::read_dir(root)
             .into_iter()

@@ -4,27 +4,27 @@
 
 use std::cell::OnceCell;
 
-use crossfade::engine::postgres::Session;
+use crossfade::engine::Connection as _;
+use crossfade::sql::Dialect;
 
 use super::case::{Access, Case, Cell, Probe, Sees, Side, Stage, with_key};
 use super::catalog::Catalog;
-use super::lab::{Client, Database, Lab, open_after, run};
+use super::engine::{Engine, Inspect};
+use super::lab::{Client, Database, Lab, Stopped, open_after, run};
 use super::scripts::{Phase, Scripts};
-use super::servers::MAJORS;
-use super::shape::{Shape, dump_tables, quoted, row_text};
-use super::splitter::split;
+use super::shape::{Shape, dump_tables, row_text};
 use super::text::{indent, same};
 
 /// Checks a case. The error lists every broken law.
-pub fn check(lab: &Lab, case: &Case, access: Access, scripts: &Scripts) -> Result<(), String> {
+pub fn check<E: Engine>(lab: &Lab<E>, case: &Case, access: Access, scripts: &Scripts) -> Result<(), String> {
     let bench = Bench::set_up(lab, case, access, scripts)?;
     let mut broken = Vec::new();
-    let laws: [(&str, Law<'_, '_>); 7] = [
+    let laws: [(&str, Law<'_, E>); 7] = [
         ("the old version notices nothing, the end equals the new snapshot, twice changes nothing", Bench::quiet),
         ("scripts refuse the wrong order", Bench::order),
         ("abort gives the old snapshot back", Bench::abort),
         ("a phase that was killed and runs again ends in the same place", Bench::kill),
-        ("psql runs the scripts as files", Bench::psql),
+        ("the database's own client runs the scripts as files", Bench::as_files),
         ("both versions write between every two statements", Bench::live),
         ("an idle update changes nothing", Bench::idle),
     ];
@@ -36,30 +36,30 @@ pub fn check(lab: &Lab, case: &Case, access: Access, scripts: &Scripts) -> Resul
     if broken.is_empty() { Ok(()) } else { Err(broken.join("\n")) }
 }
 
-type Law<'bench, 'lab> = fn(&Bench<'lab>) -> Result<(), String>;
+type Law<'lab, E> = fn(&Bench<'lab, E>) -> Result<(), String>;
 
 /// The databases and shapes that the laws start from.
-struct Bench<'lab> {
+struct Bench<'lab, E: Engine> {
     case: &'lab Case,
     access: Access,
     scripts: &'lab Scripts,
-    lab: &'lab Lab,
+    lab: &'lab Lab<E>,
     old_shape: Shape,
     new_shape: Shape,
     /// The old snapshot alone, with the seed.
-    old: Database<'lab>,
+    old: Database<'lab, E>,
     /// What the old snapshot's catalog is.
     old_catalog: Catalog,
     /// What the new snapshot's catalog is, installed alone.
     new_catalog: Catalog,
     /// The old snapshot after expand, after migrate and after contract, nobody having written: made when a law asks, and
     /// only copied from then on.
-    states: [OnceCell<Database<'lab>>; 3],
+    states: [OnceCell<Database<'lab, E>>; 3],
 }
 
-impl<'lab> Bench<'lab> {
-    fn set_up(lab: &'lab Lab, case: &'lab Case, access: Access, scripts: &'lab Scripts) -> Result<Self, String> {
-        let install = |parts: &[String], what: &str| -> Result<Database<'lab>, String> {
+impl<'lab, E: Engine> Bench<'lab, E> {
+    fn set_up(lab: &'lab Lab<E>, case: &'lab Case, access: Access, scripts: &'lab Scripts) -> Result<Self, String> {
+        let install = |parts: &[String], what: &str| -> Result<Database<'lab, E>, String> {
             let database = lab.empty()?;
             for (number, part) in parts.iter().enumerate() {
                 database.run(part, &format!("installing the {what} snapshot, script {}", number + 1))?;
@@ -70,7 +70,10 @@ impl<'lab> Bench<'lab> {
         let new = install(&scripts.install_new, "new")?;
         let new_plain = install(&scripts.install_new_plain, "new (plain)")?;
         let old_shape = shape(&old)?;
-        let new_shape = shape(&new_plain)?;
+        let new_shape = match access {
+            Access::Shared => shape(&new_plain)?,
+            Access::Versioned => shape(&new_plain)?.reached(|name| lab.engine.reach(name, &scripts.new_version)),
+        };
         let new_catalog = catalog(&new)?;
         old.run(&case.file.seed, "seed")?;
         let old_catalog = catalog(&old)?;
@@ -78,39 +81,37 @@ impl<'lab> Bench<'lab> {
     }
 
     /// A client of a version, connected as `crossfade connect` says.
-    fn client<'database>(&self, database: &'database Database<'_>, side: Side) -> Result<Client<'database>, String> {
-        let mut session = database.client()?;
-        let namespace = match (side, self.access) {
-            (Side::New, Access::Versioned) => format!("public_{}", self.scripts.new_version),
-            (Side::Old, _) | (_, Access::Shared) => "public".to_owned(),
-        };
-        session.run(&format!("set search_path = {namespace}")).map_err(|failure| failure.to_string())?;
-        Ok(session)
+    fn client<'database>(&self, database: &'database Database<'_, E>, side: Side) -> Result<Client<'database, E>, String> {
+        let version = (side == Side::New && self.access == Access::Versioned).then_some(self.scripts.new_version.as_str());
+        database.client_of(version)
     }
 
-    fn dump(&self, database: &Database<'_>, side: Side) -> Result<String, String> {
-        let shape = match side {
+    fn shape_of(&self, side: Side) -> &Shape {
+        match side {
             Side::Old => &self.old_shape,
             Side::New => &self.new_shape,
-        };
-        shape.dump(&mut *self.client(database, side)?).map_err(|report| format!("{side:?} version: {report}"))
+        }
+    }
+
+    fn dump(&self, database: &Database<'_, E>, side: Side) -> Result<String, String> {
+        self.shape_of(side).dump(&mut *self.client(database, side)?).map_err(|report| format!("{side:?} version: {report}"))
     }
 
     /// What the old version sees, but for the columns that are meant to change under it.
-    fn untouched(&self, database: &Database<'_>) -> Result<String, String> {
+    fn untouched(&self, database: &Database<'_, E>) -> Result<String, String> {
         self.old_shape.without(&self.case.file.touched).dump(&mut *self.client(database, Side::Old)?)
     }
 
-    fn everything(&self, database: &Database<'_>) -> Result<String, String> {
+    fn everything(&self, database: &Database<'_, E>) -> Result<String, String> {
         everything(database, &self.case.file.random)
     }
 
-    fn run(&self, database: &Database<'_>, phase: Phase) -> Result<(), String> {
+    fn run(&self, database: &Database<'_, E>, phase: Phase) -> Result<(), String> {
         database.run(self.scripts.of(phase), phase.name())
     }
 
     /// The database after a phase of the way forward, nobody having written. To be copied before anything is changed.
-    fn after(&self, phase: Phase) -> Result<&Database<'lab>, String> {
+    fn after(&self, phase: Phase) -> Result<&Database<'lab, E>, String> {
         let (state, before) = match phase {
             Phase::Expand => (&self.states[0], &self.old),
             Phase::Migrate => (&self.states[1], self.after(Phase::Expand)?),
@@ -141,13 +142,9 @@ impl<'lab> Bench<'lab> {
                 reports.extend(same(&format!("what the old version sees after {}", phase.name()), &before, &now).err());
             }
             let once = self.everything(&database)?;
-            match self.run(&database, phase) {
-                Ok(()) => {
-                    let twice = self.everything(&database)?;
-                    reports.extend(same(&format!("{} run a second time", phase.name()), &once, &twice).err());
-                }
-                Err(report) => reports.push(format!("{} run a second time: {report}", phase.name())),
-            }
+            reports.extend(self.again(&database, phase).err());
+            let twice = self.everything(&database)?;
+            reports.extend(same(&format!("{} run a second time", phase.name()), &once, &twice).err());
             if phase == Phase::Migrate
                 && let Some(verify) = &self.scripts.verify
             {
@@ -160,7 +157,23 @@ impl<'lab> Bench<'lab> {
         all(reports)
     }
 
-    fn must_be_new(&self, database: &Database<'_>) -> Result<(), String> {
+    /// Runs a phase that has nothing left to do.
+    fn again(&self, database: &Database<'_, E>, phase: Phase) -> Result<(), String> {
+        let next: &[&str] = match phase {
+            Phase::Expand => &["migrate", "contract"],
+            Phase::Migrate => &["contract"],
+            Phase::Contract => &["nothing"],
+            Phase::Abort => &["expand"],
+        };
+        match run(&mut *database.client()?, &database.statements(self.scripts.of(phase))) {
+            Err(stopped) if !self.lab.engine.second_run_may_refuse() || !names(&stopped, next) => {
+                Err(format!("{} run a second time: {stopped}", phase.name()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn must_be_new(&self, database: &Database<'_, E>) -> Result<(), String> {
         let found = catalog(database)?;
         found.must_equal(&self.new_catalog, "the catalog after contract, and that of the new snapshot installed alone")?;
         nothing_left(&found)
@@ -188,12 +201,10 @@ impl<'lab> Bench<'lab> {
         ] {
             let copy = database.copy()?;
             let before = self.everything(&copy)?;
-            match run(&mut *copy.client()?, &split(self.scripts.of(phase))) {
+            match run(&mut *copy.client()?, &copy.statements(self.scripts.of(phase))) {
                 Ok(()) => reports.push(format!("{} {state} did not refuse", phase.name())),
                 Err(stopped) => {
-                    let said = format!("{} {}", stopped.failure.message, stopped.failure.hint.clone().unwrap_or_default());
-                    let mut named = said.split(|letter: char| !letter.is_alphanumeric());
-                    if !named.any(|word| words.contains(&word.to_lowercase().as_str())) {
+                    if !names(&stopped, words) {
                         reports.push(format!("{} {state} refused without naming `{}`: {stopped}", phase.name(), words.join("` or `")));
                     }
                 }
@@ -204,7 +215,7 @@ impl<'lab> Bench<'lab> {
         for phase in [Phase::Expand, Phase::Migrate] {
             let copy = contracted.copy()?;
             let before = self.everything(&copy)?;
-            let _ = run(&mut *copy.client()?, &split(self.scripts.of(phase)));
+            let _ = run(&mut *copy.client()?, &copy.statements(self.scripts.of(phase)));
             reports.extend(same(&format!("{} after contract changed something", phase.name()), &before, &self.everything(&copy)?).err());
         }
         all(reports)
@@ -214,7 +225,7 @@ impl<'lab> Bench<'lab> {
     fn abort(&self) -> Result<(), String> {
         let (expanded, migrated) = (self.after(Phase::Expand)?, self.after(Phase::Migrate)?);
         let half = expanded.copy()?;
-        let migrate = split(&self.scripts.migrate);
+        let migrate = half.statements(&self.scripts.migrate);
         run(&mut half.connect()?, &migrate[..migrate.len() / 2]).map_err(|stopped| format!("half of migrate: {stopped}"))?;
         half.wait_alone()?;
         let end = self.everything(migrated)?;
@@ -231,11 +242,8 @@ impl<'lab> Bench<'lab> {
             reports.extend(nothing_left(&found).err());
             reports.extend(same(&format!("the old version's rows after {state} and abort"), &before, &self.untouched(&copy)?).err());
             let once = self.everything(&copy)?;
-            if let Err(report) = self.run(&copy, Phase::Abort) {
-                reports.push(format!("abort after {state}, a second time: {report}"));
-            } else {
-                reports.extend(same(&format!("abort after {state}, a second time"), &once, &self.everything(&copy)?).err());
-            }
+            reports.extend(self.again(&copy, Phase::Abort).err().map(|report| format!("after {state}: {report}")));
+            reports.extend(same(&format!("abort after {state}, a second time"), &once, &self.everything(&copy)?).err());
             for phase in [Phase::Expand, Phase::Migrate] {
                 if let Err(report) = self.run(&copy, phase) {
                     reports.push(format!("{} again, after {state} and abort: {report}", phase.name()));
@@ -268,38 +276,39 @@ impl<'lab> Bench<'lab> {
     /// Runs a phase on a database. Gives back the numbers of statements after which a kill is not the same as after the one
     /// before: all kills within one transaction are the same kill (the one that loses most stands for them), and so is one
     /// after a statement that wrote nothing. The servers take turns: what one leaves out, the other tries.
-    fn kill_points(&self, database: &Database<'_>, phase: Phase) -> Result<Vec<usize>, String> {
-        let statements = split(self.scripts.of(phase));
+    fn kill_points(&self, database: &Database<'_, E>, phase: Phase) -> Result<Vec<usize>, String> {
+        let statements = database.statements(self.scripts.of(phase));
         let open = open_after(&statements);
         let mut session = database.connect()?;
         let mut observer = database.client()?;
-        let mut written = || observer.value("select pg_current_wal_insert_lsn()").map_err(|failure| failure.to_string());
+        let mut written = || observer.written().map_err(|failure| failure.to_string());
         let mut points = Vec::new();
         let mut before = written()?;
         for k in 1..=statements.len() {
             run(&mut session, &statements[k - 1..k]).map_err(|stopped| format!("{}: {stopped}", phase.name()))?;
             let after = written()?;
             let last_before_commit = open[k - 1] && !open.get(k).is_some_and(|open| *open);
-            if k < statements.len() && (last_before_commit || (!open[k - 1] && after != before)) {
+            let wrote = if after.is_some() { after != before } else { may_write(&statements[k - 1].text) };
+            if k < statements.len() && (last_before_commit || (!open[k - 1] && wrote)) {
                 points.push(k);
             }
             before = after;
         }
-        let turn = usize::from(self.lab.major() != MAJORS[0]);
-        Ok(points.into_iter().enumerate().filter(|(index, _)| index % 2 == turn).map(|(_, k)| k).collect())
+        let (turn, turns) = self.lab.engine.turn();
+        Ok(points.into_iter().enumerate().filter(|(index, _)| index % turns == turn).map(|(_, k)| k).collect())
     }
 
     fn kill_at(
         &self,
         points: &[usize],
         phase: Phase,
-        start: &Database<'lab>,
+        start: &Database<'lab, E>,
         reports: &mut Vec<String>,
-        compare: impl Fn(&Database<'lab>) -> Result<Result<(), String>, String>,
+        compare: impl Fn(&Database<'lab, E>) -> Result<Result<(), String>, String>,
     ) -> Result<(), String> {
-        let statements = split(self.scripts.of(phase));
         for k in points {
             let copy = start.copy()?;
+            let statements = copy.statements(self.scripts.of(phase));
             run(&mut copy.connect()?, &statements[..*k]).map_err(|stopped| format!("{}: {stopped}", phase.name()))?;
             copy.wait_alone()?;
             let what = format!("{} killed after statement {k} (line {}) and run again", phase.name(), statements[k - 1].line);
@@ -313,16 +322,16 @@ impl<'lab> Bench<'lab> {
     }
 
     /// Each script as a whole with the client that operators have.
-    fn psql(&self) -> Result<(), String> {
+    fn as_files(&self) -> Result<(), String> {
         let database = self.old.copy()?;
-        let (code, said) = database.psql(&self.scripts.contract)?;
+        let (code, said) = database.run_by_client(&self.scripts.contract)?;
         if code == 0 {
-            return Err(format!("psql ran contract before expand and ended with 0:\n{said}"));
+            return Err(format!("the client ran contract before expand and ended with 0:\n{said}"));
         }
         for phase in [Phase::Expand, Phase::Migrate, Phase::Contract] {
-            let (code, said) = database.psql(self.scripts.of(phase))?;
+            let (code, said) = database.run_by_client(self.scripts.of(phase))?;
             if code != 0 {
-                return Err(format!("psql -f {}.sql ended with {code}:\n{said}", phase.name()));
+                return Err(format!("{}.sql ended with {code}:\n{said}", phase.name()));
             }
         }
         self.must_be_new(&database)
@@ -338,7 +347,7 @@ impl<'lab> Bench<'lab> {
             (Phase::Migrate, Stage::Migrate, Stage::Live),
             (Phase::Contract, Stage::Contract, Stage::After),
         ] {
-            let statements = split(self.scripts.of(phase));
+            let statements = database.statements(self.scripts.of(phase));
             let open = open_after(&statements);
             let mut session = database.connect()?;
             for (index, statement) in statements.iter().enumerate() {
@@ -375,13 +384,22 @@ impl<'lab> Bench<'lab> {
         all(reports)
     }
 
+    fn sees_problem(&self, side: Side, sees: &Sees, client: &mut E::Session, key: u64) -> Option<String> {
+        let query = with_key(&self.shape_of(side).named(&sees.query), key);
+        match client.run(&query) {
+            Ok(outcome) => rows_problem(&query, &sees.rows, &outcome.rows, key, self.lab.engine.dialect())
+                .map(|problem| format!("the {side:?} version sees: {problem}")),
+            Err(failure) => Some(format!("the {side:?} version can't read: {query}\n{failure}")),
+        }
+    }
+
     /// `update t set c = c`, for every column, by either version, on the seed alone.
     fn idle(&self) -> Result<(), String> {
         let database = self.after(Phase::Migrate)?.copy()?;
         all(self.idle_updates(&database)?)
     }
 
-    fn idle_updates(&self, database: &Database<'_>) -> Result<Vec<String>, String> {
+    fn idle_updates(&self, database: &Database<'_, E>) -> Result<Vec<String>, String> {
         let mut reports = Vec::new();
         let (old_before, new_before) = (self.dump(database, Side::Old)?, self.dump(database, Side::New)?);
         for (side, shape) in [(Side::Old, &self.old_shape), (Side::New, &self.new_shape)] {
@@ -393,10 +411,10 @@ impl<'lab> Bench<'lab> {
                     .filter(|column| !column.read_only && !self.case.file.unstable.contains(&format!("{name}.{}", column.name)))
                     .map(|column| column.name.as_str())
                     .collect();
-                let mut lists: Vec<String> = columns.iter().map(|column| format!("{0} = {0}", quoted(column))).collect();
+                let mut lists: Vec<String> = columns.iter().map(|column| format!("{0} = {0}", E::Session::quoted(column))).collect();
                 lists.push(lists.join(", "));
                 for list in lists.iter().filter(|list| !list.is_empty()) {
-                    let statement = format!("update {} set {list}", quoted(name));
+                    let statement = format!("update {} set {list}", E::Session::quoted(shape.reach(name)));
                     if let Err(failure) = client.run(&statement) {
                         reports.push(format!("{statement} by the {side:?} version: {failure}"));
                         continue;
@@ -416,16 +434,16 @@ impl<'lab> Bench<'lab> {
 }
 
 /// A run in which both versions write.
-struct Live<'run, 'lab> {
-    bench: &'run Bench<'lab>,
-    database: &'run Database<'lab>,
+struct Live<'run, 'lab, E: Engine> {
+    bench: &'run Bench<'lab, E>,
+    database: &'run Database<'lab, E>,
     next_key: u64,
     /// What the new version must see once its shape is promised to it: probe, key, place.
     promised: Vec<(&'run Probe, u64, String)>,
     reports: Vec<String>,
 }
 
-impl Live<'_, '_> {
+impl<E: Engine> Live<'_, '_, E> {
     fn probes(&mut self, stage: Stage, place: &str) -> Result<(), String> {
         let bench = self.bench;
         let mut old = bench.client(self.database, Side::Old)?;
@@ -439,15 +457,15 @@ impl Live<'_, '_> {
                     Side::Old => &mut old,
                     Side::New => new.as_mut().ok_or_else(|| format!("probe {}: the new version can't write yet", probe.name))?,
                 };
-                let statement = with_key(&step.sql, key);
+                let statement = with_key(&bench.shape_of(step.side).named(&step.sql), key);
                 match (client.run(&statement), &step.fails) {
                     (Ok(outcome), None) => {
                         if let Some(expected) = &step.returns {
-                            problems.extend(rows_problem(&statement, expected, &outcome.rows, key));
+                            problems.extend(rows_problem(&statement, expected, &outcome.rows, key, bench.lab.engine.dialect()));
                         }
                     }
                     (Ok(_), Some(code)) => problems.push(format!("{statement}\nwas accepted, not refused with {code}")),
-                    (Err(failure), Some(code)) if failure.code.as_deref() == Some(code) => {}
+                    (Err(failure), Some(expected)) if E::Session::refused_with(&failure, expected) => {}
                     (Err(failure), _) => problems.push(format!("{statement}\n{failure}")),
                 }
                 if !problems.is_empty() {
@@ -458,11 +476,11 @@ impl Live<'_, '_> {
                 if let Some(sees) = &probe.old_sees
                     && stage <= Stage::Live
                 {
-                    problems.extend(sees_problem("old", sees, &mut old, key));
+                    problems.extend(bench.sees_problem(Side::Old, sees, &mut old, key));
                 }
                 if let Some(sees) = &probe.new_sees {
                     match &mut new {
-                        Some(new) if stage >= Stage::Live => problems.extend(sees_problem("new", sees, new, key)),
+                        Some(new) if stage >= Stage::Live => problems.extend(bench.sees_problem(Side::New, sees, new, key)),
                         _ => {}
                     }
                     self.promised.push((probe, key, place.to_owned()));
@@ -481,7 +499,7 @@ impl Live<'_, '_> {
             Ok(mut new) => {
                 for (probe, key, place) in &self.promised {
                     if let Some(sees) = &probe.new_sees
-                        && let Some(problem) = sees_problem("new", sees, &mut new, *key)
+                        && let Some(problem) = self.bench.sees_problem(Side::New, sees, &mut new, *key)
                     {
                         self.reports.push(format!("probe `{}`, run {place}, seen {now}: {problem}", probe.name));
                     }
@@ -514,16 +532,8 @@ impl Live<'_, '_> {
     }
 }
 
-fn sees_problem(who: &str, sees: &Sees, client: &mut Session, key: u64) -> Option<String> {
-    let query = with_key(&sees.query, key);
-    match client.run(&query) {
-        Ok(outcome) => rows_problem(&query, &sees.rows, &outcome.rows, key).map(|problem| format!("the {who} version sees: {problem}")),
-        Err(failure) => Some(format!("the {who} version can't read: {query}\n{failure}")),
-    }
-}
-
-fn rows_problem(query: &str, expected: &[Vec<Cell>], found: &[Vec<Option<String>>], key: u64) -> Option<String> {
-    let expected: Vec<Vec<Option<String>>> = expected.iter().map(|row| row.iter().map(|cell| cell.text(key)).collect()).collect();
+fn rows_problem(query: &str, expected: &[Vec<Cell>], found: &[Vec<Option<String>>], key: u64, dialect: Dialect) -> Option<String> {
+    let expected: Vec<Vec<Option<String>>> = expected.iter().map(|row| row.iter().map(|cell| cell.text(key, dialect)).collect()).collect();
     if expected == found {
         return None;
     }
@@ -531,35 +541,40 @@ fn rows_problem(query: &str, expected: &[Vec<Cell>], found: &[Vec<Option<String>
     Some(format!("{query}\nexpected {}\nfound    {}", list(&expected), list(found)))
 }
 
-fn catalog(database: &Database<'_>) -> Result<Catalog, String> {
+fn catalog<E: Engine>(database: &Database<'_, E>) -> Result<Catalog, String> {
     Catalog::read(&mut *database.client()?).map_err(|failure| failure.to_string())
 }
 
-fn shape(database: &Database<'_>) -> Result<Shape, String> {
+fn shape<E: Engine>(database: &Database<'_, E>) -> Result<Shape, String> {
     Shape::read(&mut *database.client()?).map_err(|failure| failure.to_string())
 }
 
 /// The catalog, the rows, and where the upgrade stands.
-fn everything(database: &Database<'_>, random: &[String]) -> Result<String, String> {
+fn everything<E: Engine>(database: &Database<'_, E>, random: &[String]) -> Result<String, String> {
     let mut session = database.client()?;
-    let mut text = Catalog::read(&mut session).map_err(|failure| failure.to_string())?.all();
-    text.push_str(&dump_tables(&mut session, random)?);
-    let stands = session.value("select to_regclass('crossfade.version')").map_err(|failure| failure.to_string())?;
-    if stands.is_some() {
-        let rows = session
-            .run("select old_version, new_version, phase, revision from crossfade.version")
-            .map_err(|failure| format!("crossfade.version: {failure}"))?
-            .rows;
-        for row in rows {
-            text.push_str(&format!("version {}\n", row_text(&row)));
-        }
-    }
+    let mut text = Catalog::read(&mut *session).map_err(|failure| failure.to_string())?.all();
+    text.push_str(&dump_tables(&mut *session, random)?);
+    let stands = session.stands().map_err(|failure| format!("the version view: {failure}"))?;
+    text.extend(stands.iter().map(|row| format!("version {}\n", row_text(row))));
     Ok(text)
+}
+
+/// Whether a refusal names one of these.
+fn names(stopped: &Stopped, words: &[&str]) -> bool {
+    let said = format!("{} {}", stopped.failure.message, stopped.failure.hint.clone().unwrap_or_default());
+    said.split(|letter: char| !letter.is_alphanumeric()).any(|word| words.contains(&word.to_lowercase().as_str()))
+}
+
+/// Whether a statement may change a database, from its first word alone.
+fn may_write(statement: &str) -> bool {
+    let code = statement.lines().find(|line| !line.trim_start().starts_with("--") && !line.trim().is_empty()).unwrap_or_default();
+    let word = code.split_whitespace().next().unwrap_or_default().to_lowercase();
+    !["set", "select", "show", "use", "prepare", "deallocate"].contains(&word.as_str())
 }
 
 fn nothing_left(catalog: &Catalog) -> Result<(), String> {
     let leftovers = catalog.leftovers();
-    if leftovers.is_empty() { Ok(()) } else { Err(format!("left over in schema crossfade:\n{}", indent(&leftovers.join("\n")))) }
+    if leftovers.is_empty() { Ok(()) } else { Err(format!("left over of crossfade's own:\n{}", indent(&leftovers.join("\n")))) }
 }
 
 fn all(reports: Vec<String>) -> Result<(), String> {

@@ -1,135 +1,113 @@
-//! Databases on a throw-away server: made from one another, dumped, dropped.
+//! Databases of an engine: made from one another, connected to, dropped.
 
 use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use crossfade::engine::ephemeral::postgres::Server;
-use crossfade::engine::postgres::{Address, Failure, Session};
+use crossfade::engine::{Connection, Failure};
 
-use super::splitter::{Bracket, Statement, split};
+use super::engine::Engine;
+use super::engine::postgres::Postgres;
+use super::splitter::{Bracket, Statement, split_as};
 
-/// A server with a connection to make databases from.
-pub struct Lab {
-    server: Server,
-    psql: Option<std::path::PathBuf>,
-    admin: Mutex<Session>,
+/// An engine that makes databases.
+pub struct Lab<E = Postgres> {
+    pub engine: E,
     next: AtomicU32,
 }
 
 impl Lab {
-    pub fn new(server: Server, psql: Option<std::path::PathBuf>) -> Result<Self, Failure> {
-        let admin = Session::connect(&server.address("postgres"))?;
-        Ok(Self { server, psql, admin: Mutex::new(admin), next: AtomicU32::new(1) })
-    }
-
-    /// The major version of its server.
-    pub fn major(&self) -> u32 {
-        self.server.installation().major
+    pub fn new(server: Server, psql: Option<PathBuf>) -> Result<Self, Failure> {
+        Ok(Self::of(Postgres::new(server, psql)?))
     }
 
     /// The `psql` to run scripts with, if there is one on this machine.
-    pub fn psql(&self) -> Option<std::path::PathBuf> {
-        self.psql.clone()
+    pub fn psql(&self) -> Option<PathBuf> {
+        self.engine.psql.clone()
     }
 
     /// The server itself, for those who stop and start it.
     pub fn into_server(self) -> Server {
-        self.server
+        self.engine.server
+    }
+}
+
+impl<E: Engine> Lab<E> {
+    pub fn of(engine: E) -> Self {
+        Self { engine, next: AtomicU32::new(1) }
     }
 
     /// An empty database.
-    pub fn empty(&self) -> Result<Database<'_>, String> {
-        self.create(None)
+    pub fn empty(&self) -> Result<Database<'_, E>, String> {
+        let database = self.unmade();
+        self.engine.create(&database.name)?;
+        Ok(database)
     }
 
-    fn create(&self, template: Option<&str>) -> Result<Database<'_>, String> {
-        let name = format!("d{}", self.next.fetch_add(1, Ordering::Relaxed));
-        let template = template.unwrap_or("template1");
-        if template != "template1" {
-            self.wait_alone(template)?;
-        }
-        // The server refuses to copy a database while another copy of it is being made.
-        let mut admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
-        admin.run(&format!("create database {name} template {template} strategy file_copy")).map_err(|failure| failure.to_string())?;
-        Ok(Database { lab: self, name, idle: Mutex::default() })
-    }
-
-    /// Waits until nobody is connected to a database: a closed connection is gone a moment after it was closed.
-    fn wait_alone(&self, database: &str) -> Result<(), String> {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
-            let others = self
-                .admin
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .value(&format!("select count(*) from pg_stat_activity where datname = '{database}'"))
-                .map_err(|failure| failure.to_string())?;
-            if others.as_deref() == Some("0") {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(format!("somebody stays connected to {database}"));
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
+    fn unmade(&self) -> Database<'_, E> {
+        let name = self.engine.name(self.next.fetch_add(1, Ordering::Relaxed));
+        Database { lab: self, name, idle: Mutex::default() }
     }
 }
 
 /// A database that is dropped with this value.
-pub struct Database<'lab> {
-    lab: &'lab Lab,
+pub struct Database<'lab, E: Engine = Postgres> {
+    lab: &'lab Lab<E>,
     pub name: String,
     /// Connections that wait for their next client.
-    idle: Mutex<Vec<Session>>,
+    idle: Mutex<Vec<E::Session>>,
 }
 
 /// A connection that is lent: it begins as a fresh one would, and goes back when it is dropped.
-pub struct Client<'database> {
+pub struct Client<'database, E: Engine = Postgres> {
     /// Always there but while it is dropped.
-    session: Option<Session>,
-    idle: &'database Mutex<Vec<Session>>,
+    session: Option<E::Session>,
+    engine: &'database E,
+    idle: &'database Mutex<Vec<E::Session>>,
 }
 
-impl Deref for Client<'_> {
-    type Target = Session;
+impl<E: Engine> Deref for Client<'_, E> {
+    type Target = E::Session;
 
-    fn deref(&self) -> &Session {
+    fn deref(&self) -> &E::Session {
         self.session.as_ref().expect("a client has its session until it is dropped")
     }
 }
 
-impl DerefMut for Client<'_> {
-    fn deref_mut(&mut self) -> &mut Session {
+impl<E: Engine> DerefMut for Client<'_, E> {
+    fn deref_mut(&mut self) -> &mut E::Session {
         self.session.as_mut().expect("a client has its session until it is dropped")
     }
 }
 
-impl Drop for Client<'_> {
+impl<E: Engine> Drop for Client<'_, E> {
     fn drop(&mut self) {
         let Some(mut session) = self.session.take() else { return };
-        // Refused within a transaction: such a connection is closed, and the server rolls back.
-        if session.run("discard all").is_ok() {
+        if self.engine.reset(&mut session) {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
         }
     }
 }
 
-impl<'lab> Database<'lab> {
-    pub fn address(&self) -> Address {
-        self.lab.server.address(&self.name)
+impl<'lab, E: Engine> Database<'lab, E> {
+    pub fn connect(&self) -> Result<E::Session, String> {
+        self.lab.engine.connect(&self.name).map_err(|failure| failure.to_string())
     }
 
-    pub fn connect(&self) -> Result<Session, String> {
-        Session::connect(&self.address()).map_err(|failure| failure.to_string())
-    }
-
-    /// A connection without any state, made anew only if none is idle: a new one costs as much as ten statements.
-    pub fn client(&self) -> Result<Client<'_>, String> {
+    /// A connection without any state, made anew only if none is idle: a new one may cost as much as ten statements.
+    pub fn client(&self) -> Result<Client<'_, E>, String> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let session = idle.map_or_else(|| self.connect(), Ok)?;
-        Ok(Client { session: Some(session), idle: &self.idle })
+        Ok(Client { session: Some(session), engine: &self.lab.engine, idle: &self.idle })
+    }
+
+    /// A client of the base schema, or of a version's own namespace.
+    pub fn client_of(&self, version: Option<&str>) -> Result<Client<'_, E>, String> {
+        let mut client = self.client()?;
+        self.lab.engine.enter(&mut client, &self.name, version).map_err(|failure| failure.to_string())?;
+        Ok(client)
     }
 
     fn close_idle(&self) {
@@ -137,49 +115,53 @@ impl<'lab> Database<'lab> {
     }
 
     /// A database that equals this one, which nobody may be connected to for longer than a moment.
-    pub fn copy(&self) -> Result<Database<'lab>, String> {
+    pub fn copy(&self) -> Result<Database<'lab, E>, String> {
         self.close_idle();
-        self.lab.create(Some(&self.name))
+        let copy = self.lab.unmade();
+        self.lab.engine.copy(&self.name, &copy.name)?;
+        Ok(copy)
     }
 
     /// Waits until every connection to it is gone.
     pub fn wait_alone(&self) -> Result<(), String> {
         self.close_idle();
-        self.lab.wait_alone(&self.name)
+        self.lab.engine.wait_alone(&self.name)
+    }
+
+    /// The statements of a compiled script, as they are for this database.
+    pub fn statements(&self, script: &str) -> Vec<Statement> {
+        let engine = &self.lab.engine;
+        split_as(engine.dialect(), &engine.script(script, &self.name))
     }
 
     /// Runs a script, statement by statement, on a connection without state.
     pub fn run(&self, script: &str, what: &str) -> Result<(), String> {
         let mut session = self.client()?;
-        run(&mut session, &split(script)).map_err(|stopped| format!("{what}: {stopped}"))
+        run(&mut *session, &self.statements(script)).map_err(|stopped| format!("{what}: {stopped}"))
+    }
+
+    /// Runs a script file as a whole with the client that operators have. Gives back its exit code and what it said.
+    pub fn run_by_client(&self, script: &str) -> Result<(i32, String), String> {
+        let engine = &self.lab.engine;
+        engine.client(&self.name, &engine.script(script, &self.name))
+    }
+}
+
+impl Database<'_> {
+    pub fn address(&self) -> crossfade::engine::postgres::Address {
+        self.lab.engine.server.address(&self.name)
     }
 
     /// Runs a script file as a whole with the real `psql`. Gives back its exit code and what it said.
     pub fn psql(&self, script: &str) -> Result<(i32, String), String> {
-        let file = tempfile::NamedTempFile::with_suffix(".sql").map_err(|error| error.to_string())?;
-        std::fs::write(file.path(), script).map_err(|error| error.to_string())?;
-        let psql = self.lab.psql.clone().ok_or("there is no psql on this machine: run scripts/setup-servers.sh")?;
-        let address = self.address();
-        let output = std::process::Command::new(psql)
-            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h"])
-            .arg(&address.socket_folder)
-            .args(["-p", &address.port.to_string(), "-U", &address.user, "-d", &address.database, "-f"])
-            .arg(file.path())
-            .stdin(std::process::Stdio::null())
-            .output()
-            .map_err(|error| format!("psql: {error}"))?;
-        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        Ok((output.status.code().unwrap_or(-1), said))
+        self.run_by_client(script)
     }
 }
 
-impl Drop for Database<'_> {
+impl<E: Engine> Drop for Database<'_, E> {
     fn drop(&mut self) {
-        // The server would look for connections only ten times a second.
-        let _ = self.wait_alone();
-        let mut admin = self.lab.admin.lock().unwrap_or_else(PoisonError::into_inner);
-        // A database that stays goes with its server.
-        let _ = admin.run(&format!("drop database if exists {} with (force)", self.name));
+        self.close_idle();
+        self.lab.engine.remove(&self.name);
     }
 }
 
@@ -200,7 +182,7 @@ impl std::fmt::Display for Stopped {
 }
 
 /// Runs statements in order and stops at the first one that fails.
-pub fn run(session: &mut Session, statements: &[Statement]) -> Result<(), Box<Stopped>> {
+pub fn run(session: &mut impl Connection, statements: &[Statement]) -> Result<(), Box<Stopped>> {
     for (index, statement) in statements.iter().enumerate() {
         session.run(&statement.text).map_err(|failure| Box::new(Stopped { number: index + 1, statement: statement.clone(), failure }))?;
     }

@@ -3,6 +3,7 @@
 pub mod case;
 pub mod catalog;
 pub mod check;
+pub mod engine;
 pub mod lab;
 pub mod scripts;
 pub mod servers;

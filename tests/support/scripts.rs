@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crossfade::sql::Dialect;
+
 use super::case::{Access, Case};
+use super::engine::mysql::COMPILED_FOR;
 
 /// A phase of an upgrade, or the way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,13 +59,23 @@ impl Scripts {
     }
 }
 
-/// Compiles a case. The error is what the program printed.
+/// Compiles a case for PostgreSQL. The error is what the program printed.
 pub fn compile(case: &Case, access: Access) -> Result<Scripts, String> {
-    compile_folder(&case.folder, access, &case.file.allow)
+    compile_for(case, access, Dialect::Postgres)
 }
 
-/// Compiles `old.yaml` and `new.yaml` of a folder.
+/// Compiles a case. The error is what the program printed.
+pub fn compile_for(case: &Case, access: Access, dialect: Dialect) -> Result<Scripts, String> {
+    compile_in(&case.folder, access, dialect, &case.file.allow)
+}
+
+/// Compiles `old.yaml` and `new.yaml` of a folder for PostgreSQL.
 pub fn compile_folder(folder: &Path, access: Access, allow: &[String]) -> Result<Scripts, String> {
+    compile_in(folder, access, Dialect::Postgres, allow)
+}
+
+fn compile_in(folder: &Path, access: Access, dialect: Dialect, allow: &[String]) -> Result<Scripts, String> {
+    let run_compile = |old: &Path, new: &Path, access, allow: &[String]| run_compile(old, new, access, dialect, allow);
     let old = folder.join("old.yaml");
     let new = folder.join("new.yaml");
     let upgrade = run_compile(&old, &new, access, allow)?;
@@ -102,10 +115,13 @@ impl Compiled {
     }
 }
 
-fn run_compile(old: &Path, new: &Path, access: Access, allow: &[String]) -> Result<Compiled, String> {
+fn run_compile(old: &Path, new: &Path, access: Access, dialect: Dialect, allow: &[String]) -> Result<Compiled, String> {
     let out = tempfile::tempdir().map_err(|error| error.to_string())?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
-    command.arg("compile").arg(old).arg(new).args(["--dialect", "postgres", "--access", access.name(), "--out"]).arg(out.path());
+    command.arg("compile").arg(old).arg(new).args(["--dialect", dialect.name(), "--access", access.name(), "--out"]).arg(out.path());
+    if access == Access::Versioned && matches!(dialect, Dialect::Mysql | Dialect::Mariadb) {
+        command.args(["--database", COMPILED_FOR]);
+    }
     for code in allow {
         command.args(["--allow", code]);
     }
@@ -113,9 +129,10 @@ fn run_compile(old: &Path, new: &Path, access: Access, allow: &[String]) -> Resu
     let output = command.current_dir(out.path()).env("NO_COLOR", "1").output().map_err(|error| error.to_string())?;
     if !output.status.success() {
         return Err(format!(
-            "compile {} {} --access {} ended with {}:\n{}",
+            "compile {} {} --dialect {} --access {} ended with {}:\n{}",
             old.display(),
             new.display(),
+            dialect.name(),
             access.name(),
             output.status,
             String::from_utf8_lossy(&output.stderr)
@@ -125,7 +142,7 @@ fn run_compile(old: &Path, new: &Path, access: Access, allow: &[String]) -> Resu
     let version = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut files = Vec::new();
     for name in ["expand", "migrate", "contract", "abort", "verify"] {
-        if let Ok(text) = std::fs::read_to_string(folder.join("postgres").join(format!("{name}.sql"))) {
+        if let Ok(text) = std::fs::read_to_string(folder.join(dialect.name()).join(format!("{name}.sql"))) {
             files.push((name.to_owned(), text));
         }
     }

@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
+use crossfade::engine::ephemeral::mysql;
 use crossfade::engine::ephemeral::postgres::{Installation, Server, installations};
+use crossfade::sql::Dialect;
 
+use super::engine::mysql::Mysql;
+use super::engine::sqlite::Sqlite;
 use super::lab::Lab;
 
 /// The major versions that every case must pass on.
@@ -13,15 +17,68 @@ pub const MAJORS: [u32; 2] = [15, 18];
 pub fn installation(major: u32) -> Result<Option<Installation>, String> {
     let found = installations().into_iter().find(|installation| installation.major == major);
     if found.is_none() {
-        let message = format!(
+        missing(&format!(
             "PostgreSQL {major} was not found: run scripts/setup-servers.sh, or name its programs' folder in CROSSFADE_POSTGRES_BIN"
-        );
-        if std::env::var("CROSSFADE_REQUIRE_ENGINES").is_ok_and(|value| value == "1") {
-            return Err(message);
-        }
-        eprintln!("\n!!! NOT TESTED: {message}\n");
+        ))?;
     }
     Ok(found)
+}
+
+/// Says loudly that something is not tested, or with `CROSSFADE_REQUIRE_ENGINES=1` that this is an error.
+fn missing(message: &str) -> Result<(), String> {
+    if std::env::var("CROSSFADE_REQUIRE_ENGINES").is_ok_and(|value| value == "1") {
+        return Err(message.to_owned());
+    }
+    eprintln!("\n!!! NOT TESTED: {message}\n");
+    Ok(())
+}
+
+/// A server of the MySQL family that every case of its dialect must pass on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Family {
+    /// As trials are named: `mysql97`.
+    pub name: &'static str,
+    pub dialect: Dialect,
+    flavour: mysql::Flavour,
+    /// The first number of its version.
+    major: u32,
+    turn: (usize, usize),
+}
+
+/// The servers of the MySQL family.
+pub const FAMILY: [Family; 3] = [
+    Family { name: "mysql97", dialect: Dialect::Mysql, flavour: mysql::Flavour::Mysql, major: 9, turn: (0, 1) },
+    Family { name: "mariadb1011", dialect: Dialect::Mariadb, flavour: mysql::Flavour::Mariadb, major: 10, turn: (0, 2) },
+    Family { name: "mariadb118", dialect: Dialect::Mariadb, flavour: mysql::Flavour::Mariadb, major: 11, turn: (1, 2) },
+];
+
+impl Family {
+    /// A server to make databases on; the newest one of its major version.
+    pub fn lab(&self) -> Result<Option<Lab<Mysql>>, String> {
+        let found = mysql::installations().into_iter().rev().find(|one| one.flavour == self.flavour && one.version.0 == self.major);
+        match found {
+            Some(installation) => Ok(Some(Lab::of(Mysql::start(&installation, self.turn)?))),
+            None => {
+                let name = self.name;
+                missing(&format!(
+                    "{name} was not found: run scripts/setup-servers.sh, or name its programs' folder in CROSSFADE_MYSQL_BIN"
+                ))?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// A folder to make SQLite databases in.
+pub fn sqlite() -> Result<Option<Lab<Sqlite>>, String> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    match std::env::split_paths(&folders).map(|folder| folder.join("sqlite3")).find(|shell| shell.is_file()) {
+        Some(shell) => Sqlite::new(shell).map(Lab::of).map(Some),
+        None => {
+            missing("the sqlite3 shell was not found: run scripts/setup-servers.sh")?;
+            Ok(None)
+        }
+    }
 }
 
 /// A server of a major version to make databases on.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crossfade::engine::postgres::{Failure, Session};
+use crossfade::engine::Failure;
+use crossfade::engine::postgres::Session;
+
+use super::engine::Inspect;
 
 /// The relations of one snapshot.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +18,8 @@ pub struct Relation {
     /// A table can be written; a view is only read.
     pub table: bool,
     pub columns: Vec<Column>,
+    /// The name that its clients use, where that is another one.
+    pub reach: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -24,32 +29,71 @@ pub struct Column {
     pub read_only: bool,
 }
 
-/// A name as SQL wants it.
+/// A name as PostgreSQL wants it.
 pub fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+    Session::quoted(name)
 }
 
 impl Shape {
-    /// Reads schema `public` of a database in which the snapshot alone was installed.
-    pub fn read(session: &mut Session) -> Result<Self, Failure> {
-        let rows = session
-            .run(
-                "select c.relname, c.relkind in ('r', 'p'), a.attname, a.attgenerated <> '' or a.attidentity = 'a'
-                 from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-                 where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm') order by c.relname, a.attnum",
-            )?
-            .rows;
-        let mut shape = Shape::default();
-        for row in rows {
-            let [Some(relation), Some(table), Some(name), Some(read_only)] = &row[..] else { continue };
-            shape
-                .relations
-                .entry(relation.clone())
-                .or_insert_with(|| Relation { table: table == "t", columns: Vec::new() })
-                .columns
-                .push(Column { name: name.clone(), read_only: read_only == "t" });
+    /// Reads a database in which the snapshot alone was installed.
+    pub fn read(session: &mut impl Inspect) -> Result<Self, Failure> {
+        session.shape()
+    }
+
+    /// Puts a column into its relation.
+    pub fn push(&mut self, relation: &str, table: bool, column: Column) {
+        self.relations
+            .entry(relation.to_owned())
+            .or_insert_with(|| Relation { table, columns: Vec::new(), reach: None })
+            .columns
+            .push(column);
+    }
+
+    /// The same relations, where its clients find them.
+    pub fn reached(mut self, reach: impl Fn(&str) -> String) -> Self {
+        for (name, relation) in &mut self.relations {
+            relation.reach = Some(reach(name)).filter(|reach| reach != name);
         }
-        Ok(shape)
+        self
+    }
+
+    /// The name that the clients of this shape use for a relation.
+    pub fn reach<'a>(&'a self, name: &'a str) -> &'a str {
+        self.relations.get(name).and_then(|relation| relation.reach.as_deref()).unwrap_or(name)
+    }
+
+    /// SQL that was written with the snapshot's own names, with those that the clients of this shape use: in place of
+    /// `{users}`, and of a name behind `into`, `update`, `from` or `join`.
+    pub fn named(&self, sql: &str) -> String {
+        let mut result = String::new();
+        let mut before = String::new();
+        let mut rest = sql;
+        while let Some(first) = rest.chars().next() {
+            let braced = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(name, _)| name);
+            let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+            if let Some(name) = braced.filter(|name| self.relations.contains_key(*name)) {
+                result.push_str(self.reach(name));
+                rest = &rest[name.len() + 2..];
+            } else if first == '\'' {
+                let end = rest[1..].find('\'').map_or(rest.len(), |offset| offset + 2);
+                result.push_str(&rest[..end]);
+                rest = &rest[end..];
+            } else if is_word(first) {
+                let end = rest.find(|letter| !is_word(letter)).unwrap_or(rest.len());
+                let word = &rest[..end];
+                let names = ["into", "update", "from", "join"].contains(&before.as_str());
+                result.push_str(if names { self.reach(word) } else { word });
+                before = word.to_lowercase();
+                rest = &rest[end..];
+            } else {
+                if !first.is_whitespace() {
+                    before.clear();
+                }
+                result.push(first);
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+        result
     }
 
     /// The same without some columns (`relation.column`).
@@ -62,11 +106,11 @@ impl Shape {
     }
 
     /// Every row of every relation, as a client of this version sees them, in an order of their own.
-    pub fn dump(&self, client: &mut Session) -> Result<String, String> {
+    pub fn dump<S: Inspect>(&self, client: &mut S) -> Result<String, String> {
         let mut text = String::new();
         for (name, relation) in &self.relations {
-            let columns: Vec<String> = relation.columns.iter().map(|column| format!("{}::text", quoted(&column.name))).collect();
-            let query = format!("select {} from {}", columns.join(", "), quoted(name));
+            let columns: Vec<String> = relation.columns.iter().map(|column| S::shown(&column.name)).collect();
+            let query = format!("select {} from {}", columns.join(", "), S::quoted(self.reach(name)));
             let rows = client.run(&query).map_err(|failure| format!("{query}: {failure}"))?.rows;
             let names: Vec<&str> = relation.columns.iter().map(|column| column.name.as_str()).collect();
             text.push_str(&format!("{name} ({})\n", names.join(", ")));
@@ -76,33 +120,24 @@ impl Shape {
     }
 }
 
-/// Every row of every table that is physically there outside the server's and crossfade's schemas; of the columns
-/// `random` (`table.column`) only whether they have a value.
-pub fn dump_tables(session: &mut Session, random: &[String]) -> Result<String, String> {
-    let tables = session
-        .run(
-            "select quote_ident(n.nspname) || '.' || quote_ident(c.relname),
-                    coalesce(string_agg(quote_ident(a.attname) || '::text', ', ' order by a.attname), 'null')
-             from pg_class c join pg_namespace n on n.oid = c.relnamespace
-                  left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-             where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'crossfade')
-             group by 1 order by 1",
-        )
-        .map_err(|failure| failure.to_string())?
-        .rows;
+/// Every row of every table that is physically there, but for the server's and crossfade's own; of the columns `random`
+/// (`table.column`) only whether they have a value.
+pub fn dump_tables(session: &mut impl Inspect, random: &[String]) -> Result<String, String> {
+    let tables = session.tables().map_err(|failure| failure.to_string())?;
     let mut text = String::new();
     for table in tables {
-        let [Some(name), Some(columns)] = &table[..] else { continue };
-        let shown: Vec<String> = columns
-            .split(", ")
-            .map(|column| {
-                let path = format!("{name}.{}", column.trim_end_matches("::text"));
-                let is_random = random.iter().any(|random| path == format!("public.{random}"));
-                if is_random { format!("case when {column} is not null then 'random' end") } else { column.to_owned() }
+        let shown: Vec<String> = table
+            .columns
+            .iter()
+            .map(|(name, shown)| {
+                let is_random = random.contains(&format!("{}.{name}", table.relation));
+                if is_random { format!("case when {shown} is not null then 'random' end") } else { shown.clone() }
             })
             .collect();
-        let rows = session.run(&format!("select {} from {name}", shown.join(", "))).map_err(|failure| failure.to_string())?.rows;
-        text.push_str(&format!("{name} ({})\n", columns.replace("::text", "")));
+        let list = if shown.is_empty() { "null".to_owned() } else { shown.join(", ") };
+        let rows = session.run(&format!("select {list} from {}", table.sql)).map_err(|failure| failure.to_string())?.rows;
+        let names: Vec<&str> = table.columns.iter().map(|(name, _)| name.as_str()).collect();
+        text.push_str(&format!("{} ({})\n", table.name, names.join(", ")));
         text.push_str(&lines(rows));
     }
     Ok(text)

@@ -1,4 +1,6 @@
-//! Splits a PostgreSQL script into its statements, as `psql` would send them one by one.
+//! Splits a script into its statements, as the database's own client would send them one by one.
+
+use crossfade::sql::Dialect;
 
 /// One statement of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,15 @@ pub enum Bracket {
 }
 
 /// The statements of a script in order. Text after the last semicolon is a statement too, unless it is only comments.
+pub fn split_as(dialect: Dialect, script: &str) -> Vec<Statement> {
+    match dialect {
+        Dialect::Postgres => split(script),
+        Dialect::Mysql | Dialect::Mariadb => split_mysql(script),
+        Dialect::Sqlite => split_sqlite(script),
+    }
+}
+
+/// As `psql` does.
 pub fn split(script: &str) -> Vec<Statement> {
     let bytes = script.as_bytes();
     let mut statements = Vec::new();
@@ -43,11 +54,112 @@ pub fn split(script: &str) -> Vec<Statement> {
     statements
 }
 
+/// As `mysql` and `mariadb` do, which know the command `delimiter`: from then on another text ends a statement.
+fn split_mysql(script: &str) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    let mut delimiter = ";".to_owned();
+    let mut first_word = None;
+    while at < script.len() {
+        let rest = &script[at..];
+        let line = rest.lines().next().unwrap_or_default();
+        if first_word.is_none() && line.get(..10).is_some_and(|word| word.eq_ignore_ascii_case("delimiter ")) {
+            line[10..].trim().clone_into(&mut delimiter);
+            at += line.len();
+            start = at;
+        } else if rest.starts_with(&delimiter) {
+            push(&mut statements, script, start, at, first_word.take());
+            at += delimiter.len();
+            start = at;
+        } else {
+            let next = skip_mysql(script, at);
+            let comment = next > at + 1 && (rest.starts_with("--") || rest.starts_with('#') || rest.starts_with("/*"));
+            if !comment && !rest.starts_with(char::is_whitespace) {
+                first_word.get_or_insert(at);
+            }
+            at = next;
+        }
+    }
+    push(&mut statements, script, start, script.len(), first_word);
+    statements
+}
+
+/// The end of the comment, the quoted text or the single character at `at`.
+fn skip_mysql(script: &str, at: usize) -> usize {
+    let rest = &script[at..];
+    let end = |offset: Option<usize>| at + offset.unwrap_or(rest.len());
+    let line_comment = rest.strip_prefix("--").is_some_and(|after| after.is_empty() || after.starts_with(char::is_whitespace));
+    if line_comment || rest.starts_with('#') {
+        return end(rest.find('\n'));
+    }
+    match rest.as_bytes()[0] {
+        b'/' if rest.starts_with("/*") => end(rest.find("*/").map(|offset| offset + 2)),
+        b'\'' => end(closing(rest, 1, '\'', true)),
+        b'"' => end(closing(rest, 1, '"', true)),
+        b'`' => end(closing(rest, 1, '`', false)),
+        _ => at + next_boundary(rest, 0),
+    }
+}
+
+/// As `sqlite3` does: within `create trigger` a semicolon ends a statement only behind `; end`.
+fn split_sqlite(script: &str) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    let mut first_word = None;
+    // The words of the statement so far, with its semicolons.
+    let mut words: Vec<String> = Vec::new();
+    while at < script.len() {
+        let rest = &script[at..];
+        let line = rest.lines().next().unwrap_or_default();
+        if first_word.is_none() && rest.starts_with('.') {
+            // A command to the shell itself.
+            at += line.len();
+            start = at;
+        } else if rest.starts_with(';') {
+            let head: Vec<&str> = words.iter().map(String::as_str).filter(|word| !["temp", "temporary"].contains(word)).take(2).collect();
+            let ended = words.len() > 1 && words[words.len() - 2..] == [";", "end"];
+            at += 1;
+            if head == ["create", "trigger"] && !ended {
+                words.push(";".to_owned());
+            } else {
+                push(&mut statements, script, start, at - 1, first_word.take());
+                words.clear();
+                start = at;
+            }
+        } else if rest.starts_with("--") {
+            at += line.len();
+        } else if rest.starts_with("/*") {
+            at += rest.find("*/").map_or(rest.len(), |offset| offset + 2);
+        } else if rest.starts_with(char::is_whitespace) {
+            at += next_boundary(rest, 0);
+        } else {
+            first_word.get_or_insert(at);
+            let length = match rest.as_bytes()[0] {
+                b'\'' => closing(rest, 1, '\'', false),
+                b'"' => closing(rest, 1, '"', false),
+                b'`' => closing(rest, 1, '`', false),
+                b'[' => rest.find(']').map(|offset| offset + 1),
+                _ => Some(
+                    rest.find(|letter: char| !(letter.is_alphanumeric() || letter == '_'))
+                        .unwrap_or(rest.len())
+                        .max(next_boundary(rest, 0)),
+                ),
+            };
+            let length = length.unwrap_or(rest.len());
+            words.push(rest[..length].to_lowercase());
+            at += length;
+        }
+    }
+    push(&mut statements, script, start, script.len(), first_word);
+    statements
+}
+
 fn push(statements: &mut Vec<Statement>, script: &str, start: usize, end: usize, first_word: Option<usize>) {
     let Some(first_word) = first_word else { return };
     let words: Vec<String> = script[first_word..end].split_whitespace().take(2).map(str::to_lowercase).collect();
     let bracket = match words[0].as_str() {
-        "begin" => Bracket::Opens,
+        // A compound statement of MariaDB opens nothing.
+        "begin" if words.get(1).is_none_or(|word| word != "not") => Bracket::Opens,
         "start" if words.get(1).is_some_and(|word| word == "transaction") => Bracket::Opens,
         "commit" | "end" | "rollback" | "abort" if words.get(1).is_none_or(|word| word != "to") => Bracket::Closes,
         _ => Bracket::Neither,

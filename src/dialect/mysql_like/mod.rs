@@ -3,8 +3,8 @@
 //! Facts about `ALGORITHM` and `LOCK`: each operation was run on MySQL 9.7, MariaDB 10.11 and 11.8 with the clause that is
 //! printed, and the server took it. Manuals: MySQL, "Online DDL Operations"; MariaDB, "InnoDB Online DDL Operations".
 
-use crate::plan::model::{Action, CommentTarget, ConstraintSpec, Cost, Footprint, KeyTarget, Lock, LockMode, Marker};
-use crate::plan::{Capabilities, Lack, Target, WriterMark};
+use crate::plan::model::{Action, ColumnSpec, CommentTarget, ConstraintSpec, Cost, Footprint, KeyTarget, Lock, LockMode, Marker};
+use crate::plan::{Capabilities, Lack, Rules, Target, WriterMark};
 use crate::snapshot::model::{Type, TypeKind};
 use crate::snapshot::types::sql_name;
 use crate::sql::Dialect;
@@ -49,6 +49,11 @@ pub const REBUILD: &str = "algorithm=inplace, lock=none";
 impl Target for MysqlLike {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
+            rules: Rules::Altered,
+            // NOT NULL is looked at behind BEFORE triggers (seen on both).
+            fills_in_time: true,
+            // What is added is hidden from them.
+            positional_inserts: true,
             // Each statement that changes the schema commits (MySQL manual, "Statements That Cause an Implicit Commit").
             transactional_ddl: false,
             // A view holds its text: between a rename and the view's next definition reads fail with 1356.
@@ -72,6 +77,11 @@ impl Target for MysqlLike {
             reaches_rows_without_key: false,
             leaves_names_behind: false,
         }
+    }
+
+    fn adds_column(&self, _column: &ColumnSpec) -> bool {
+        // What would rewrite the table is split by the planner, or refused.
+        true
     }
 
     fn adds_default_at_once(&self, ty: &Type, default: &str) -> bool {
@@ -185,6 +195,7 @@ impl Target for MysqlLike {
             | Action::RenameType(_)
             | Action::RenameView(_)
             | Action::TidyNames { .. }
+            | Action::RebuildTable(_)
             | Action::RenameIndex(_) => footprint(Vec::new(), Cost::Instant),
             Action::CheckRows { .. } => footprint(Vec::new(), Cost::Scan),
             Action::Analyze { .. } => footprint(Vec::new(), Cost::Scan),

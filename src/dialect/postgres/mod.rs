@@ -3,9 +3,9 @@
 //! Locks: manual, "Explicit Locking" and the page of each command; each one was also read from `pg_locks` on 15 and 18.
 
 use crate::plan::model::{
-    Action, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Highest, Lock, LockMode, Marker, Materialized,
+    Action, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Highest, Lock, LockMode, Marker, Materialized,
 };
-use crate::plan::{Capabilities, Lack, Target, WriterMark};
+use crate::plan::{Capabilities, Lack, Rules, Target, WriterMark};
 use crate::snapshot::model::{Type, TypeKind};
 use crate::sql::Dialect;
 use crate::sql::expression::defines_volatile;
@@ -19,6 +19,12 @@ pub struct Postgres;
 impl Target for Postgres {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
+            // Manual, "ALTER TABLE".
+            rules: Rules::Altered,
+            // Manual, "Overview of Trigger Behavior": what a BEFORE trigger returns is what is checked and stored.
+            fills_in_time: true,
+            // Manual, "INSERT": the columns that a list of values does not reach get their defaults.
+            positional_inserts: true,
             // Manual, "Transactions" and "ALTER TABLE": all but a few statements (CREATE INDEX CONCURRENTLY, ADD VALUE).
             transactional_ddl: true,
             // A view holds on to columns and tables by number (manual, "CREATE VIEW").
@@ -110,6 +116,7 @@ impl Target for Postgres {
             | Action::TidyNames { table }
             | Action::SettleDefaults { table, .. }
             | Action::DropTable { table } => instant(&[table]),
+            Action::RebuildTable(rebuild) => footprint(locks(&[&rebuild.before.name], LockMode::AccessExclusive), Cost::Rewrite),
             Action::AdvanceIdentity { table, highest, .. } => match highest {
                 Highest::ByIndex => footprint(locks(&[table], LockMode::ShareRowExclusive), Cost::Instant),
                 Highest::ByScan | Highest::Unknown => footprint(locks(&[table], LockMode::AccessShare), Cost::Scan),
@@ -158,6 +165,11 @@ impl Target for Postgres {
                 }
             },
         }
+    }
+
+    fn adds_column(&self, _column: &ColumnSpec) -> bool {
+        // What would rewrite the table is split by the planner.
+        true
     }
 
     fn widens_in_place(&self, old: &Type, new: &Type) -> bool {

@@ -187,7 +187,8 @@ impl Actions<'_> {
             | Action::AlterForeignKey { .. }
             | Action::Analyze { .. }
             | Action::RenameView(_)
-            | Action::TidyNames { .. } => return Err(self.never(action)),
+            | Action::TidyNames { .. }
+            | Action::RebuildTable(_) => return Err(self.never(action)),
         })
     }
 
@@ -231,9 +232,12 @@ impl Actions<'_> {
                 table,
                 match constraint {
                     ConstraintSpec::Check(name, condition) => Finding::Check(name.clone(), condition.clone()),
-                    ConstraintSpec::Unique(unique) => {
-                        Finding::Duplicate { name: unique.name.text.clone(), columns: unique.columns.clone(), nulls_not_distinct: false }
-                    }
+                    ConstraintSpec::Unique(unique) => Finding::Duplicate {
+                        name: unique.name.text.clone(),
+                        keys: KeyTarget::columns(&unique.columns),
+                        predicate: None,
+                        nulls_not_distinct: false,
+                    },
                     ConstraintSpec::ForeignKey(spec) => Finding::Orphan(spec.clone()),
                     ConstraintSpec::PrimaryKey(_) | ConstraintSpec::Exclusion(_) => return Ok(None),
                 },
@@ -567,11 +571,25 @@ impl Actions<'_> {
                 let message = format!("{table}: foreign key {} leads nowhere", spec.key.name.text);
                 (message, condition, None, probe.columns(table, &spec.key.columns))
             }
-            Finding::Duplicate { name, columns, .. } => {
-                let given: Vec<String> = columns.iter().map(|c| format!("{} is not null", sql.ident(c))).collect();
+            Finding::Duplicate { name, keys, .. } => {
+                let plain: Vec<String> = keys
+                    .iter()
+                    .filter_map(|key| match key {
+                        KeyTarget::Column(column) => Some(column.clone()),
+                        KeyTarget::Expression(_) => None,
+                    })
+                    .collect();
+                let texts: Vec<String> = keys
+                    .iter()
+                    .map(|key| match key {
+                        KeyTarget::Column(column) => sql.ident(column),
+                        KeyTarget::Expression(expr) => format!("({})", self.text(expr)),
+                    })
+                    .collect();
+                let given: Vec<String> = texts.iter().map(|key| format!("{key} is not null")).collect();
                 let shown = name.strip_prefix(INTERIM).unwrap_or(name);
-                let needed = format!("{}\n    and {}", not(&probe.index(table, name)), probe.columns(table, columns));
-                (format!("{table}: unique {shown} is broken by keys"), given.join(" and "), Some(sql.list(columns)), needed)
+                let needed = format!("{}\n    and {}", not(&probe.index(table, name)), probe.columns(table, &plain));
+                (format!("{table}: unique {shown} is broken by keys"), given.join(" and "), Some(texts.join(", ")), needed)
             }
         };
         let key = match (key, finding) {

@@ -5,7 +5,7 @@ use minijinja::context;
 use crate::dialect::language::{Language, Row};
 use crate::dialect::mysql_like::MysqlLike;
 use crate::dialect::mysql_like::expression::Expressions;
-use crate::plan::model::{Action, Phase, Plan};
+use crate::plan::model::{Action, Footprint, Phase, Plan};
 use crate::snapshot::model::Access;
 use crate::sql::Dialect;
 
@@ -137,6 +137,14 @@ impl Renderer for MysqlLikeRenderer<'_> {
         match phase {
             Phase::Contract => self.actions.render("begin_contract", context! { release }).map(Some),
             Phase::Expand | Phase::Migrate => Ok(None),
+        }
+    }
+
+    fn cost(&self, footprint: &Footprint) -> String {
+        let locks: Vec<String> = footprint.locks.iter().map(|lock| format!("{} {}", lock.table, lock.mode.name())).collect();
+        match (locks.is_empty(), footprint.cost) {
+            (true, cost) => format!("Locks nothing that clients use; {}.", cost.name()),
+            (false, cost) => format!("Locks {}; {}.", locks.join(", "), cost.name()),
         }
     }
 

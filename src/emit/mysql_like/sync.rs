@@ -7,6 +7,7 @@ use crate::dialect::language::{Language, Row};
 use crate::dialect::mysql_like::expression::Expressions;
 use crate::plan::model::{Plan, Sync, SyncColumn, Writer};
 use crate::snapshot::names::bounded;
+use crate::sql::Dialect;
 
 /// What a message of SIGNAL may have, in characters.
 const MESSAGE: usize = 128;
@@ -31,6 +32,19 @@ impl Words for Expressions<'_> {
     fn fail(&self, why: &str) -> String {
         let why: String = why.chars().take(MESSAGE).collect();
         format!("signal sqlstate '23000' set message_text = {};", self.literal(&why))
+    }
+
+    fn attempt(&self, statements: Vec<String>, otherwise: Vec<String>, indent: &str) -> Vec<String> {
+        let mut lines = vec![format!("{indent}begin")];
+        lines.push(format!("{indent}  -- the row had no value so far, which nobody may be kept from mending"));
+        lines.push(format!("{indent}  declare exit handler for sqlexception begin {} end;", otherwise.join(" ")));
+        lines.extend(statements);
+        lines.push(format!("{indent}end;"));
+        lines
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     fn nothing(&self) -> &'static str {

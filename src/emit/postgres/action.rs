@@ -89,6 +89,9 @@ impl Actions<'_> {
             Action::AlterIdentity { table, column, new, .. } => self.alter_identity(table, column, *new),
             Action::DropSequence(name) => self.render("drop_sequence", context! { name => sql.table(name) }),
             Action::CreateTable(spec) => self.create_table(spec),
+            Action::RebuildTable(_) => {
+                Err(EmitError { template: "postgres/rebuild_table".to_owned(), why: "rules are altered one by one here".to_owned() })
+            }
             Action::DropTable { table } => self.render("drop_table", context! { table => sql.table(table) }),
             Action::DropNotNull { table, column } => {
                 self.render("drop_not_null", context! { table => sql.table(table), column => sql.ident(column) })
@@ -404,6 +407,7 @@ impl Actions<'_> {
             Action::CheckRows { .. }
             | Action::AddEnumValue { .. }
             | Action::CopyGrants { .. }
+            | Action::RebuildTable(_)
             | Action::Backfill(_)
             | Action::Analyze { .. }
             | Action::AdvanceIdentity { .. }
@@ -441,11 +445,13 @@ impl Actions<'_> {
                     ConstraintSpec::Check(name, condition) => Finding::Check(name.clone(), condition.clone()),
                     ConstraintSpec::Unique(unique) => Finding::Duplicate {
                         name: unique.name.text.clone(),
-                        columns: unique.columns.clone(),
+                        keys: KeyTarget::columns(&unique.columns),
+                        predicate: None,
                         nulls_not_distinct: unique.nulls_not_distinct,
                     },
                     ConstraintSpec::PrimaryKey(key) => {
-                        Finding::Duplicate { name: key.name.text.clone(), columns: key.columns.clone(), nulls_not_distinct: true }
+                        let keys = KeyTarget::columns(&key.columns);
+                        Finding::Duplicate { name: key.name.text.clone(), keys, predicate: None, nulls_not_distinct: true }
                     }
                     ConstraintSpec::ForeignKey(spec) => Finding::Orphan(spec.clone()),
                     // Only the index that it stands on can tell which rows exclude each other.
@@ -591,12 +597,25 @@ impl Actions<'_> {
                     Some(constraint_missing(&spec.key.name.text)),
                 )
             }
-            Finding::Duplicate { name, columns, nulls_not_distinct } => {
-                let given: Vec<String> = columns.iter().map(|c| format!("{} is not null", sql.ident(c))).collect();
-                let condition = if *nulls_not_distinct { String::new() } else { given.join(" and ") };
-                let needed = format!("to_regclass({}) is null", sql.literal(&sql.table(name)));
+            Finding::Duplicate { name, keys, predicate, nulls_not_distinct } => {
+                let keys: Vec<String> = keys
+                    .iter()
+                    .map(|key| match key {
+                        KeyTarget::Column(column) => sql.ident(column),
+                        KeyTarget::Expression(expr) => format!("({})", self.text(expr).trim()),
+                    })
+                    .collect();
+                let mut conditions: Vec<String> = predicate.iter().map(|over| format!("({})", self.text(over).trim())).collect();
+                if !*nulls_not_distinct {
+                    conditions.extend(keys.iter().map(|key| format!("{key} is not null")));
+                }
+                // One that is not valid was left behind by a build that found such keys.
+                let needed = format!(
+                    "not exists (select from pg_index where indexrelid = to_regclass({}) and indisvalid)",
+                    sql.literal(&sql.table(name))
+                );
                 let shown = name.strip_prefix(INTERIM).unwrap_or(name);
-                (format!("{table}: unique {shown} is broken by keys"), condition, Some(sql.list(columns)), Some(needed))
+                (format!("{table}: unique {shown} is broken by keys"), conditions.join(" and "), Some(keys.join(", ")), Some(needed))
             }
         };
         let needed = until.map(|swap| self.is_before(swap)).or(needed);
@@ -642,6 +661,14 @@ impl Actions<'_> {
         let sets: Vec<String> =
             backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row))).collect();
         let unfilled: Vec<String> = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect();
+        let literal = |text: String| sql.literal(&text);
+        // What is said of a row that can't be filled: where it is, and what was to be put into it.
+        let names: Vec<&str> = backfill.key.iter().map(|(name, _)| name.as_str()).collect();
+        let (title, key_text) = match names.as_slice() {
+            [] => (format!("{}: the row at ", backfill.table), "ctid::text".to_owned()),
+            [name] => (format!("{}: the row with {name} = ", backfill.table), format!("{}::text", sql.ident(name))),
+            names => (format!("{}: the row with ({}) = ", backfill.table, names.join(", ")), format!("({})::text", row_of(&columns))),
+        };
         if backfill.key.is_empty() {
             let values: Vec<String> = backfill
                 .sets
@@ -662,6 +689,10 @@ impl Actions<'_> {
                     batch => (backfill.batch / 100).max(1),
                     sets => sets.join(",\n            "),
                     unfilled => unfilled.join(" and "),
+                    key_text,
+                    row_title => literal(title),
+                    sets_of_row => sets.join(",\n                  "),
+                    sets_literal => literal(sets.join(", ")),
                     fillable => sql.any(&values),
                 },
             );
@@ -688,6 +719,10 @@ impl Actions<'_> {
                 top_texts => texts("top"),
                 sets => sets.join(",\n          "),
                 unfilled => unfilled.join(" and "),
+                key_text,
+                row_title => literal(title),
+                sets_of_row => sets.join(",\n                "),
+                sets_literal => literal(sets.join(", ")),
             },
         )
     }

@@ -4,7 +4,7 @@ use minijinja::context;
 
 use crate::dialect::language::{Language, Row};
 use crate::dialect::postgres::expression::Expressions;
-use crate::plan::model::{Action, ColumnSpec, Phase, Plan};
+use crate::plan::model::{Action, ColumnSpec, Footprint, Phase, Plan};
 use crate::snapshot::model::Access;
 
 use super::renderer::{Check, Grants, Header, Renderer, Script};
@@ -106,6 +106,14 @@ impl Renderer for Postgres<'_> {
             Script::Abort => self.actions.render("gate_abort", context! { release => self.actions.sql.literal(&self.plan.release) })?,
         };
         Ok([tables, gate].join("\n\n"))
+    }
+
+    fn cost(&self, footprint: &Footprint) -> String {
+        let locks: Vec<String> = footprint.locks.iter().map(|lock| format!("{} {}", lock.table, lock.mode.name())).collect();
+        match (locks.is_empty(), footprint.cost) {
+            (true, cost) => format!("Locks nothing that clients use; {}.", cost.name()),
+            (false, cost) => format!("Locks {}; {}.", locks.join(", "), cost.name()),
+        }
     }
 
     fn apply(&self, action: &Action, grants: Grants) -> Rendered {

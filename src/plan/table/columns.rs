@@ -17,14 +17,16 @@ impl<'a> Planner<'a> {
             let written = sync.is_some_and(|sync| {
                 sync.lenses.iter().any(|lens| lens.old.iter().any(|column| column.name == physical.name && column.formula.is_some()))
             });
+            let late = sync.is_some_and(|sync| sync.not_null.contains(&physical.name));
             let loosened = match physical.new {
+                _ if late => true,
                 Some(new) => old.not_null && !new.not_null,
                 None => old.not_null && old.default.is_none() && old.identity.is_none() && old.generated.is_none() && !written,
             };
             // What stands in a primary key can't be NULL: it is loosened when the key goes.
             let in_key = self.key_goes(work).is_some_and(|key| key.columns.contains(&old.name));
             if loosened && !in_key {
-                if physical.new.is_none() {
+                if physical.new.is_none() && !late {
                     self.warn(
                         ("old-reads-null", Level::Warning),
                         &object,
@@ -37,7 +39,12 @@ impl<'a> Planner<'a> {
                     change: work.change,
                     slug: format!("drop_not_null.{object}"),
                     object: object.clone(),
-                    why: "The new version writes NULL here, or nothing at all.".to_owned(),
+                    why: if late {
+                        "A row of the new version gets its value in a trigger, behind the look at NOT NULL: until contract the triggers refuse NULL instead."
+                    } else {
+                        "The new version writes NULL here, or nothing at all."
+                    }
+                    .to_owned(),
                     action: self.loosened(work.table, old),
                     unit: None,
                     requires: Vec::new(),
@@ -204,6 +211,8 @@ impl<'a> Planner<'a> {
                     spec.identity = None;
                     counted.push(physical);
                 }
+                // It may be NULL as long as the old version writes what it is computed from.
+                Role::New if new.generated.is_some() => spec.not_null = false,
                 Role::New => {
                     if let Some(default) = &new.default
                         && !self.target.adds_default_at_once(&new.ty, &default.text)

@@ -5,7 +5,7 @@ use crate::diff::model::{Direction, Lens, LensColumn, Mapping};
 use crate::snapshot::model::{Access, Column, Enforce, Otherwise, Table, Type, TypeKind};
 use crate::sql::expression::may_fail;
 
-use super::super::layout::{Reach, Treatment};
+use super::super::layout::{Physical, Reach, Treatment};
 use super::super::planner::Planner;
 use super::{Work, is_null};
 
@@ -39,19 +39,24 @@ impl<'a> Planner<'a> {
                         );
                     }
                     if !old.not_null && new.not_null {
-                        let from = match physical.hints.and_then(|hints| hints.enforce) {
-                            Some(Enforce::Migrate) => "migrate",
-                            Some(Enforce::Contract) | None => "contract",
-                        };
-                        self.warn(
-                            ("rule-tightened", Level::Warning),
-                            &format!("{}.{}", work.name, new.name),
-                            format!("NOT NULL binds from {from}: a write of NULL fails then with SQLSTATE 23502"),
-                            new.span,
-                        );
+                        self.not_null_binds(work, physical, new);
                     }
                 }
+                (None, Some(new)) if new.generated.is_some() && new.not_null => self.not_null_binds(work, physical, new),
                 (None, _) => {}
+            }
+        }
+        for pair in &work.layout.change.columns {
+            if let (Some(old), Some(new)) = (pair.old, pair.new)
+                && old.generated.is_some()
+                && new.generated.is_none()
+            {
+                self.warn(
+                    ("old-reads-computed", Level::Warning),
+                    &format!("{}.{}", work.name, new.name),
+                    "until contract the old version reads what the server computes, whatever the new version writes here",
+                    new.span,
+                );
             }
         }
         for (lens, treatment) in &work.layout.lenses {
@@ -116,6 +121,19 @@ impl<'a> Planner<'a> {
                 }
             }
         }
+    }
+
+    fn not_null_binds(&mut self, work: &Work<'a, '_>, physical: &Physical<'a>, new: &Column) {
+        let from = match physical.hints.and_then(|hints| hints.enforce) {
+            Some(Enforce::Migrate) => "migrate",
+            Some(Enforce::Contract) | None => "contract",
+        };
+        self.warn(
+            ("rule-tightened", Level::Warning),
+            &format!("{}.{}", work.name, new.name),
+            format!("NOT NULL binds from {from}: a write of NULL fails then with SQLSTATE 23502"),
+            new.span,
+        );
     }
 
     /// What of a lens has no value for some rows: then a write, or migrate, fails.

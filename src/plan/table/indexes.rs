@@ -3,7 +3,7 @@
 use crate::diagnostic::Level;
 use crate::snapshot::model::{Enforce, Index};
 
-use super::super::model::{Action, CommentTarget, Concurrently, Finding, KeyTarget, Phase, Rename};
+use super::super::model::{Action, CommentTarget, Concurrently, Finding, Phase, Rename};
 use super::super::planner::{Draft, Planner};
 use super::{ColumnsKind, RenameKind, Work};
 
@@ -75,18 +75,23 @@ impl<'a> Planner<'a> {
                 new.name.span,
             );
             requires = [work.ready.clone(), work.filled.clone()].concat();
-            let plain: Option<Vec<String>> = spec
-                .keys
-                .iter()
-                .map(|key| match &key.target {
-                    KeyTarget::Column(column) => Some(column.clone()),
-                    KeyTarget::Expression(_) => None,
-                })
-                .collect();
-            if let (Some(columns), None) = (plain, &spec.predicate) {
-                let finding = Finding::Duplicate { name: new.name.text.clone(), columns, nulls_not_distinct: new.nulls_not_distinct };
-                requires.push(self.gate(work, phase, &format!("unique.{}", new.name.text), finding, until));
-            }
+            self.warn(
+                ("existing-duplicates", Level::Note),
+                &format!("table {}", work.name),
+                format!(
+                    "keys of unique index {} that are there twice stop {} with a count and a sample; nothing is lost",
+                    new.name.text,
+                    phase.name()
+                ),
+                new.name.span,
+            );
+            let finding = Finding::Duplicate {
+                name: name.clone(),
+                keys: spec.keys.iter().map(|key| key.target.clone()).collect(),
+                predicate: spec.predicate.clone(),
+                nulls_not_distinct: new.nulls_not_distinct,
+            };
+            requires.push(self.gate(work, phase, &format!("unique.{}", new.name.text), finding, until));
         }
         let object = format!("{}.{name}", work.table);
         let id = self.step(Draft {

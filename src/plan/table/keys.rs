@@ -104,7 +104,8 @@ impl<'a> Planner<'a> {
                 new.name.span,
             );
         }
-        let finding = Finding::Duplicate { name: name.clone(), columns: columns.clone(), nulls_not_distinct: false };
+        let finding =
+            Finding::Duplicate { name: name.clone(), keys: KeyTarget::columns(&columns), predicate: None, nulls_not_distinct: false };
         let gate = self.gate(work, Phase::Migrate, &format!("unique.{}", new.name.text), finding, None);
         let index = IndexSpec {
             name: name.clone(),

@@ -19,7 +19,7 @@ impl<'a> Planner<'a> {
             let tightened = match (physical.role, physical.old) {
                 (Role::Both, Some(old)) => !old.not_null,
                 (Role::NewFromLens, _) => true,
-                (Role::New, _) => self.counts(new),
+                (Role::New, _) => self.counts(new) || new.generated.is_some(),
                 (Role::Both | Role::Old, _) => false,
             };
             if !tightened {
@@ -27,7 +27,8 @@ impl<'a> Planner<'a> {
             }
             let phase = match (physical.role, physical.hints.and_then(|hints| hints.enforce)) {
                 // The old version leaves the column to its default.
-                (Role::New, _) | (_, Some(Enforce::Migrate)) => Phase::Migrate,
+                (Role::New, _) if new.generated.is_none() => Phase::Migrate,
+                (_, Some(Enforce::Migrate)) => Phase::Migrate,
                 (_, Some(Enforce::Contract) | None) => Phase::Contract,
             };
             let object = format!("{}.{}", work.table, physical.name);

@@ -1,7 +1,7 @@
 //! What no way is known for, or none yet: said by name before anything is planned.
 
-use crate::snapshot::model::{Column, Type, TypeKind};
-use crate::sql::expression::expression_equivalent;
+use crate::diff::model::{Direction, Mapping};
+use crate::snapshot::model::{Column, TypeKind};
 
 use super::super::layout::Role;
 use super::super::planner::Planner;
@@ -22,47 +22,18 @@ impl<'a> Planner<'a> {
                 );
             }
         }
+        self.refuse_computed_inputs(work);
         for physical in &work.layout.columns {
             self.refuse_identity(work, physical);
             let object = |column: &Column| format!("{}.{}", work.name, column.name);
             match (physical.old, physical.new) {
-                (Some(old), Some(new)) => {
-                    let changes = old.generated.is_some() != new.generated.is_some()
-                        || old.generated.as_ref().zip(new.generated.as_ref()).is_some_and(|(a, b)| {
-                            a.stored != b.stored || !expression_equivalent(&a.expression.text, &b.expression.text, self.diff.dialect)
-                        });
-                    if changes && [old, new].iter().any(|c| c.generated.as_ref().is_some_and(|g| g.stored)) {
-                        self.no_way(
-                            &object(new),
-                            "PostgreSQL writes the whole table anew, under a lock, when the expression of a stored generated column changes, and no plain column can become one",
-                            "give the new expression a column of its own that is plain, with `up`, or let a view compute it",
-                            new.span,
-                        );
-                    } else if changes {
-                        self.not_yet(&object(new), "its generated expression changes", new.span);
-                    }
-                    if self.is_retyped_enum(&old.ty) {
-                        self.not_yet(
-                            &object(new),
-                            "the server computes it, and the labels of its enum are taken away, renamed or moved",
-                            new.span,
-                        );
-                    }
-                }
-                (None, Some(new)) => {
-                    match &new.generated {
-                        Some(generated) if generated.stored => self.no_way(
-                            &object(new),
-                            "PostgreSQL writes the whole table anew, under a lock, when a stored generated column is added, and no plain column can become one",
-                            "make it a plain column with `up`, which follows its inputs while both versions run, or let a view compute it",
-                            new.span,
-                        ),
-                        Some(_) if new.not_null => {
-                            self.not_yet(&object(new), "a virtual column that is NOT NULL is added to a table that exists", new.span);
-                        }
-                        Some(_) | None => {}
-                    }
-                }
+                (_, Some(new)) if physical.old.is_none() && new.generated.as_ref().is_some_and(|generated| generated.stored) => self.no_way(
+                    &object(new),
+                    "PostgreSQL writes the whole table anew, under a lock, when a stored generated column is added or computed otherwise, and no plain column can become one",
+                    "make it a plain column with `up`, which follows its inputs while both versions run, or let a view compute it",
+                    new.span,
+                ),
+                (_, Some(_)) => {}
                 (Some(old), None) => {
                     let renames = |name: &String| self.relabeled.get(name.as_str()).is_some_and(|pairs| !pairs.is_empty());
                     if old.ty.array_dimensions > 0 && matches!(&old.ty.kind, TypeKind::Enum(name) if renames(name)) {
@@ -74,7 +45,12 @@ impl<'a> Planner<'a> {
                         .iter()
                         .any(|(lens, _)| lens.old.iter().any(|member| member.column.name == old.name && member.mapping.is_some()));
                     if in_lens && old.generated.is_some() {
-                        self.not_yet(&object(old), "a generated column can't be written by a lens", old.span);
+                        self.no_way(
+                            &object(old),
+                            "the server computes it for the old version, so that no `down` can write it",
+                            "leave `down` out: until contract the old version reads what the server computes",
+                            old.span,
+                        );
                     }
                     self.refuse_keys_left_behind(work, old);
                 }
@@ -83,8 +59,30 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Whether a type of the old shape is an enum that gets another type for the new version.
-    pub(super) fn is_retyped_enum(&self, ty: &Type) -> bool {
-        matches!(&ty.kind, TypeKind::Enum(name) if self.relabeled.contains_key(name.as_str()))
+    /// Refuses expressions that a trigger can't work out: it runs before the server computes generated columns.
+    fn refuse_computed_inputs(&mut self, work: &Work<'a, '_>) {
+        for (lens, _) in &work.layout.lenses {
+            for (member, direction) in lens.new.iter().map(|m| (m, Direction::Up)).chain(lens.old.iter().map(|m| (m, Direction::Down))) {
+                let (key, table, shape) = match direction {
+                    Direction::Up => ("up", work.layout.change.old, self.diff.old),
+                    Direction::Down => ("down", work.layout.change.new, self.diff.new),
+                };
+                let Some(Mapping::Expression(expr)) = &member.mapping else { continue };
+                let computed: Vec<&Column> = self
+                    .columns_of(expr, &table.name, shape)
+                    .iter()
+                    .filter_map(|name| table.columns.get(name).filter(|column| column.generated.is_some()))
+                    .collect();
+                for column in computed {
+                    let Some(generated) = &column.generated else { continue };
+                    self.no_way(
+                        &format!("{}.{}", work.name, member.column.name),
+                        &format!("`{key}` reads {}, which the server computes only after every trigger", column.name),
+                        &format!("write what it computes: ({})", generated.expression.text.trim()),
+                        expr.span,
+                    );
+                }
+            }
+        }
     }
 }

@@ -132,6 +132,7 @@ impl<'a> Planner<'a> {
                 })
                 .collect(),
             marker_view: self.marker_view(layout, namespace),
+            writes: None,
             comment: layout.change.new.comment.clone(),
         }
     }
@@ -144,7 +145,10 @@ impl<'a> Planner<'a> {
 
     pub(super) fn swap_columns(&mut self, work: &mut Work<'a, '_>) {
         let layout = work.layout;
-        let mut drops: Vec<String> = layout.columns.iter().filter(|c| c.role == Role::Old).map(|c| c.name.clone()).collect();
+        // What is computed goes before what it is computed from.
+        let mut gone: Vec<_> = layout.columns.iter().filter(|c| c.role == Role::Old).collect();
+        gone.sort_by_key(|physical| physical.old.is_some_and(|old| old.generated.is_none()));
+        let mut drops: Vec<String> = gone.into_iter().map(|c| c.name.clone()).collect();
         if layout.has_two_sides() && self.tells_writer(layout) {
             drops.push(naming::MARKER.to_owned());
         }
@@ -357,7 +361,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Renames in an order in which no name is taken when it is given: chains from their end, circles through a parked name.
-fn ordered_renames(renames: impl IntoIterator<Item = (String, String)>, dialect: Dialect) -> Vec<Rename> {
+pub(in super::super) fn ordered_renames(renames: impl IntoIterator<Item = (String, String)>, dialect: Dialect) -> Vec<Rename> {
     let mut left: BTreeMap<String, String> = renames.into_iter().collect();
     let mut order = Vec::with_capacity(left.len());
     while !left.is_empty() {

@@ -36,6 +36,7 @@ impl<'a> Planner<'a> {
             return None;
         }
         let dialect = self.diff.dialect;
+        let not_null = self.refused_late(work);
         Some(Sync {
             table: work.table.to_owned(),
             function: naming::sync_function(work.table, dialect),
@@ -44,6 +45,14 @@ impl<'a> Planner<'a> {
             writer: if self.tells_writer(work.layout) { Writer::Marker } else { Writer::NewSideGiven },
             lenses,
             fills,
+            not_null,
+            collated: work
+                .layout
+                .columns
+                .iter()
+                .filter(|c| c.old.or(c.new).is_some_and(|column| column.collation.is_some()))
+                .map(|c| c.name.clone())
+                .collect(),
         })
     }
 
@@ -57,11 +66,25 @@ impl<'a> Planner<'a> {
             }
     }
 
+    /// Old columns that the new version's rows get from a trigger which comes too late for their NOT NULL.
+    fn refused_late(&self, work: &Work<'a, '_>) -> Vec<String> {
+        if self.target.capabilities().fills_in_time || work.layout.reach == Reach::View {
+            return Vec::new();
+        }
+        let two_sides = work.layout.lenses.iter().filter(|(_, treatment)| *treatment == Treatment::TwoSides);
+        let old = two_sides.flat_map(|(lens, _)| &lens.old).filter(|member| member.mapping.is_some()).map(|member| member.column);
+        old.filter(|column| column.not_null && column.default.is_none() && column.identity.is_none() && column.generated.is_none())
+            .map(|column| column.name.clone())
+            .collect()
+    }
+
     pub(super) fn sync_lens(&self, work: &Work<'a, '_>, lens: &Lens<'a>) -> SyncLens {
         let new_name = |name: &str| work.layout.of_new(name).map(|c| c.name.clone());
         let side = |members: &[LensColumn<'a>], direction: Direction| -> Vec<SyncColumn> {
             members
                 .iter()
+                // The server writes it, behind every trigger.
+                .filter(|member| member.column.generated.is_none())
                 .map(|member| {
                     let name = match direction {
                         Direction::Up => new_name(&member.column.name).unwrap_or_else(|| member.column.name.clone()),

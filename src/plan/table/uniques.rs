@@ -104,8 +104,12 @@ impl<'a> Planner<'a> {
                 ),
                 new.name.span,
             );
-            let finding =
-                Finding::Duplicate { name: new.name.text.clone(), columns: columns.clone(), nulls_not_distinct: new.nulls_not_distinct };
+            let finding = Finding::Duplicate {
+                name: new.name.text.clone(),
+                keys: KeyTarget::columns(&columns),
+                predicate: None,
+                nulls_not_distinct: new.nulls_not_distinct,
+            };
             requires = vec![self.gate(work, phase, &format!("unique.{}", new.name.text), finding, until)];
             requires.extend(work.filled.clone());
         }

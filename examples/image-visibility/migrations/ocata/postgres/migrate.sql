@@ -115,6 +115,9 @@ declare
   batch integer := 10000;
   changed bigint;
   failures integer := 0;
+  line record;
+  problem text;
+  code text;
 begin
   insert into crossfade.checkpoint (release, backfill) values ('ocata', 'ocata_migrate01.images.visibility') on conflict do nothing;
   select * into checkpoint from crossfade.checkpoint where release = 'ocata' and backfill = 'ocata_migrate01.images.visibility' and part = 0;
@@ -152,15 +155,44 @@ begin
         and visibility is null;
       get diagnostics changed = row_count;
       failures := 0;
-    exception when lock_not_available or deadlock_detected or serialization_failure then
-      -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
-      failures := failures + 1;
-      if failures > 100 then
+    exception
+      when lock_not_available or deadlock_detected or serialization_failure then
+        -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
+        failures := failures + 1;
+        if failures > 100 then
+          raise;
+        end if;
+        batch := greatest(batch / 2, 100);
+        perform pg_sleep(random() * least(failures, 10) * 0.1);
+        continue;
+      when others then
+        -- A row can't be filled. Which one is told by trying them one by one; nothing of this batch stays.
+        for line in
+          select ctid, id::text as key from public.images
+          where id >= lo_1 and id <= hi_1
+            and visibility is null
+        loop
+          begin
+            update public.images
+            set visibility = (case when images.is_public then 'public'
+     when exists (select 1 from public.image_members m where m.image_id = images.id and not m.deleted) then 'shared'
+     else 'private' end)::public.visibility
+            where ctid = line.ctid;
+          exception
+            when lock_not_available or deadlock_detected or serialization_failure then
+              null;  -- somebody else has it: it is not the row that is looked for
+            when others then
+              get stacked diagnostics problem = message_text, code = returned_sqlstate;
+              raise exception using
+                errcode = code,
+                message = 'images: the row with id = ' || line.key || ' can''t be filled: ' || problem,
+                detail = 'visibility = (case when images.is_public then ''public''
+     when exists (select 1 from public.image_members m where m.image_id = images.id and not m.deleted) then ''shared''
+     else ''private'' end)::public.visibility',
+                hint = 'Nothing was lost. Change this row, then run this script again.';
+          end;
+        end loop;
         raise;
-      end if;
-      batch := greatest(batch / 2, 100);
-      perform pg_sleep(random() * least(failures, 10) * 0.1);
-      continue;
     end;
     update crossfade.checkpoint c set last_key = array[hi_1::text], rows = c.rows + changed
     where c.release = 'ocata' and c.backfill = 'ocata_migrate01.images.visibility' and c.part = 0;

@@ -115,6 +115,9 @@ declare
   batch integer := 10000;
   changed bigint;
   failures integer := 0;
+  line record;
+  problem text;
+  code text;
 begin
   insert into crossfade.checkpoint (release, backfill) values ('v2', 'v2_migrate01.items.crossfade_new_price') on conflict do nothing;
   select * into checkpoint from crossfade.checkpoint where release = 'v2' and backfill = 'v2_migrate01.items.crossfade_new_price' and part = 0;
@@ -150,15 +153,40 @@ begin
         and crossfade_new_price is null;
       get diagnostics changed = row_count;
       failures := 0;
-    exception when lock_not_available or deadlock_detected or serialization_failure then
-      -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
-      failures := failures + 1;
-      if failures > 100 then
+    exception
+      when lock_not_available or deadlock_detected or serialization_failure then
+        -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
+        failures := failures + 1;
+        if failures > 100 then
+          raise;
+        end if;
+        batch := greatest(batch / 2, 100);
+        perform pg_sleep(random() * least(failures, 10) * 0.1);
+        continue;
+      when others then
+        -- A row can't be filled. Which one is told by trying them one by one; nothing of this batch stays.
+        for line in
+          select ctid, id::text as key from public.items
+          where id >= lo_1 and id <= hi_1
+            and crossfade_new_price is null
+        loop
+          begin
+            update public.items
+            set crossfade_new_price = (round(price * 100))::bigint
+            where ctid = line.ctid;
+          exception
+            when lock_not_available or deadlock_detected or serialization_failure then
+              null;  -- somebody else has it: it is not the row that is looked for
+            when others then
+              get stacked diagnostics problem = message_text, code = returned_sqlstate;
+              raise exception using
+                errcode = code,
+                message = 'items: the row with id = ' || line.key || ' can''t be filled: ' || problem,
+                detail = 'crossfade_new_price = (round(price * 100))::bigint',
+                hint = 'Nothing was lost. Change this row, then run this script again.';
+          end;
+        end loop;
         raise;
-      end if;
-      batch := greatest(batch / 2, 100);
-      perform pg_sleep(random() * least(failures, 10) * 0.1);
-      continue;
     end;
     update crossfade.checkpoint c set last_key = array[hi_1::text], rows = c.rows + changed
     where c.release = 'v2' and c.backfill = 'v2_migrate01.items.crossfade_new_price' and c.part = 0;

@@ -115,6 +115,9 @@ declare
   batch integer := 10000;
   changed bigint;
   failures integer := 0;
+  line record;
+  problem text;
+  code text;
 begin
   insert into crossfade.checkpoint (release, backfill) values ('pike', 'pike_migrate01.users.first_name+last_name') on conflict do nothing;
   select * into checkpoint from crossfade.checkpoint where release = 'pike' and backfill = 'pike_migrate01.users.first_name+last_name' and part = 0;
@@ -151,15 +154,41 @@ begin
         and first_name is null and last_name is null;
       get diagnostics changed = row_count;
       failures := 0;
-    exception when lock_not_available or deadlock_detected or serialization_failure then
-      -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
-      failures := failures + 1;
-      if failures > 100 then
+    exception
+      when lock_not_available or deadlock_detected or serialization_failure then
+        -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
+        failures := failures + 1;
+        if failures > 100 then
+          raise;
+        end if;
+        batch := greatest(batch / 2, 100);
+        perform pg_sleep(random() * least(failures, 10) * 0.1);
+        continue;
+      when others then
+        -- A row can't be filled. Which one is told by trying them one by one; nothing of this batch stays.
+        for line in
+          select ctid, id::text as key from public.users
+          where id >= lo_1 and id <= hi_1
+            and first_name is null and last_name is null
+        loop
+          begin
+            update public.users
+            set first_name = (split_part(full_name, ' ', 1))::text,
+                last_name = (nullif(substr(full_name, strpos(full_name || ' ', ' ') + 1), ''))::text
+            where ctid = line.ctid;
+          exception
+            when lock_not_available or deadlock_detected or serialization_failure then
+              null;  -- somebody else has it: it is not the row that is looked for
+            when others then
+              get stacked diagnostics problem = message_text, code = returned_sqlstate;
+              raise exception using
+                errcode = code,
+                message = 'users: the row with id = ' || line.key || ' can''t be filled: ' || problem,
+                detail = 'first_name = (split_part(full_name, '' '', 1))::text, last_name = (nullif(substr(full_name, strpos(full_name || '' '', '' '') + 1), ''''))::text',
+                hint = 'Nothing was lost. Change this row, then run this script again.';
+          end;
+        end loop;
         raise;
-      end if;
-      batch := greatest(batch / 2, 100);
-      perform pg_sleep(random() * least(failures, 10) * 0.1);
-      continue;
     end;
     update crossfade.checkpoint c set last_key = array[hi_1::text], rows = c.rows + changed
     where c.release = 'pike' and c.backfill = 'pike_migrate01.users.first_name+last_name' and c.part = 0;

@@ -115,6 +115,9 @@ declare
   batch integer := 10000;
   changed bigint;
   failures integer := 0;
+  line record;
+  problem text;
+  code text;
 begin
   insert into crossfade.checkpoint (release, backfill) values ('sprint_123', 'sprint_123_migrate01.customers.email_lower') on conflict do nothing;
   select * into checkpoint from crossfade.checkpoint where release = 'sprint_123' and backfill = 'sprint_123_migrate01.customers.email_lower' and part = 0;
@@ -150,15 +153,40 @@ begin
         and email_lower is null;
       get diagnostics changed = row_count;
       failures := 0;
-    exception when lock_not_available or deadlock_detected or serialization_failure then
-      -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
-      failures := failures + 1;
-      if failures > 100 then
+    exception
+      when lock_not_available or deadlock_detected or serialization_failure then
+        -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
+        failures := failures + 1;
+        if failures > 100 then
+          raise;
+        end if;
+        batch := greatest(batch / 2, 100);
+        perform pg_sleep(random() * least(failures, 10) * 0.1);
+        continue;
+      when others then
+        -- A row can't be filled. Which one is told by trying them one by one; nothing of this batch stays.
+        for line in
+          select ctid, id::text as key from public.customers
+          where id >= lo_1 and id <= hi_1
+            and email_lower is null
+        loop
+          begin
+            update public.customers
+            set email_lower = (lower(email))::text
+            where ctid = line.ctid;
+          exception
+            when lock_not_available or deadlock_detected or serialization_failure then
+              null;  -- somebody else has it: it is not the row that is looked for
+            when others then
+              get stacked diagnostics problem = message_text, code = returned_sqlstate;
+              raise exception using
+                errcode = code,
+                message = 'customers: the row with id = ' || line.key || ' can''t be filled: ' || problem,
+                detail = 'email_lower = (lower(email))::text',
+                hint = 'Nothing was lost. Change this row, then run this script again.';
+          end;
+        end loop;
         raise;
-      end if;
-      batch := greatest(batch / 2, 100);
-      perform pg_sleep(random() * least(failures, 10) * 0.1);
-      continue;
     end;
     update crossfade.checkpoint c set last_key = array[hi_1::text], rows = c.rows + changed
     where c.release = 'sprint_123' and c.backfill = 'sprint_123_migrate01.customers.email_lower' and c.part = 0;
@@ -236,6 +264,9 @@ declare
   batch integer := 10000;
   changed bigint;
   failures integer := 0;
+  line record;
+  problem text;
+  code text;
 begin
   insert into crossfade.checkpoint (release, backfill) values ('sprint_123', 'sprint_123_migrate02.orders.amount_cents') on conflict do nothing;
   select * into checkpoint from crossfade.checkpoint where release = 'sprint_123' and backfill = 'sprint_123_migrate02.orders.amount_cents' and part = 0;
@@ -271,15 +302,40 @@ begin
         and amount_cents is null;
       get diagnostics changed = row_count;
       failures := 0;
-    exception when lock_not_available or deadlock_detected or serialization_failure then
-      -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
-      failures := failures + 1;
-      if failures > 100 then
+    exception
+      when lock_not_available or deadlock_detected or serialization_failure then
+        -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
+        failures := failures + 1;
+        if failures > 100 then
+          raise;
+        end if;
+        batch := greatest(batch / 2, 100);
+        perform pg_sleep(random() * least(failures, 10) * 0.1);
+        continue;
+      when others then
+        -- A row can't be filled. Which one is told by trying them one by one; nothing of this batch stays.
+        for line in
+          select ctid, id::text as key from public.orders
+          where id >= lo_1 and id <= hi_1
+            and amount_cents is null
+        loop
+          begin
+            update public.orders
+            set amount_cents = (round(amount * 100))::bigint
+            where ctid = line.ctid;
+          exception
+            when lock_not_available or deadlock_detected or serialization_failure then
+              null;  -- somebody else has it: it is not the row that is looked for
+            when others then
+              get stacked diagnostics problem = message_text, code = returned_sqlstate;
+              raise exception using
+                errcode = code,
+                message = 'orders: the row with id = ' || line.key || ' can''t be filled: ' || problem,
+                detail = 'amount_cents = (round(amount * 100))::bigint',
+                hint = 'Nothing was lost. Change this row, then run this script again.';
+          end;
+        end loop;
         raise;
-      end if;
-      batch := greatest(batch / 2, 100);
-      perform pg_sleep(random() * least(failures, 10) * 0.1);
-      continue;
     end;
     update crossfade.checkpoint c set last_key = array[hi_1::text], rows = c.rows + changed
     where c.release = 'sprint_123' and c.backfill = 'sprint_123_migrate02.orders.amount_cents' and c.part = 0;
@@ -304,6 +360,9 @@ declare
   batch integer := 10000;
   changed bigint;
   failures integer := 0;
+  line record;
+  problem text;
+  code text;
 begin
   insert into crossfade.checkpoint (release, backfill) values ('sprint_123', 'sprint_123_migrate02.orders.status') on conflict do nothing;
   select * into checkpoint from crossfade.checkpoint where release = 'sprint_123' and backfill = 'sprint_123_migrate02.orders.status' and part = 0;
@@ -339,15 +398,40 @@ begin
         and status is null;
       get diagnostics changed = row_count;
       failures := 0;
-    exception when lock_not_available or deadlock_detected or serialization_failure then
-      -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
-      failures := failures + 1;
-      if failures > 100 then
+    exception
+      when lock_not_available or deadlock_detected or serialization_failure then
+        -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
+        failures := failures + 1;
+        if failures > 100 then
+          raise;
+        end if;
+        batch := greatest(batch / 2, 100);
+        perform pg_sleep(random() * least(failures, 10) * 0.1);
+        continue;
+      when others then
+        -- A row can't be filled. Which one is told by trying them one by one; nothing of this batch stays.
+        for line in
+          select ctid, id::text as key from public.orders
+          where id >= lo_1 and id <= hi_1
+            and status is null
+        loop
+          begin
+            update public.orders
+            set status = (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || state::text)::integer::text::text end)::text
+            where ctid = line.ctid;
+          exception
+            when lock_not_available or deadlock_detected or serialization_failure then
+              null;  -- somebody else has it: it is not the row that is looked for
+            when others then
+              get stacked diagnostics problem = message_text, code = returned_sqlstate;
+              raise exception using
+                errcode = code,
+                message = 'orders: the row with id = ' || line.key || ' can''t be filled: ' || problem,
+                detail = 'status = (case when state is null then null when state = 0 then ''new'' when state = 1 then ''paid'' when state = 2 then ''shipped'' else (''state has a value that the mapping does not list: '' || state::text)::integer::text::text end)::text',
+                hint = 'Nothing was lost. Change this row, then run this script again.';
+          end;
+        end loop;
         raise;
-      end if;
-      batch := greatest(batch / 2, 100);
-      perform pg_sleep(random() * least(failures, 10) * 0.1);
-      continue;
     end;
     update crossfade.checkpoint c set last_key = array[hi_1::text], rows = c.rows + changed
     where c.release = 'sprint_123' and c.backfill = 'sprint_123_migrate02.orders.status' and c.part = 0;

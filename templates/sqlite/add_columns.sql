@@ -1,0 +1,3 @@
+{%- for column in columns %}
+alter table {{ table }} add column {{ column }};
+{%- endfor %}

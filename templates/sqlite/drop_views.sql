@@ -1,0 +1,3 @@
+{%- for view in views %}
+drop view if exists {{ view }};
+{%- endfor %}

@@ -1,0 +1,7 @@
+delete from crossfade_failing_row where release = {{ release }};
+delete from crossfade_checkpoint where release = {{ release }};
+delete from crossfade_journal where release = {{ release }};
+update crossfade_revision set phase = 'aborted', expand = null, migrate = null where release = {{ release }};
+drop view temp.crossfade_latest;
+drop table temp.crossfade_gate;
+commit;

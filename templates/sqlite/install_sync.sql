@@ -1,0 +1,3 @@
+{%- for trigger in triggers %}
+{% include "sqlite/trigger" %}
+{%- endfor %}

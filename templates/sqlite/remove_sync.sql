@@ -1,0 +1,3 @@
+{%- for trigger in triggers %}
+drop trigger if exists {{ trigger }};
+{%- endfor %}

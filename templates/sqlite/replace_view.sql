@@ -1,0 +1,3 @@
+drop view {{ view }};
+create view {{ view }} as
+{{ query }};

@@ -1,0 +1,15 @@
+-- Counts the rows on which the two shapes disagree; every count is 0 when migrate is done.
+-- It only reads. It makes sense between expand and contract.
+
+{%- if checks %}
+{%- for check in checks %}
+{% if not loop.first %}union all
+{% endif %}select {{ check.what }} as what, count(*) as rows
+from {{ check.table }}
+where {{ check.condition }}
+{%- endfor %}
+order by what;
+{%- else %}
+-- This transition keeps nothing in two shapes.
+select 'nothing to compare' as what, 0 as rows;
+{%- endif %}

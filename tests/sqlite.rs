@@ -1,0 +1,238 @@
+//! Upgrades on SQLite as users run them: the shell reads the scripts, one file a phase.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const OLD: &str = "
+version: ocata
+tables:
+  users:
+    columns:
+      id: bigint generated always as identity
+      full_name: text not null
+      mail: text unique
+      age: integer
+    primary_key: [id]
+  pets:
+    columns:
+      id: bigint generated always as identity primary key
+      owner: bigint not null references users on delete cascade
+      name: text
+";
+
+const NEW: &str = r#"
+version: pike
+tables:
+  users:
+    columns:
+      id: bigint generated always as identity
+      first_name: text
+      last_name: text
+      email: text unique
+      age: integer
+      active: boolean not null default true
+    primary_key: [id]
+  pets:
+    columns:
+      id: bigint generated always as identity primary key
+      owner: bigint not null references users on delete cascade
+      name: text
+transition:
+  from: ocata
+  tables:
+    users:
+      columns:
+        email: {renamed_from: mail}
+        first_name: {up: "substr(full_name, 1, instr(full_name || ' ', ' ') - 1)"}
+        last_name: {up: "nullif(substr(full_name, instr(full_name || ' ', ' ') + 1), '')"}
+        full_name: {down: "nullif(trim(coalesce(first_name, '') || ' ' || coalesce(last_name, '')), '')"}
+"#;
+
+/// The shell, unless there is none on this machine and none is required.
+fn shell() -> Option<PathBuf> {
+    let found = Command::new("sqlite3").arg("-version").output().is_ok();
+    assert!(found || std::env::var_os("CROSSFADE_REQUIRE_ENGINES").is_none(), "there is no sqlite3: run scripts/setup-servers.sh");
+    found.then(|| PathBuf::from("sqlite3"))
+}
+
+struct Database {
+    folder: tempfile::TempDir,
+}
+
+impl Database {
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("app.db")
+    }
+
+    /// What the shell says to a text on its standard input, and whether it went through.
+    fn run(&self, text: &str) -> (bool, String) {
+        let mut child = Command::new("sqlite3")
+            .arg("-bail")
+            .arg(self.file())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The shell leaves at the first error, and then nobody reads the rest.
+        let _ = child.stdin.take().unwrap().write_all(text.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim().to_owned())
+    }
+
+    fn does(&self, text: &str) -> String {
+        let (done, said) = self.run(text);
+        assert!(done, "{said}\n{text}");
+        said
+    }
+
+    fn phase(&self, folder: &Path, name: &str) {
+        self.does(&fs::read_to_string(folder.join(name)).unwrap());
+    }
+
+    /// A second run of a script: it says what comes next, and changes nothing.
+    fn refuses(&self, folder: &Path, name: &str, words: &str) {
+        let before = self.dump();
+        let (done, said) = self.run(&fs::read_to_string(folder.join(name)).unwrap());
+        assert!(!done && said.contains(words), "{name}: {said}");
+        assert_eq!(self.dump(), before, "{name} changed something");
+    }
+
+    fn dump(&self) -> String {
+        self.does(".dump")
+    }
+
+    /// What is left of crossfade but its version tables, and all else, each in its normal form.
+    fn schema(&self) -> Vec<String> {
+        let all = self.does("select replace(replace(sql, char(10), ' '), '\"', '') from sqlite_schema where sql is not null and name not like 'crossfade!_%' escape '!' and name not like 'sqlite_%' order by type, name");
+        all.lines().map(|line| line.replace("CREATE TABLE", "create table")).collect()
+    }
+}
+
+fn compile(folder: &Path, arguments: &[&str]) -> PathBuf {
+    let out = folder.join("out");
+    let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+        .arg("compile")
+        .args(arguments)
+        .args(["--dialect", "sqlite", "--out"])
+        .arg(&out)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    out
+}
+
+/// An upgrade with writers of both versions in every state, abort and a second try.
+fn upgrade(access: &str) {
+    if shell().is_none() {
+        eprintln!("no sqlite3: nothing was tested");
+        return;
+    }
+    let work = tempfile::tempdir().unwrap();
+    fs::write(work.path().join("old.yaml"), OLD).unwrap();
+    fs::write(work.path().join("new.yaml"), NEW).unwrap();
+    let out = compile(work.path(), &["empty", "old.yaml"]);
+    compile(work.path(), &["old.yaml", "new.yaml", "--access", access]);
+    let (first, scripts) = (out.join("ocata/sqlite"), out.join("pike/sqlite"));
+    let database = Database { folder: tempfile::tempdir().unwrap() };
+    for phase in ["expand.sql", "migrate.sql", "contract.sql"] {
+        database.phase(&first, phase);
+    }
+    let old_schema = database.schema();
+    let users = if access == "versioned" { "users__pike" } else { "users" };
+    database.does(
+        "pragma foreign_keys = on; insert into users (full_name, mail) values ('Ada Lovelace', 'a@x'), ('Plato', null);
+         insert into pets (owner, name) values (1, 'Rex'); insert into users (id, full_name) values (90, 'gone'); delete from users where id = 90;",
+    );
+    let (done, said) = database.run(&fs::read_to_string(scripts.join("migrate.sql")).unwrap());
+    assert!(!done && said.contains("run expand.sql first"), "{said}");
+
+    database.phase(&scripts, "expand.sql");
+    database.refuses(&scripts, "expand.sql", "run migrate.sql next");
+    database.refuses(&scripts, "contract.sql", "run migrate.sql first");
+    assert_eq!(database.does("select name from pets"), "Rex", "nothing cascaded");
+    database.does("insert into users (full_name, mail) values ('Grace Hopper', 'g@x')");
+    assert_eq!(database.does("select max(id) from users"), "91", "the numbers go on");
+    database.phase(&scripts, "abort.sql");
+    assert_eq!(database.schema(), old_schema);
+    database.refuses(&scripts, "abort.sql", "expand.sql begins it anew");
+
+    database.phase(&scripts, "expand.sql");
+    for recursive in ["off", "on"] {
+        let mode = format!("pragma recursive_triggers = {recursive}; ");
+        database.does(&format!("{mode}insert into users (full_name) values ('Alan Turing')"));
+        assert_eq!(database.does(&format!("select first_name, last_name from {users} order by id desc limit 1")), "Alan|Turing");
+        database.does(&format!("{mode}update users set full_name = 'Alan M Turing' where full_name = 'Alan Turing'"));
+        assert_eq!(database.does(&format!("select last_name from {users} order by id desc limit 1")), "M Turing");
+        database.does(&format!("{mode}update {users} set last_name = 'T' where id = (select max(id) from users)"));
+        assert_eq!(database.does("select full_name from users order by id desc limit 1"), "Alan T");
+        database.does(&format!("{mode}insert into {users} (first_name, last_name, email) values ('Kurt', 'Gödel', '{recursive}')"));
+        assert_eq!(database.does("select full_name, mail from users order by id desc limit 1"), format!("Kurt Gödel|{recursive}"));
+    }
+    let (done, said) = database.run("insert into users (full_name) values (null)");
+    assert!(!done && said.contains("NOT NULL constraint failed: users.full_name"), "{said}");
+    let (done, said) = database.run("update users set full_name = null where id = 1");
+    assert!(!done && said.contains("NOT NULL constraint failed: users.full_name"), "{said}");
+
+    database.phase(&scripts, "migrate.sql");
+    database.refuses(&scripts, "migrate.sql", "run contract.sql next");
+    assert_eq!(database.does(&format!("select first_name, last_name, email, active from {users} where id = 1")), "Ada|Lovelace|a@x|1");
+    let counts = database.does(&fs::read_to_string(scripts.join("verify.sql")).unwrap());
+    assert!(!counts.is_empty() && counts.lines().all(|line| line.ends_with("|0")), "{counts}");
+    let seen = database.does(&format!("select id, first_name, last_name, email, age, active from {users} order by id"));
+
+    database.phase(&scripts, "contract.sql");
+    database.refuses(&scripts, "contract.sql", "done");
+    database.refuses(&scripts, "abort.sql", "contract is done");
+    assert_eq!(database.does("select id, first_name, last_name, email, age, active from users order by id"), seen);
+    assert_eq!(database.does(&format!("select id, first_name, last_name, email, age, active from {users} order by id")), seen);
+    assert_eq!(
+        database.does("select old_version, new_version, phase, revision from crossfade_version"),
+        "ocata|pike|contract|pike_contract01"
+    );
+    assert_eq!(database.does("pragma foreign_key_check"), "");
+    database.does(&format!("pragma foreign_keys = on; delete from {users} where id = 1"));
+    assert_eq!(database.does("select count(*) from pets"), "0", "the foreign key is there");
+    let (done, said) = database.run(&format!("insert into {users} (email) values ('g@x')"));
+    assert!(!done && said.contains("UNIQUE constraint failed"), "{said}");
+
+    let plain = Database { folder: tempfile::tempdir().unwrap() };
+    let out = compile(work.path(), &["empty", "new.yaml", "--access", access]);
+    for phase in ["expand.sql", "migrate.sql", "contract.sql"] {
+        plain.phase(&out.join("pike/sqlite"), phase);
+    }
+    let sorted = |lines: Vec<String>| -> Vec<Vec<String>> {
+        // The order of columns aside.
+        lines
+            .into_iter()
+            .map(|line| {
+                let mut parts: Vec<String> = line.trim_end_matches([' ', ')']).split(',').map(|part| part.trim().to_owned()).collect();
+                if let Some(head) = parts.first_mut() {
+                    *head = head.replace("( ", "(");
+                }
+                let first = parts[0].split_once('(').map(|(head, column)| (head.to_owned(), column.to_owned()));
+                if let Some((head, column)) = first {
+                    parts[0] = head.trim().to_owned();
+                    parts.push(column.trim().to_owned());
+                }
+                parts.sort();
+                parts
+            })
+            .collect()
+    };
+    assert_eq!(sorted(database.schema()), sorted(plain.schema()));
+}
+
+#[test]
+fn shared() {
+    upgrade("shared");
+}
+
+#[test]
+fn versioned() {
+    upgrade("versioned");
+}

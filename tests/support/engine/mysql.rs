@@ -1,0 +1,390 @@
+//! MySQL and MariaDB: a throw-away server. What a test calls a database is one of the server's databases with those of the
+//! namespaces beside it: `appdb00001`, `appdb00001_v2`.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossfade::engine::ephemeral::mysql::{Flavour, Installation, Server};
+use crossfade::engine::mysql::Session;
+use crossfade::engine::{Connection as _, Failure};
+use crossfade::sql::Dialect;
+
+use super::{Engine, Inspect, Part, REFUSALS, Table};
+use crate::support::shape::{Column, Shape};
+
+/// The database that scripts are compiled for. The names of all others are as long, and stand in its place in a script: that
+/// is what the compiler would write for them. It stands nowhere else in a script.
+pub const COMPILED_FOR: &str = "appdb00000";
+
+pub struct Mysql {
+    server: Server,
+    admin: Mutex<Session>,
+    turn: (usize, usize),
+}
+
+impl Mysql {
+    /// Starts a server. It takes its turn among those that run the same scripts.
+    pub fn start(installation: &Installation, turn: (usize, usize)) -> Result<Self, String> {
+        let server = Server::start(installation).map_err(|error| error.to_string())?;
+        let admin = Session::connect(&server.address(None)).map_err(|failure| failure.to_string())?;
+        Ok(Self { server, admin: Mutex::new(admin), turn })
+    }
+
+    /// The databases that belong to one, itself first.
+    fn databases(&self, name: &str) -> Result<Vec<String>, Failure> {
+        self.admin.lock().unwrap_or_else(PoisonError::into_inner).databases(name)
+    }
+
+    /// Copies tables with their rows, then the views and triggers over them.
+    fn copy_all(&self, from: &str, to: &str) -> Result<(), Failure> {
+        let databases = self.databases(from)?;
+        let renamed = |text: &str| text.replace(from, to);
+        let mut session = Session::connect(&self.server.address(None))?;
+        session.run("set foreign_key_checks = 0, unique_checks = 0")?;
+        session.run("set session sql_mode = concat(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')")?;
+        let mut views = Vec::new();
+        for database in &databases {
+            let mut create = created(&mut session, &format!("show create database `{database}`"), 1)?;
+            session.run(&renamed(&create))?;
+            session.run(&format!("use `{}`", renamed(database)))?;
+            for (name, is_table) in session.relations(database)? {
+                let relation = format!("`{database}`.{}", Session::quoted(&name));
+                if !is_table {
+                    create = created(&mut session, &format!("show create view {relation}"), 1)?;
+                    views.push((renamed(database), renamed(&create)));
+                    continue;
+                }
+                create = created(&mut session, &format!("show create table {relation}"), 1)?;
+                session.run(&renamed(&create))?;
+                let columns: Vec<String> = session
+                    .columns(database, &name)?
+                    .into_iter()
+                    .filter(|(_, generated)| !generated)
+                    .map(|(column, _)| Session::quoted(&column))
+                    .collect();
+                let columns = columns.join(", ");
+                session.run(&format!("insert into {} ({columns}) select {columns} from {relation}", Session::quoted(&name)))?;
+            }
+        }
+        // A view over a view has to wait for it.
+        while !views.is_empty() {
+            let before = views.len();
+            let mut last = None;
+            let mut left = Vec::new();
+            for (database, create) in views {
+                session.run(&format!("use `{database}`"))?;
+                if let Err(failure) = session.run(&create) {
+                    last = Some(failure);
+                    left.push((database, create));
+                }
+            }
+            if let (true, Some(failure)) = (left.len() == before, last) {
+                return Err(failure);
+            }
+            views = left;
+        }
+        for database in &databases {
+            session.run(&format!("use `{}`", renamed(database)))?;
+            let triggers = session.run(&format!(
+                "select trigger_name from information_schema.triggers where trigger_schema = '{database}'
+                 order by event_object_table, event_manipulation, action_timing, action_order"
+            ))?;
+            for row in triggers.rows {
+                let name = Session::quoted(row[0].as_deref().unwrap_or_default());
+                let row = session.run(&format!("show create trigger `{database}`.{name}"))?.rows.pop().unwrap_or_default();
+                let [_, Some(mode), Some(create), ..] = &row[..] else { continue };
+                session.run(&format!("set session sql_mode = '{mode}'"))?;
+                session.run(&renamed(create))?;
+            }
+            let routines = session
+                .run(&format!("select routine_type, routine_name from information_schema.routines where routine_schema = '{database}'"))?;
+            for row in routines.rows {
+                let [Some(kind), Some(name)] = &row[..] else { continue };
+                let create = created(&mut session, &format!("show create {kind} `{database}`.{}", Session::quoted(name)), 2)?;
+                session.run(&renamed(&create))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn created(session: &mut Session, query: &str, column: usize) -> Result<String, Failure> {
+    let row = session.run(query)?.rows.pop().unwrap_or_default();
+    Ok(row.into_iter().nth(column).flatten().unwrap_or_default())
+}
+
+trait Look {
+    fn databases(&mut self, name: &str) -> Result<Vec<String>, Failure>;
+    /// Tables and views, each with whether it is a table.
+    fn relations(&mut self, database: &str) -> Result<Vec<(String, bool)>, Failure>;
+    /// Columns, each with whether it is generated.
+    fn columns(&mut self, database: &str, relation: &str) -> Result<Vec<(String, bool)>, Failure>;
+    fn pairs(&mut self, query: &str) -> Result<Vec<(String, bool)>, Failure>;
+}
+
+impl Look for Session {
+    fn databases(&mut self, name: &str) -> Result<Vec<String>, Failure> {
+        let rows = self.run(&format!("show databases like '{name}%'"))?.rows;
+        let mut names: Vec<String> = rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    fn relations(&mut self, database: &str) -> Result<Vec<(String, bool)>, Failure> {
+        let rows = self.run(&format!("show full tables from `{database}`"))?.rows;
+        let mut relations: Vec<(String, bool)> = rows
+            .into_iter()
+            .filter_map(|row| match &row[..] {
+                [Some(name), Some(kind), ..] => Some((name.clone(), kind == "BASE TABLE")),
+                _ => None,
+            })
+            .collect();
+        relations.sort();
+        Ok(relations)
+    }
+
+    fn columns(&mut self, database: &str, relation: &str) -> Result<Vec<(String, bool)>, Failure> {
+        self.pairs(&format!(
+            "select column_name, coalesce(generation_expression, '') <> '' from information_schema.columns
+             where table_schema = '{database}' and table_name = '{}' order by ordinal_position",
+            relation.replace('\'', "''")
+        ))
+    }
+
+    fn pairs(&mut self, query: &str) -> Result<Vec<(String, bool)>, Failure> {
+        let rows = self.run(query)?.rows;
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| match &row[..] {
+                [Some(name), Some(is)] => Some((name.clone(), is == "1")),
+                _ => None,
+            })
+            .collect())
+    }
+}
+
+impl Engine for Mysql {
+    type Session = Session;
+
+    fn dialect(&self) -> Dialect {
+        match self.server.installation().flavour {
+            Flavour::Mysql => Dialect::Mysql,
+            Flavour::Mariadb => Dialect::Mariadb,
+        }
+    }
+
+    fn turn(&self) -> (usize, usize) {
+        self.turn
+    }
+
+    fn name(&self, number: u32) -> String {
+        format!("appdb{number:05}")
+    }
+
+    fn create(&self, name: &str) -> Result<(), String> {
+        let mut admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
+        admin.run(&format!("create database `{name}`")).map(drop).map_err(|failure| failure.to_string())
+    }
+
+    fn copy(&self, from: &str, to: &str) -> Result<(), String> {
+        self.copy_all(from, to).map_err(|failure| format!("copying a database: {failure}"))
+    }
+
+    fn remove(&self, name: &str) {
+        let mut admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
+        // A database that stays goes with its server.
+        for database in admin.databases(name).unwrap_or_default() {
+            let _ = admin.run(&format!("drop database if exists `{database}`"));
+        }
+    }
+
+    fn connect(&self, name: &str) -> Result<Session, Failure> {
+        Session::connect(&self.server.address(Some(name)))
+    }
+
+    fn enter(&self, session: &mut Session, name: &str, version: Option<&str>) -> Result<(), Failure> {
+        match version {
+            Some(version) => session.run(&format!("use `{name}_{version}`")).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// A closed connection is gone a moment after it was closed.
+    fn wait_alone(&self, name: &str) -> Result<(), String> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let rows = self
+                .admin
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .run("show processlist")
+                .map_err(|failure| failure.to_string())?
+                .rows;
+            if !rows.iter().any(|row| row[3].as_deref().is_some_and(|database| database.starts_with(name))) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("somebody stays connected to {name}"));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn script(&self, script: &str, name: &str) -> String {
+        script.replace(COMPILED_FOR, name)
+    }
+
+    fn client(&self, name: &str, script: &str) -> Result<(i32, String), String> {
+        let program = self.server.installation().client().ok_or("the server comes without its client: run scripts/setup-servers.sh")?;
+        let mut child = Command::new(&program)
+            .arg("--no-defaults")
+            .arg(format!("--socket={}", self.server.address(None).socket.display()))
+            .args(["--user=root", "--default-character-set=utf8mb4", name])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("{}: {error}", program.display()))?;
+        if let Some(mut input) = child.stdin.take() {
+            // A client that stopped at an error reads no more; its exit code says so.
+            let _ = input.write_all(script.as_bytes());
+        }
+        let output = child.wait_with_output().map_err(|error| error.to_string())?;
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        Ok((output.status.code().unwrap_or(-1), said))
+    }
+}
+
+impl Inspect for Session {
+    fn catalog(&mut self) -> Result<Vec<(Part, String)>, Failure> {
+        let Some(base) = self.value("select database()")? else { return Ok(Vec::new()) };
+        let mut lines = Vec::new();
+        for database in self.databases(&base)? {
+            let shown = database.replace(&base, "app");
+            let create = created(self, &format!("show create database `{database}`"), 1)?;
+            lines.push((Part::Product, format!("database {shown} {}", create.replace(&base, "app"))));
+            for (name, is_table) in self.relations(&database)? {
+                let (part, path) = (part(&name), format!("{shown}.{name}"));
+                let kind = if is_table { "table" } else { "view" };
+                let create =
+                    created(self, &format!("show create {kind} `{database}`.{}", Session::quoted(&name)), 1)?.replace(&base, "app");
+                if is_table {
+                    lines.extend(table_lines(&path, &create).into_iter().map(|line| (part, line)));
+                } else {
+                    lines.push((part, format!("view {path} {create}")));
+                }
+            }
+            for (kind, query) in [
+                (
+                    "trigger",
+                    "select trigger_name, event_object_table, action_timing, event_manipulation, action_order, sql_mode, definer, action_statement
+                     from information_schema.triggers where trigger_schema = ",
+                ),
+                (
+                    "routine",
+                    "select routine_name, routine_type, dtd_identifier, security_type, sql_mode, definer, routine_definition
+                     from information_schema.routines where routine_schema = ",
+                ),
+                (
+                    "event",
+                    "select event_name, event_definition, interval_value, interval_field, status from information_schema.events
+                     where event_schema = ",
+                ),
+            ] {
+                for row in self.run(&format!("{query}'{database}'"))?.rows {
+                    let values: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
+                    let line = format!("{kind} {shown}.{}", values.join(" ")).replace(&base, "app");
+                    lines.push((part(&values[0]), line));
+                }
+            }
+        }
+        Ok(lines)
+    }
+
+    fn shape(&mut self) -> Result<Shape, Failure> {
+        let Some(base) = self.value("select database()")? else { return Ok(Shape::default()) };
+        let mut shape = Shape::default();
+        for (relation, is_table) in self.relations(&base)? {
+            if part(&relation) == Part::Product {
+                for (name, read_only) in self.columns(&base, &relation)? {
+                    shape.push(&relation, is_table, Column { name, read_only });
+                }
+            }
+        }
+        Ok(shape)
+    }
+
+    fn tables(&mut self) -> Result<Vec<Table>, Failure> {
+        let Some(base) = self.value("select database()")? else { return Ok(Vec::new()) };
+        let mut tables = Vec::new();
+        for database in self.databases(&base)? {
+            for (relation, is_table) in self.relations(&database)? {
+                if is_table && part(&relation) == Part::Product {
+                    let mut columns = self.columns(&database, &relation)?;
+                    columns.sort();
+                    tables.push(Table {
+                        name: format!("{}.{relation}", database.replace(&base, "app")),
+                        sql: format!("`{database}`.{}", Session::quoted(&relation)),
+                        columns: columns.into_iter().map(|(name, _)| (name.clone(), Session::shown(&name))).collect(),
+                        relation,
+                    });
+                }
+            }
+        }
+        Ok(tables)
+    }
+
+    fn stands(&mut self) -> Result<Vec<Vec<Option<String>>>, Failure> {
+        if self.run("show tables like 'crossfade\\_version'")?.rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.run("select old_version, new_version, phase, revision from crossfade_version")?.rows)
+    }
+
+    fn written(&mut self) -> Result<Option<String>, Failure> {
+        Ok(None)
+    }
+
+    fn quoted(name: &str) -> String {
+        format!("`{}`", name.replace('`', "``"))
+    }
+
+    fn refused_with(failure: &Failure, expected: &str) -> bool {
+        let Some(code) = failure.code.as_deref() else { return false };
+        match REFUSALS.iter().find(|(state, ..)| *state == expected) {
+            Some((_, numbers, _)) => numbers.contains(&code),
+            None => code == expected,
+        }
+    }
+}
+
+/// Version tables stay; what else has this prefix helps while two versions run.
+fn part(name: &str) -> Part {
+    const STAY: [&str; 5] =
+        ["crossfade_revision", "crossfade_journal", "crossfade_checkpoint", "crossfade_failing_row", "crossfade_version"];
+    match name {
+        name if STAY.contains(&name) => Part::Version,
+        name if name.starts_with("crossfade_") => Part::Helper,
+        _ => Part::Product,
+    }
+}
+
+/// The lines of `show create table`, each a fact of its own, so that their order is none. The next number of a counter is data.
+fn table_lines(path: &str, create: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in create.lines().skip(1) {
+        if let Some(options) = line.strip_prefix(") ") {
+            let options: Vec<&str> = options.split(' ').filter(|option| !option.starts_with("AUTO_INCREMENT=")).collect();
+            lines.push(format!("table {path} {}", options.join(" ")));
+            continue;
+        }
+        let line = line.trim().trim_end_matches(',');
+        lines.push(match line.strip_prefix('`').and_then(|rest| rest.split_once('`')) {
+            Some((column, definition)) => format!("column {path}.{column}{definition}"),
+            None => format!("constraint {path} {line}"),
+        });
+    }
+    lines
+}
