@@ -56,8 +56,8 @@ pub(super) trait Renderer {
     fn header(&self, header: &Header<'_>) -> Rendered;
     /// The version tables, and the conditions without which nothing is changed. In contract the plan's own gates follow.
     fn gates(&self, script: Script) -> Rendered;
-    /// What a phase does first, once all gates of the script are passed.
-    fn begin(&self, _phase: Phase) -> Result<Option<String>, EmitError> {
+    /// What a script does first, once all its gates are passed.
+    fn begin(&self, _script: Script) -> Result<Option<String>, EmitError> {
         Ok(None)
     }
     /// What a step locks and how long, in the comment before it.

@@ -12,7 +12,7 @@ macro_rules! templates {
 
 templates![
     "mysql_like/backfill",
-    "mysql_like/begin_contract",
+    "mysql_like/begin",
     "mysql_like/check_rows",
     "mysql_like/copy_grants",
     "mysql_like/create_table",

@@ -64,6 +64,8 @@ pub struct Capabilities {
     pub invisible_columns: bool,
     /// A constraint can bind new writes before it is proved for the rows that are there, and is proved in a statement of its own.
     pub validates_apart: bool,
+    /// An INSERT that names no columns gives a hidden column its default, even if that is an expression.
+    pub hidden_defaults: bool,
     /// A hidden column can be NOT NULL without a default.
     pub hides_not_null: bool,
     /// A column is changed by stating it anew, with all that it has.
@@ -117,6 +119,8 @@ pub trait Target {
     fn adds_default_at_once(&self, ty: &Type, default: &str) -> bool;
     /// A default as a statement of its own takes it for a column of the type.
     fn default_text(&self, ty: &Type, default: &str) -> String;
+    /// Whether a column of the type gets such a default only by being stated anew.
+    fn restates_default(&self, ty: &Type, default: &str) -> bool;
     /// Why an action has no statements: what the server can't do while clients write, or what is not there yet.
     fn lacks(&self, action: &Action) -> Option<Lack>;
     /// A value that any column of the type takes, as an expression: what stands in an old column that nothing fills any more.

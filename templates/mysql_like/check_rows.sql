@@ -23,8 +23,7 @@ begin
       set message = concat({{ message }}, ': ', found, {{ what }}, sample, ')');
 {%- if refuse %}
       select message as `stops this script`, {{ hint }} as `what to do`;
-      set message = left(message, 128);
-      signal sqlstate '45000' set message_text = message;
+      set @crossfade_found = message;
 {%- else %}
       select message as warning, {{ hint }} as `what follows`;
 {%- endif %}
@@ -36,5 +35,10 @@ begin
 {%- endif %}
 end //
 delimiter ;
+{% if refuse %}set @crossfade_found = null;
+{% endif -%}
 call crossfade_check();
 drop procedure crossfade_check;
+{%- if refuse %}
+insert into crossfade_gate select @crossfade_found from dual where @crossfade_found is not null;
+{%- endif %}

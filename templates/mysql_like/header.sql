@@ -28,27 +28,11 @@ set session autocommit = 1,
   unique_checks = 1;
 set session transaction isolation level read committed;
 
--- What this script is written with; its last statements take it away. (What a script that stopped has left, the next one takes.)
+-- What a script that was stopped may have left.
 drop procedure if exists crossfade_step;
-drop procedure if exists crossfade_refuse;
 drop procedure if exists crossfade_check;
 drop procedure if exists crossfade_backfill;
 drop procedure if exists crossfade_grants;
-delimiter //
-create procedure crossfade_step(in needed boolean, in what longtext)
-begin
-  if needed then
-    set @crossfade_statement = what;
-    prepare crossfade_statement from @crossfade_statement;
-    execute crossfade_statement;
-    deallocate prepare crossfade_statement;
-  end if;
-end //
-create procedure crossfade_refuse(in refused boolean, in why text)
-begin
-  if refused then
-    set why = left(why, 128);
-    signal sqlstate '45000' set message_text = why;
-  end if;
-end //
-delimiter ;
+-- What a gate has to say can't stand in this column: the script stops with it, and no more than this session is gone.
+drop temporary table if exists crossfade_gate;
+create temporary table crossfade_gate (`nothing was changed` integer not null);

@@ -1,2 +1,2 @@
 drop procedure crossfade_step;
-drop procedure crossfade_refuse;
+drop temporary table crossfade_gate;

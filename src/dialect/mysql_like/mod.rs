@@ -63,6 +63,8 @@ impl Target for MysqlLike {
             writer: WriterMark::Database,
             // MySQL 8.0.23, MariaDB 10.3.
             invisible_columns: true,
+            // MySQL 9.7 leaves NULL there instead (seen with VALUES, not with SELECT); a literal it gives.
+            hidden_defaults: self.dialect == Dialect::Mariadb,
             // MariaDB refuses it with 4108.
             hides_not_null: self.sets_visible,
             // There is no NOT VALID.
@@ -94,6 +96,12 @@ impl Target for MysqlLike {
 
     fn default_text(&self, ty: &Type, default: &str) -> String {
         expression::default_text(ty, default, self.dialect)
+    }
+
+    fn restates_default(&self, ty: &Type, default: &str) -> bool {
+        // MySQL 9.7: ALTER COLUMN … SET DEFAULT ('x') of a text is error 1101, where MODIFY takes it.
+        let literal = default.trim().trim_start_matches('(').trim_end_matches(')');
+        self.dialect == Dialect::Mysql && expression::wants_parentheses(ty, self.dialect) && expression::is_literal(literal)
     }
 
     fn lacks(&self, action: &Action) -> Option<Lack> {

@@ -34,6 +34,7 @@ impl Target for Postgres {
             writer: WriterMark::View,
             invisible_columns: false,
             hides_not_null: false,
+            hidden_defaults: true,
             // Manual, "ALTER TABLE": NOT VALID and VALIDATE CONSTRAINT.
             validates_apart: true,
             restates_columns: false,
@@ -54,6 +55,10 @@ impl Target for Postgres {
 
     fn default_text(&self, _ty: &Type, default: &str) -> String {
         default.to_owned()
+    }
+
+    fn restates_default(&self, _ty: &Type, _default: &str) -> bool {
+        false
     }
 
     fn lacks(&self, _action: &Action) -> Option<Lack> {

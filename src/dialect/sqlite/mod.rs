@@ -59,6 +59,7 @@ impl Target for Sqlite {
             writer: WriterMark::View,
             invisible_columns: false,
             hides_not_null: false,
+            hidden_defaults: true,
             // Rules change with the table that is written anew, and these don't come up.
             validates_apart: true,
             restates_columns: false,
@@ -77,6 +78,10 @@ impl Target for Sqlite {
 
     fn default_text(&self, _ty: &Type, default: &str) -> String {
         default.to_owned()
+    }
+
+    fn restates_default(&self, _ty: &Type, _default: &str) -> bool {
+        false
     }
 
     fn lacks(&self, _action: &Action) -> Option<Lack> {

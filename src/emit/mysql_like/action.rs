@@ -298,6 +298,9 @@ impl Actions<'_> {
             let change = if self.server.sets_visible { format!("alter column {} {words}", sql.ident(&new.name)) } else { modify };
             return self.alter(&needed, table, &change, INSTANT);
         }
+        if old.default != new.default {
+            return self.alter(&probe.column_with(table, &new.name, " and column_default is null"), table, &modify, INSTANT);
+        }
         let clauses = if old.ty != new.ty && !sql.ty(&new.ty).starts_with("enum") { self.server.metadata } else { INSTANT };
         self.alter(&probe.column(table, &new.name), table, &modify, clauses)
     }

@@ -132,12 +132,10 @@ impl Renderer for MysqlLikeRenderer<'_> {
         Ok([tables, gate].join("\n\n"))
     }
 
-    fn begin(&self, phase: Phase) -> Result<Option<String>, EmitError> {
+    fn begin(&self, script: Script) -> Result<Option<String>, EmitError> {
         let release = self.actions.sql.literal(&self.plan.release);
-        match phase {
-            Phase::Contract => self.actions.render("begin_contract", context! { release }).map(Some),
-            Phase::Expand | Phase::Migrate => Ok(None),
-        }
+        let contract = script == Script::Phase(Phase::Contract);
+        self.actions.render("begin", context! { contract, release }).map(Some)
     }
 
     fn cost(&self, footprint: &Footprint) -> String {

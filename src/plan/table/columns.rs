@@ -155,6 +155,19 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// Gives a column that expand has added its default.
+    fn set_default(&self, work: &Work<'a, '_>, physical: &Physical<'a>, default: RowExpr) -> Action {
+        let table = work.table.to_owned();
+        match physical.new {
+            Some(new) if self.target.restates_default(&new.ty, &default.text) => {
+                let old = ColumnSpec { default: None, not_null: false, ..self.overlap_column(work, physical, new) };
+                let new = ColumnSpec { default: Some(default), ..old.clone() };
+                Action::RestateColumn { table, old: Box::new(old), new: Box::new(new) }
+            }
+            _ => Action::SetDefault { table, column: physical.name.clone(), origin: Origin::Added, default },
+        }
+    }
+
     /// Takes NOT NULL from a column of the old shape.
     pub(super) fn loosened(&self, table: &str, column: &Column) -> Action {
         if !self.can.restates_columns {
@@ -219,7 +232,7 @@ impl<'a> Planner<'a> {
                     {
                         spec.not_null = false;
                         if let Some(default) = spec.default.take() {
-                            late_defaults.push((physical, default));
+                            late_defaults.push((physical, self.settled_default(&new.ty, default)));
                         }
                     }
                 }
@@ -289,12 +302,13 @@ impl<'a> Planner<'a> {
         }
         // Where the view has no defaults of its own and a row says who wrote it, the table's default stands for the new version:
         // the trigger gives the old one's rows another value. It comes behind the trigger.
-        if let Some(sync) = sync.filter(|sync| sync.writer == Writer::Marker && !self.can.view_defaults) {
+        if sync.is_some_and(|sync| sync.writer == Writer::Marker && !self.can.view_defaults) {
             for physical in work.layout.columns.iter().filter(|c| c.role == Role::NewFromLens) {
                 let Some(new) = physical.new else { continue };
                 let Some(default) = &new.default else { continue };
                 let object = format!("{}.{}", work.table, physical.name);
                 let default = self.settled_default(&new.ty, self.new_expr(default, work.name, &physical_of));
+                let action = self.set_default(work, physical, default);
                 let id = self.step(Draft {
                     phase: Phase::Expand,
                     change: work.change,
@@ -302,7 +316,7 @@ impl<'a> Planner<'a> {
                     object,
                     why: "What the new version's rows get when they leave it out; the trigger gives the old version's rows their own."
                         .to_owned(),
-                    action: Action::SetDefault { table: sync.table.clone(), column: physical.name.clone(), origin: Origin::Added, default },
+                    action,
                     unit: None,
                     requires: work.ready.clone(),
                 });
@@ -313,6 +327,7 @@ impl<'a> Planner<'a> {
             self.identity_added(work, physical);
         }
         for (physical, default) in late_defaults {
+            let action = self.set_default(work, physical, default.clone());
             let object = format!("{}.{}", work.table, physical.name);
             let id = self.step(Draft {
                 phase: Phase::Expand,
@@ -320,16 +335,14 @@ impl<'a> Planner<'a> {
                 slug: format!("set_default.{object}"),
                 object: object.clone(),
                 why: "A default that gives each row another value is set apart: with the column it would rewrite the table.".to_owned(),
-                action: Action::SetDefault {
-                    table: work.table.to_owned(),
-                    column: physical.name.clone(),
-                    origin: Origin::Added,
-                    default: default.clone(),
-                },
+                action,
                 unit: None,
                 requires: work.ready.clone(),
             });
             work.ready.push(id.clone());
+            if sync.is_some_and(|sync| sync.fills.iter().any(|fill| fill.column == physical.name)) {
+                continue;
+            }
             let ty = physical.new.map(|c| self.physical_type(&c.ty)).unwrap_or(Type { kind: TypeKind::Text, array_dimensions: 0 });
             self.backfill(work, &physical.name.clone(), vec![(physical.name.clone(), ty, Formula::Written(default))], vec![id]);
         }

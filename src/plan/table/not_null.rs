@@ -26,6 +26,8 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let phase = match (physical.role, physical.hints.and_then(|hints| hints.enforce)) {
+                // An INSERT of the old version that names no columns would get an empty value where a trigger gives it the default.
+                (Role::New, _) if !self.can.hidden_defaults => Phase::Contract,
                 // The old version leaves the column to its default.
                 (Role::New, _) if new.generated.is_none() => Phase::Migrate,
                 (_, Some(Enforce::Migrate)) => Phase::Migrate,
@@ -36,7 +38,9 @@ impl<'a> Planner<'a> {
             if self.can.restates_columns {
                 let old = ColumnSpec { not_null: false, ..self.overlap_column(work, physical, new) };
                 let mut new = ColumnSpec { not_null: true, ..old.clone() };
-                if phase == Phase::Contract && !self.can.hides_not_null && new.default.is_none() {
+                if phase == Phase::Contract
+                    && (!self.can.hides_not_null && new.default.is_none() || !self.can.hidden_defaults && physical.role == Role::New)
+                {
                     new.hidden = false;
                 }
                 let set = self.step(Draft {

@@ -212,12 +212,18 @@ impl<'a> Planner<'a> {
         let layout = work.layout;
         let mut defaults = Vec::new();
         let mut of_view = Vec::new();
+        let mut restated = Vec::new();
         for physical in &layout.columns {
             let Some(new) = physical.new else { continue };
             let expr = |expr: &Expr| self.settled_default(&new.ty, self.new_expr(expr, work.name, &|name| Some(name.to_owned())));
             match (physical.role, physical.old) {
                 (Role::NewFromLens, _) => {
                     if let Some(default) = &new.default {
+                        let default_text = self.target.default_text(&new.ty, &default.text);
+                        if self.target.restates_default(&new.ty, &default_text) {
+                            restated.push(physical);
+                            continue;
+                        }
                         defaults.push((new.name.clone(), Some(expr(default))));
                         of_view.push(new.name.clone());
                     }
@@ -230,6 +236,19 @@ impl<'a> Planner<'a> {
                 }
                 (Role::Both, None) | (Role::New | Role::Old, _) => {}
             }
+        }
+        for physical in restated {
+            let Some(new) = physical.new else { continue };
+            let spec = self.column_spec(new, work.name, &new.name, &|name| Some(name.to_owned()));
+            let new = ColumnSpec { hidden: self.can.invisible_columns, ..spec };
+            let old = ColumnSpec { default: None, ..new.clone() };
+            let object = format!("{}.{}", work.name, new.name);
+            work.swap.push((
+                format!("settle_default.{object}"),
+                object,
+                "Only the new version is left: its default becomes the table's.".to_owned(),
+                Action::RestateColumn { table: work.name.to_owned(), old: Box::new(old), new: Box::new(new) },
+            ));
         }
         if defaults.is_empty() {
             return;
@@ -298,6 +317,7 @@ impl<'a> Planner<'a> {
             Action::SwapColumns { .. } => 4,
             Action::RenameTable { .. } => 5,
             Action::SettleDefaults { .. } => 8,
+            Action::RestateColumn { old, new, .. } if old.default != new.default => 8,
             Action::RestateColumn { .. } => 9,
             _ => 6,
         };

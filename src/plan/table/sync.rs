@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::diff::model::{Direction, Lens, LensColumn, Mapping};
 use crate::snapshot::model::{Access, OnConflict, Otherwise, Type, TypeKind, Value};
 
-use super::super::layout::{Layout, Reach, Treatment};
+use super::super::layout::{Layout, Reach, Role, Treatment};
 use super::super::model::{FillColumn, Follow, Formula, FormulaOtherwise, RowExpr, Splice, Sync, SyncColumn, SyncLens, Writer};
 use super::super::planner::Planner;
 use super::super::{WriterMark, naming};
@@ -30,6 +30,17 @@ impl<'a> Planner<'a> {
                     }
                 }
                 Treatment::TwoSides => lenses.push(self.sync_lens(work, lens)),
+            }
+        }
+        if !self.can.hidden_defaults {
+            for physical in work.layout.columns.iter().filter(|c| c.role == Role::New) {
+                let Some(new) = physical.new.filter(|new| new.not_null) else { continue };
+                let Some(default) = &new.default else { continue };
+                if !self.target.adds_default_at_once(&new.ty, &default.text) {
+                    let physical_of = |name: &str| work.layout.of_new(name).map(|c| c.name.clone());
+                    let formula = Formula::Written(self.new_expr(default, work.name, &physical_of));
+                    fills.push(FillColumn { column: physical.name.clone(), ty: self.physical_type(&new.ty), formula });
+                }
             }
         }
         if lenses.is_empty() && fills.is_empty() {
