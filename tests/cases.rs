@@ -18,13 +18,16 @@ use support::{check, scripts, servers};
 /// Something that cases run on.
 trait Target: Send + Sync {
     fn name(&self) -> String;
+    /// Whether this machine has it; the error is for a machine that must.
+    fn found(&self) -> &Result<bool, String>;
     fn dialect(&self) -> Dialect;
     fn run(&self, case: &Case, access: Access) -> Result<(), String>;
 }
 
-/// A kind of server, started for the first case that needs it. One that is missing was reported then, and is no fault.
+/// A kind of server, started for the first case that needs it.
 struct Started<E, F> {
     name: String,
+    found: Result<bool, String>,
     dialect: Dialect,
     start: F,
     lab: OnceLock<Result<Option<Lab<E>>, String>>,
@@ -35,12 +38,19 @@ impl<E: Engine, F: Fn() -> Result<Option<Lab<E>>, String> + Send + Sync> Target 
         self.name.clone()
     }
 
+    fn found(&self) -> &Result<bool, String> {
+        &self.found
+    }
+
     fn dialect(&self) -> Dialect {
         self.dialect
     }
 
     fn run(&self, case: &Case, access: Access) -> Result<(), String> {
-        let Some(lab) = self.lab.get_or_init(&self.start).as_ref().map_err(Clone::clone)? else { return Ok(()) };
+        if let Err(report) = &self.found {
+            return Err(report.clone());
+        }
+        let lab = self.lab.get_or_init(&self.start).as_ref().map_err(Clone::clone)?.as_ref().ok_or("the server is gone")?;
         let case = case.in_dialect(self.dialect)?;
         let scripts = scripts::compile_for(&case, access, self.dialect)?;
         check::check(lab, &case, access, &scripts)
@@ -50,26 +60,32 @@ impl<E: Engine, F: Fn() -> Result<Option<Lab<E>>, String> + Send + Sync> Target 
 fn target<E: Engine + 'static>(
     name: String,
     dialect: Dialect,
+    found: Result<bool, String>,
     start: impl Fn() -> Result<Option<Lab<E>>, String> + Send + Sync + 'static,
 ) -> Arc<dyn Target> {
-    Arc::new(Started { name, dialect, start, lab: OnceLock::new() })
+    Arc::new(Started { name, dialect, found, start, lab: OnceLock::new() })
 }
 
-fn targets() -> Vec<Arc<dyn Target>> {
+fn targets(list: bool) -> Vec<Arc<dyn Target>> {
+    // A list of names says nothing of servers.
+    let found = |look: &dyn Fn() -> Result<bool, String>| if list { Ok(true) } else { look() };
     let mut targets = Vec::new();
     for major in servers::MAJORS {
-        targets.push(target(format!("postgres{major}"), Dialect::Postgres, move || servers::lab(major)));
+        let found = found(&|| servers::installation(major).map(|found| found.is_some()));
+        targets.push(target(format!("postgres{major}"), Dialect::Postgres, found, move || servers::lab(major)));
     }
     for family in servers::FAMILY {
-        targets.push(target(family.name.to_owned(), family.dialect, move || family.lab()));
+        let found = found(&|| family.installation().map(|found| found.is_some()));
+        targets.push(target(family.name.to_owned(), family.dialect, found, move || family.lab()));
     }
-    targets.push(target("sqlite".to_owned(), Dialect::Sqlite, servers::sqlite));
+    let found = found(&|| servers::sqlite_shell().map(|found| found.is_some()));
+    targets.push(target("sqlite".to_owned(), Dialect::Sqlite, found, servers::sqlite));
     targets
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let targets = targets();
+    let targets = targets(arguments.list);
     let mut trials = Vec::new();
     for case in Case::every() {
         let case = match case {
@@ -97,8 +113,9 @@ fn main() -> ExitCode {
             for access in case.file.access.clone() {
                 for target in targets.iter().filter(|target| target.dialect() == dialect && case.runs_on(&target.name())) {
                     let name = format!("{}::{}::{}", case.name, access.name(), target.name());
+                    let missing = *target.found() == Ok(false);
                     let (case, target) = (Arc::clone(&case), Arc::clone(target));
-                    trials.push(Trial::test(name, move || Ok(target.run(&case, access)?)));
+                    trials.push(Trial::test(name, move || Ok(target.run(&case, access)?)).with_ignored_flag(missing));
                 }
             }
         }

@@ -12,6 +12,8 @@ pub enum Row<'a> {
     Old,
     /// A row of a table in FROM or UPDATE, by the table's name.
     Table(&'a str),
+    /// A row by the alias that a query gives it, or by the variable that holds it.
+    Alias(&'a str),
 }
 
 /// Values and conditions over rows, in a dialect's words.

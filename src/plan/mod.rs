@@ -4,7 +4,7 @@
 //! Invariant: nothing here knows how a dialect says a thing; what a dialect can do and what it locks is asked of a [`Target`].
 //! The only module that names `petgraph`.
 
-use crate::diagnostic::{Diagnostic, Level};
+use crate::diagnostic::{Diagnostic, Level, Span, register};
 use crate::diff::model::Diff;
 use crate::snapshot::model::{Access, Type};
 
@@ -12,6 +12,7 @@ mod changes;
 mod expr;
 pub mod graph;
 mod layout;
+mod mirror;
 pub mod model;
 mod naming;
 mod objects;
@@ -82,6 +83,8 @@ pub struct Capabilities {
     pub reaches_rows_without_key: bool,
     /// What is named after a table or a column keeps its name when that is renamed.
     pub leaves_names_behind: bool,
+    /// Whether rows can stand in two tables (`from:`).
+    pub mirrors: bool,
 }
 
 /// How the rules and types of a table's columns change.
@@ -131,6 +134,10 @@ pub trait Target {
     fn widens_in_place(&self, old: &Type, new: &Type) -> bool;
     /// Whether a column can be added to a table with rows as metadata, where [`Rules::Rebuilt`] is the other way.
     fn adds_column(&self, column: &model::ColumnSpec) -> bool;
+    /// How a client is told of what PostgreSQL has this SQLSTATE for.
+    fn refusal(&self, sqlstate: &str) -> String {
+        format!("SQLSTATE {sqlstate}")
+    }
 }
 
 /// Plans the way from one schema to the other.
@@ -140,7 +147,22 @@ pub fn plan(diff: &Diff<'_>, settings: &Settings, target: &dyn Target) -> (Plan,
     let planner = planner::Planner::new(diff, settings, target);
     let (plan, mut diagnostics) = planner.run();
     diagnostics.extend(unacknowledged(diff, settings, &plan));
+    diagnostics.extend(unknown_acknowledged(diff, settings));
     (plan, diagnostics)
+}
+
+/// The acknowledged codes that no hazard has: nothing is wrong with the plan, but they acknowledge nothing.
+fn unknown_acknowledged(diff: &Diff<'_>, settings: &Settings) -> Vec<Diagnostic> {
+    let in_transition = diff.new.transition.as_ref().map(|transition| transition.allow.as_slice()).unwrap_or_default();
+    let in_settings = settings.allow.iter().map(|code| (code, Span::default()));
+    in_settings
+        .chain(in_transition.iter().map(|(code, span)| (code, *span)))
+        .filter_map(|(code, span)| {
+            let unknown = register::find(code).err()?;
+            let fault = Diagnostic { level: Level::Warning, ..unknown };
+            Some(if span.is_nowhere() { fault } else { fault.at(span, "it acknowledges nothing") })
+        })
+        .collect()
 }
 
 /// The error-level hazards that nobody has acknowledged, as errors.

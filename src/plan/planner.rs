@@ -11,8 +11,8 @@ use super::expr::Names;
 use super::graph;
 use super::layout::{Layout, Reach, Surroundings};
 use super::model::{
-    Action, Change, ColumnSpec, CommentTarget, ForeignKeySpec, GrantPair, Hazard, IndexKeySpec, IndexSpec, KeyTarget, Phase, Plan, RowExpr,
-    Step,
+    Action, Change, ColumnSpec, CommentTarget, ForeignKeySpec, GrantPair, Hazard, IndexKeySpec, IndexSpec, KeyTarget, Mirror, Phase, Plan,
+    RowExpr, Step,
 };
 use super::table::changes_columns;
 use super::{Capabilities, Lack, Rules, Settings, Target, model, naming};
@@ -55,6 +55,8 @@ pub(super) struct Planner<'a> {
     pub(super) referring: BTreeMap<&'a str, Vec<(&'a Table, &'a ForeignKey)>>,
     /// The differences of tables that the old schema has, by old name.
     pub(super) by_old_name: BTreeMap<&'a str, &'a TableDiff<'a>>,
+    /// Rows that come from other tables, by the new table.
+    pub(super) mirrors: BTreeMap<&'a str, Mirror>,
     /// Changes whose tables swap in one transaction, since a key moves together with what refers to it.
     pub(super) held_together: BTreeSet<usize>,
     /// Views of which only the comment differs.
@@ -168,6 +170,7 @@ impl<'a> Planner<'a> {
             added,
             referring,
             by_old_name,
+            mirrors: BTreeMap::new(),
             held_together,
             only_comment,
             taken,
@@ -184,6 +187,7 @@ impl<'a> Planner<'a> {
 
     pub(super) fn run(mut self) -> (Plan, Vec<Diagnostic>) {
         let diff = self.diff;
+        self.find_mirrors();
         self.enums();
         self.sequences();
         self.extensions();

@@ -248,7 +248,30 @@ impl<'a> Planner<'a> {
             requires.retain(|required| *required != own);
             step.requires = requires;
         }
+        self.settle_hazards();
         done
+    }
+
+    /// What is said of a plan where rules are altered one by one, as it is true here.
+    fn settle_hazards(&mut self) {
+        // Enums are checks, which go and come back with their tables; rows need no key to be reached in one statement; and no
+        // client can write past the triggers.
+        let elsewhere = ["enum-value-stays", "type-named-late", "backfill-without-key", "triggers-bypassed"];
+        self.hazards.retain(|hazard| !elsewhere.contains(&hazard.code));
+        for hazard in &mut self.hazards {
+            while let Some(at) = hazard.message.find("SQLSTATE ") {
+                let end = at + "SQLSTATE ".len();
+                let state: String = hazard.message[end..].chars().take_while(char::is_ascii_alphanumeric).collect();
+                let words = self.target.refusal(&state);
+                hazard.message.replace_range(at..end + state.len(), &words);
+            }
+            if hazard.code == "positional-clients" && !self.target.capabilities().positional_inserts {
+                hazard.level = Level::Warning;
+                hazard.message =
+                    "until contract an INSERT of the old version that does not name its columns fails, and its `select *` shows columns that it does not know"
+                        .to_owned();
+            }
+        }
     }
 
     /// The tables of the old snapshot as they physically are before expand.
@@ -734,6 +757,11 @@ impl State {
             | Action::TidyNames { .. }
             | Action::AddCounter { .. }
             | Action::AdvanceIdentity { .. }
+            // Not on a server that rebuilds tables.
+            | Action::ShareNumbers { .. }
+            | Action::InstallMirror(_)
+            | Action::CopyRows(_)
+            | Action::RemoveMirror(_)
             | Action::Comment { .. } => Fate::Gone,
         }
     }

@@ -361,6 +361,8 @@ fn portable(name: &str, arguments: Option<&[String]>) -> Result<Option<TypeKind>
             Some(_) => TypeKind::Double,
         },
         "boolean" | "bool" => return none(TypeKind::Boolean),
+        // Alone it has no length, unlike `char`.
+        "bpchar" if arguments.is_none() => return Ok(None),
         "char" | "character" | "bpchar" => TypeKind::Char(length()?.unwrap_or(1)),
         "varchar" | "character varying" | "char varying" => TypeKind::Varchar(length()?),
         // With an argument it is MySQL's: `text(100)`.
@@ -393,6 +395,7 @@ fn portable(name: &str, arguments: Option<&[String]>) -> Result<Option<TypeKind>
 const POSTGRES: &[&str] = &[
     "bit",
     "bit varying",
+    "bpchar",
     "varbit",
     "money",
     "inet",

@@ -10,9 +10,11 @@ declare
   batch integer := {{ batch }};
   changed bigint;
   failures integer := 0;
+{%- if not copy %}
   line record;
   problem text;
   code text;
+{%- endif %}
 begin
   insert into crossfade.checkpoint (release, backfill) values ({{ release }}, {{ name }}) on conflict do nothing;
   select * into checkpoint from crossfade.checkpoint where release = {{ release }} and backfill = {{ name }} and part = 0;
@@ -46,10 +48,22 @@ begin
     order by {{ cols_desc }} limit 1;
     exit when hi_1 is null;  -- the last of them were deleted meanwhile
     begin
+{%- if copy %}
+      -- FOR SHARE: a row that is changed or deleted meanwhile is not copied as it was.
+      insert into {{ copy.target }} ({{ copy.columns }})
+      select {{ copy.values }}
+      from {{ table }}
+      where {{ cols_row }} >= {{ los_row }} and {{ cols_row }} <= {{ his_row }}{% if copy.meant %}
+        and ({{ copy.meant }}){% endif %}
+      order by {{ cols }}
+      for share
+      on conflict ({{ copy.key }}) do nothing;
+{%- else %}
       update {{ table }}
       set {{ sets }}
       where {{ cols_row }} >= {{ los_row }} and {{ cols_row }} <= {{ his_row }}
         and {{ unfilled }};
+{%- endif %}
       get diagnostics changed = row_count;
       failures := 0;
     exception
@@ -62,6 +76,7 @@ begin
         batch := greatest(batch / 2, 100);
         perform pg_sleep(random() * least(failures, 10) * 0.1);
         continue;
+{%- if not copy %}
       when others then
         -- A row can't be filled. Which one is told by trying them one by one; nothing of this batch stays.
         for line in
@@ -86,6 +101,7 @@ begin
           end;
         end loop;
         raise;
+{%- endif %}
     end;
     update crossfade.checkpoint c set last_key = array[{{ hi_texts }}], rows = c.rows + changed
     where c.release = {{ release }} and c.backfill = {{ name }} and c.part = 0;

@@ -53,32 +53,36 @@ pub const FAMILY: [Family; 3] = [
 ];
 
 impl Family {
-    /// A server to make databases on; the newest one of its major version.
-    pub fn lab(&self) -> Result<Option<Lab<Mysql>>, String> {
+    /// The newest installation of its major version. When there is none: as for PostgreSQL.
+    pub fn installation(&self) -> Result<Option<mysql::Installation>, String> {
         let found = mysql::installations().into_iter().rev().find(|one| one.flavour == self.flavour && one.version.0 == self.major);
-        match found {
-            Some(installation) => Ok(Some(Lab::of(Mysql::start(&installation, self.turn)?))),
-            None => {
-                let name = self.name;
-                missing(&format!(
-                    "{name} was not found: run scripts/setup-servers.sh, or name its programs' folder in CROSSFADE_MYSQL_BIN"
-                ))?;
-                Ok(None)
-            }
+        if found.is_none() {
+            let name = self.name;
+            missing(&format!("{name} was not found: run scripts/setup-servers.sh, or name its programs' folder in CROSSFADE_MYSQL_BIN"))?;
         }
+        Ok(found)
     }
+
+    /// A server to make databases on.
+    pub fn lab(&self) -> Result<Option<Lab<Mysql>>, String> {
+        let Some(installation) = self.installation()? else { return Ok(None) };
+        Ok(Some(Lab::of(Mysql::start(&installation, self.turn)?)))
+    }
+}
+
+/// The `sqlite3` shell. When there is none: as for PostgreSQL.
+pub fn sqlite_shell() -> Result<Option<PathBuf>, String> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders).map(|folder| folder.join("sqlite3")).find(|shell| shell.is_file());
+    if found.is_none() {
+        missing("the sqlite3 shell was not found: run scripts/setup-servers.sh")?;
+    }
+    Ok(found)
 }
 
 /// A folder to make SQLite databases in.
 pub fn sqlite() -> Result<Option<Lab<Sqlite>>, String> {
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    match std::env::split_paths(&folders).map(|folder| folder.join("sqlite3")).find(|shell| shell.is_file()) {
-        Some(shell) => Sqlite::new(shell).map(Lab::of).map(Some),
-        None => {
-            missing("the sqlite3 shell was not found: run scripts/setup-servers.sh")?;
-            Ok(None)
-        }
-    }
+    sqlite_shell()?.map(|shell| Sqlite::new(shell).map(Lab::of)).transpose()
 }
 
 /// A server of a major version to make databases on.

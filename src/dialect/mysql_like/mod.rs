@@ -78,6 +78,8 @@ impl Target for MysqlLike {
             analyzes: false,
             reaches_rows_without_key: false,
             leaves_names_behind: false,
+            // Not written yet.
+            mirrors: false,
         }
     }
 
@@ -204,6 +206,10 @@ impl Target for MysqlLike {
             | Action::RenameView(_)
             | Action::TidyNames { .. }
             | Action::RebuildTable(_)
+            | Action::ShareNumbers { .. }
+            | Action::InstallMirror(_)
+            | Action::CopyRows(_)
+            | Action::RemoveMirror(_)
             | Action::RenameIndex(_) => footprint(Vec::new(), Cost::Instant),
             Action::CheckRows { .. } => footprint(Vec::new(), Cost::Scan),
             Action::Analyze { .. } => footprint(Vec::new(), Cost::Scan),

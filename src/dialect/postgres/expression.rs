@@ -112,6 +112,7 @@ impl Language for Expressions<'_> {
             Row::New => ["new", &self.ident(name)].join("."),
             Row::Old => ["old", &self.ident(name)].join("."),
             Row::Table(_) => self.ident(name),
+            Row::Alias(alias) => [alias, ".", &self.ident(name)].concat(),
         }
     }
 

@@ -46,6 +46,7 @@ impl Target for Postgres {
             reaches_rows_without_key: true,
             // Sequences of identity columns; from 18 on, NOT NULL constraints.
             leaves_names_behind: true,
+            mirrors: true,
         }
     }
 
@@ -79,6 +80,7 @@ impl Target for Postgres {
             Action::CreateExtension(_)
             | Action::CreateEnum(_)
             | Action::CreateSequence(_)
+            | Action::ShareNumbers { .. }
             | Action::CreateTable(_)
             | Action::CreateNamespace { .. }
             | Action::DropNamespace { .. }
@@ -133,6 +135,15 @@ impl Target for Postgres {
             Action::RenameTable { from, .. } => instant(&[from]),
             Action::RemoveSync(sync) => instant(&[&sync.table]),
             Action::InstallSync(sync) => footprint(locks(&[&sync.table], LockMode::ShareRowExclusive), Cost::Instant),
+            // The target is new, so that nobody uses it yet; in contract it is in use.
+            Action::InstallMirror(mirror) => footprint(locks(&[&mirror.source], LockMode::ShareRowExclusive), Cost::Instant),
+            Action::RemoveMirror(mirror) => instant(&distinct(&mirror.source, &mirror.target)),
+            // Rows of the source are held FOR SHARE while a batch copies them.
+            Action::CopyRows(copy) => {
+                let mut taken = locks(&[&copy.mirror.source], LockMode::RowShare);
+                taken.extend(locks(&[&copy.mirror.target], LockMode::RowExclusive));
+                Footprint { locks: taken, cost: Cost::Copy, transactional: false }
+            }
             Action::Backfill(backfill) => {
                 Footprint { locks: locks(&[&backfill.table], LockMode::RowExclusive), cost: Cost::Copy, transactional: false }
             }

@@ -188,6 +188,10 @@ impl Actions<'_> {
             | Action::Analyze { .. }
             | Action::RenameView(_)
             | Action::TidyNames { .. }
+            | Action::ShareNumbers { .. }
+            | Action::InstallMirror(_)
+            | Action::CopyRows(_)
+            | Action::RemoveMirror(_)
             | Action::RebuildTable(_) => return Err(self.never(action)),
         })
     }
@@ -543,6 +547,10 @@ impl Actions<'_> {
                 };
                 let columns: Vec<String> = lens.old.iter().chain(&lens.new).map(|c| c.name.clone()).collect();
                 (message, sql.disagree(lens, Row::Table(table)), None, probe.columns(table, &columns))
+            }
+            // Never planned for these servers.
+            Finding::Unlike(..) => {
+                return Err(EmitError { template: "mysql_like/check_rows".to_owned(), why: "there are no mirrors".to_owned() });
             }
             Finding::Null(column) => (
                 format!("{table}: {column} is NULL"),

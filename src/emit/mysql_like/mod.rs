@@ -5,7 +5,7 @@ use minijinja::context;
 use crate::dialect::language::{Language, Row};
 use crate::dialect::mysql_like::MysqlLike;
 use crate::dialect::mysql_like::expression::Expressions;
-use crate::plan::model::{Action, Footprint, Phase, Plan};
+use crate::plan::model::{Action, Finding, Footprint, Phase, Plan};
 use crate::snapshot::model::Access;
 use crate::sql::Dialect;
 
@@ -203,12 +203,13 @@ impl Renderer for MysqlLikeRenderer<'_> {
         let sql = &self.actions.sql;
         let checks: Vec<_> = checks
             .iter()
-            .map(|check| {
-                context! {
+            .filter_map(|check| {
+                let Finding::Disagree(lens) = check.finding else { return None };
+                Some(context! {
                     what => sql.literal(&check.what),
                     table => sql.ident(check.table),
-                    condition => sql.disagree(check.lens, Row::Table(check.table)),
-                }
+                    condition => sql.disagree(lens, Row::Table(check.table)),
+                })
             })
             .collect();
         self.actions.render("verify", context! { checks, database => self.database() })

@@ -5,15 +5,16 @@ use minijinja::{Value, context};
 use crate::dialect::language::{Language, Row};
 use crate::dialect::postgres::expression::Expressions;
 use crate::plan::model::{
-    Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, Finding, ForeignKeySpec, Formula, Highest, IndexSpec,
-    KeyTarget, Marker, Materialized, OnFinding, Origin, RowExpr, SequenceFrom, ShapeView, Splice, TableSpec, ViewColumn, ViewDefault,
-    ViewSpec,
+    Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, CopyRows, Finding, ForeignKeySpec, Formula, Highest,
+    IndexSpec, KeyTarget, Marker, Materialized, MirrorSide, OnFinding, Origin, RowExpr, SequenceFrom, ShapeView, Splice, TableSpec,
+    ViewColumn, ViewDefault, ViewSpec,
 };
 use crate::plan::{MARKER, VERSION_SCHEMA};
-use crate::snapshot::model::{Exclusion, Identity, Nulls, ReferentialAction, Sequence, Unique};
+use crate::snapshot::model::{Exclusion, Identity, Nulls, ReferentialAction, Sequence, Type, Unique};
 
 use super::super::templates::Templates;
 use super::super::{EmitError, Grants, Rendered};
+use super::mirror::Mirroring;
 use super::sync;
 
 /// Renders actions for one plan.
@@ -123,6 +124,17 @@ impl Actions<'_> {
                     update_trigger => sql.ident(&sync.update_trigger),
                 },
             ),
+            Action::ShareNumbers { function, table, column } => self.render(
+                "share_numbers",
+                context! {
+                    function => sql.relation(VERSION_SCHEMA, function),
+                    table_literal => self.table_literal(table),
+                    column_literal => sql.literal(column),
+                },
+            ),
+            Action::InstallMirror(mirror) => self.render("install_mirror", Mirroring { mirror, sql }.context()),
+            Action::CopyRows(copy) => self.copy_rows(copy),
+            Action::RemoveMirror(mirror) => self.render("remove_mirror", Mirroring { mirror, sql }.context()),
             Action::SetDefault { table, column, default, .. } => self.render(
                 "set_default",
                 context! { table => sql.table(table), column => sql.ident(column), default => self.text(default) },
@@ -351,6 +363,10 @@ impl Actions<'_> {
                 self.render("undo/add_columns", context! { table => sql.table(table), columns => names })?
             }
             Action::InstallSync(sync) => self.apply(&Action::RemoveSync(sync.clone()), Grants::Ignore)?,
+            Action::InstallMirror(mirror) => self.apply(&Action::RemoveMirror(mirror.clone()), Grants::Ignore)?,
+            Action::ShareNumbers { function, .. } => {
+                self.render("undo/share_numbers", context! { function => sql.relation(VERSION_SCHEMA, function) })?
+            }
             Action::SetDefault { origin: Origin::Added, .. } => return Ok(None),
             Action::SetDefault { table, column, origin: Origin::Old, .. } => {
                 self.render("undo/set_default", context! { table => sql.table(table), column => sql.ident(column) })?
@@ -371,7 +387,9 @@ impl Actions<'_> {
                     self.render("undo/add_identity", context! { table => sql.table(table), column => sql.ident(column) })?
                 }
                 // It goes with its column; or contract only.
-                SequenceFrom::Column(_) | SequenceFrom::Sequence(_) | SequenceFrom::Counter(_) => return Ok(None),
+                SequenceFrom::Column(_) | SequenceFrom::Sequence(_) | SequenceFrom::Counter(_) | SequenceFrom::Lent { .. } => {
+                    return Ok(None);
+                }
             },
             Action::CreateNamespace { schema } => self.render("undo/create_namespace", context! { schema => sql.ident(schema) })?,
             Action::CreateShapeView(view) => self.render("undo/create_shape_view", self.shape_view(view))?,
@@ -409,6 +427,7 @@ impl Actions<'_> {
             | Action::CopyGrants { .. }
             | Action::RebuildTable(_)
             | Action::Backfill(_)
+            | Action::CopyRows(_)
             | Action::Analyze { .. }
             | Action::AdvanceIdentity { .. }
             | Action::ValidateConstraint { .. } => return Ok(None),
@@ -419,6 +438,7 @@ impl Actions<'_> {
             | Action::DropSequence(_)
             | Action::DropTable { .. }
             | Action::RemoveSync(_)
+            | Action::RemoveMirror(_)
             | Action::SettleShapeView(_)
             | Action::DropNamespace { .. }
             | Action::DropViews { .. }
@@ -563,6 +583,15 @@ impl Actions<'_> {
                 let helper = self.columns_exist(table, &columns);
                 (message, sql.disagree(lens, Row::Table(table)), None, Some(helper))
             }
+            Finding::Unlike(mirror, side) => {
+                let message = match side {
+                    MirrorSide::Source => format!("{table}: no image in {}, or another one,", mirror.target),
+                    MirrorSide::Target => format!("{table}: no image of a row of {}", mirror.source),
+                };
+                let function = [sql.relation(VERSION_SCHEMA, &mirror.to_target), "()".to_owned()].concat();
+                let needed = format!("to_regprocedure({}) is not null", sql.literal(&function));
+                (message, Mirroring { mirror, sql }.found(*side), None, Some(needed))
+            }
             Finding::Null(column) => (
                 format!("{table}: {column} is NULL"),
                 format!("{} is null", sql.ident(column)),
@@ -654,15 +683,13 @@ impl Actions<'_> {
 
     fn backfill(&self, backfill: &Backfill) -> Rendered {
         let sql = &self.sql;
-        let numbered = |prefix: &str| (1..=backfill.key.len()).map(|n| format!("{prefix}_{n}")).collect::<Vec<_>>();
-        let texts = |prefix: &str| numbered(prefix).iter().map(|v| format!("{v}::text")).collect::<Vec<_>>().join(", ");
-        let columns: Vec<String> = backfill.key.iter().map(|(name, _)| sql.ident(name)).collect();
         let row = Row::Table(&backfill.table);
         let sets: Vec<String> =
             backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row))).collect();
         let unfilled: Vec<String> = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect();
         let literal = |text: String| sql.literal(&text);
         // What is said of a row that can't be filled: where it is, and what was to be put into it.
+        let columns: Vec<String> = backfill.key.iter().map(|(name, _)| sql.ident(name)).collect();
         let names: Vec<&str> = backfill.key.iter().map(|(name, _)| name.as_str()).collect();
         let (title, key_text) = match names.as_slice() {
             [] => (format!("{}: the row at ", backfill.table), "ctid::text".to_owned()),
@@ -697,14 +724,39 @@ impl Actions<'_> {
                 },
             );
         }
+        let work = context! {
+            copy => (),
+            sets => sets.join(",\n          "),
+            unfilled => unfilled.join(" and "),
+            key_text,
+            row_title => literal(title),
+            sets_of_row => sets.join(",\n                "),
+            sets_literal => literal(sets.join(", ")),
+        };
+        self.in_ranges(&backfill.name, &backfill.table, &backfill.key, backfill.batch, work)
+    }
+
+    fn copy_rows(&self, copy: &CopyRows) -> Rendered {
+        let mirror = &copy.mirror;
+        let key: Vec<(String, Type)> = mirror.key.iter().map(|key| (key.source.clone(), key.ty.clone())).collect();
+        let work = context! { copy => Mirroring { mirror, sql: &self.sql }.copy(copy) };
+        self.in_ranges(&copy.name, &mirror.source, &key, copy.batch, work)
+    }
+
+    /// Work on the rows of a table, one range of keys after the other.
+    fn in_ranges(&self, name: &str, table: &str, key: &[(String, Type)], batch: u32, work: Value) -> Rendered {
+        let sql = &self.sql;
+        let numbered = |prefix: &str| (1..=key.len()).map(|n| format!("{prefix}_{n}")).collect::<Vec<_>>();
+        let texts = |prefix: &str| numbered(prefix).iter().map(|v| format!("{v}::text")).collect::<Vec<_>>().join(", ");
+        let columns: Vec<String> = key.iter().map(|(name, _)| sql.ident(name)).collect();
         self.render(
             "backfill",
             context! {
-                table => sql.table(&backfill.table),
+                table => sql.table(table),
                 release => sql.literal(self.release),
-                name => sql.literal(&backfill.name),
-                batch => backfill.batch,
-                key => backfill.key.iter().map(|(_, ty)| context! { type => sql.ty(ty) }).collect::<Vec<_>>(),
+                name => sql.literal(name),
+                batch,
+                key => key.iter().map(|(_, ty)| context! { type => sql.ty(ty) }).collect::<Vec<_>>(),
                 cols => columns.join(", "),
                 cols_row => row_of(&columns),
                 los_row => row_of(&numbered("lo")),
@@ -717,12 +769,7 @@ impl Actions<'_> {
                 top_1 => "top_1",
                 hi_texts => texts("hi"),
                 top_texts => texts("top"),
-                sets => sets.join(",\n          "),
-                unfilled => unfilled.join(" and "),
-                key_text,
-                row_title => literal(title),
-                sets_of_row => sets.join(",\n                "),
-                sets_literal => literal(sets.join(", ")),
+                ..work
             },
         )
     }
@@ -867,6 +914,9 @@ impl Actions<'_> {
             }
             SequenceFrom::Sequence(name) => Some(sql.literal(&sql.table(name))),
             SequenceFrom::Counter(name) => Some(sql.literal(&sql.relation(VERSION_SCHEMA, name))),
+            SequenceFrom::Lent { table, column, .. } => {
+                Some(format!("pg_get_serial_sequence({}, {})::regclass", self.table_literal(table), sql.literal(column)))
+            }
             SequenceFrom::Given => None,
         };
         self.render(
@@ -880,10 +930,14 @@ impl Actions<'_> {
                     Identity::Always => "always",
                     Identity::ByDefault => "by default",
                 },
-                had_default => matches!(from, SequenceFrom::Sequence(_) | SequenceFrom::Counter(_)),
+                had_default => matches!(from, SequenceFrom::Sequence(_) | SequenceFrom::Counter(_) | SequenceFrom::Lent { .. }),
                 counter => match from {
                     SequenceFrom::Counter(name) => Some(sql.relation(VERSION_SCHEMA, name)),
-                    SequenceFrom::Column(_) | SequenceFrom::Sequence(_) | SequenceFrom::Given => None,
+                    SequenceFrom::Column(_) | SequenceFrom::Sequence(_) | SequenceFrom::Lent { .. } | SequenceFrom::Given => None,
+                },
+                function => match from {
+                    SequenceFrom::Lent { function, .. } => Some(sql.relation(VERSION_SCHEMA, function)),
+                    SequenceFrom::Column(_) | SequenceFrom::Sequence(_) | SequenceFrom::Counter(_) | SequenceFrom::Given => None,
                 },
                 counted,
                 highest => highest == Highest::ByIndex,

@@ -4,7 +4,7 @@ use minijinja::context;
 
 use crate::dialect::language::{Language, Row};
 use crate::dialect::postgres::expression::Expressions;
-use crate::plan::model::{Action, ColumnSpec, Footprint, Phase, Plan};
+use crate::plan::model::{Action, ColumnSpec, Finding, Footprint, Phase, Plan};
 use crate::snapshot::model::Access;
 
 use super::renderer::{Check, Grants, Header, Renderer, Script};
@@ -12,6 +12,7 @@ use super::templates::Templates;
 use super::{EmitError, Rendered};
 
 mod action;
+mod mirror;
 mod sync;
 
 use action::Actions;
@@ -32,9 +33,12 @@ impl<'a> Postgres<'a> {
         let release = self.actions.sql.literal(&plan.release);
         match phase {
             Phase::Expand => {
+                let is_made =
+                    |table: &str| plan.steps.iter().any(|step| matches!(&step.action, Action::CreateTable(spec) if spec.name == table));
                 let mut tables: Vec<&str> = plan
                     .steps
                     .iter()
+                    .filter(|step| !matches!(&step.action, Action::AddIdentity { table, .. } if is_made(table)))
                     .filter_map(|step| match &step.action {
                         Action::AddColumns { table, .. }
                         | Action::DropNotNull { table, .. }
@@ -45,6 +49,7 @@ impl<'a> Postgres<'a> {
                         | Action::DropIdentity { table, .. }
                         | Action::DropTable { table } => Some(table.as_str()),
                         Action::RenameTable { from, .. } => Some(from.as_str()),
+                        Action::InstallMirror(mirror) => Some(mirror.source.as_str()),
                         _ => None,
                     })
                     .collect();
@@ -177,7 +182,11 @@ impl Renderer for Postgres<'_> {
                 context! {
                     what => sql.literal(&check.what),
                     table => sql.table(check.table),
-                    condition => sql.disagree(check.lens, Row::Table(check.table)),
+                    condition => match check.finding {
+                        Finding::Disagree(lens) => sql.disagree(lens, Row::Table(check.table)),
+                        Finding::Unlike(mirror, side) => mirror::Mirroring { mirror, sql }.found(*side),
+                        Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => "false".to_owned(),
+                    },
                 }
             })
             .collect();
