@@ -39,6 +39,7 @@ pub(crate) enum Found {
     /// The files of one snapshot.
     Files(Vec<FileId>),
     /// What a database holds, as one snapshot, and warnings about what it holds besides.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "no driver, no database"))]
     Database(FileId, Vec<Diagnostic>),
 }
 
@@ -55,6 +56,7 @@ impl Found {
 
 /// How a database is read.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "no driver, no database"))]
 pub(crate) struct Live<'a> {
     /// The dialects that its schema is wanted for.
     pub(crate) dialects: &'a [Dialect],

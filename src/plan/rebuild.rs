@@ -105,6 +105,9 @@ impl<'a> Planner<'a> {
                     let span = self.diff.new.tables.get(table).and_then(|t| t.columns.get(column)).map(|c| c.span).unwrap_or_default();
                     self.not_yet(&format!("{table}.{column}"), "an identity column is added to a table that exists", span);
                 }
+                if let Action::InstallSync(sync) = &step.action {
+                    self.refuse_hidden_rowid(&sync.table);
+                }
                 match state.replay(&mut step.action) {
                     Fate::Kept => kept.push(step),
                     Fate::Folded(table) => folded.entry(table).or_default().push(step),
@@ -250,6 +253,16 @@ impl<'a> Planner<'a> {
         }
         self.settle_hazards();
         done
+    }
+
+    /// A trigger names its row by `_rowid_`, which must mean that.
+    fn refuse_hidden_rowid(&mut self, table: &str) {
+        let found =
+            self.diff.old.tables.get(table).and_then(|found| found.columns.values().find(|c| c.name.eq_ignore_ascii_case("_rowid_")));
+        if let Some(column) = found {
+            let (object, span) = (format!("{table}.{}", column.name), column.span);
+            self.not_yet(&object, "a column of this name hides what the triggers tell rows apart by", span);
+        }
     }
 
     /// What is said of a plan where rules are altered one by one, as it is true here.

@@ -618,6 +618,13 @@ fn own(canonical: &str, name: &str, dialect: Dialect, enums: &IndexMap<String, E
     }
 }
 
+/// The name of a type that PostgreSQL does not bring along: a domain, a composite type, or a type of an extension.
+pub fn type_of_the_database(ty: &Type) -> Option<&str> {
+    let TypeKind::Native(text) = &ty.kind else { return None };
+    let base = text.split('(').next().unwrap_or(text).trim();
+    (!POSTGRES.contains(&base)).then_some(base)
+}
+
 /// How a dialect writes a type. An enum of the schema is its name on PostgreSQL, `enum` on MySQL and MariaDB (see
 /// [`sql_name_in`] for its labels) and `text` on SQLite; `-` says that the dialect has no such type.
 pub fn sql_name(ty: &Type, dialect: Dialect) -> String {

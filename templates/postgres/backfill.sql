@@ -1,5 +1,7 @@
 set lock_timeout = '2s';  -- rows only: nobody queues behind a batch that waits
 do $crossfade$
+#variable_conflict use_column
+<<crossfade_job>>
 declare
 {%- for k in key %}
   lo_{{ loop.index }} {{ k.type }};
@@ -44,7 +46,7 @@ begin
     select {{ cols }} into {{ his }}
     from (select {{ cols }} from {{ table }}
           where {{ cols_row }} >= {{ los_row }} and {{ cols_row }} <= {{ tops_row }}
-          order by {{ cols }} limit batch) as keys
+          order by {{ cols }} limit crossfade_job.batch) as keys
     order by {{ cols_desc }} limit 1;
     exit when hi_1 is null;  -- the last of them were deleted meanwhile
     begin
@@ -87,7 +89,7 @@ begin
           begin
             update {{ table }}
             set {{ sets_of_row }}
-            where ctid = line.ctid;
+            where ctid = crossfade_job.line.ctid;
           exception
             when lock_not_available or deadlock_detected or serialization_failure then
               null;  -- somebody else has it: it is not the row that is looked for
@@ -103,7 +105,7 @@ begin
         raise;
 {%- endif %}
     end;
-    update crossfade.checkpoint c set last_key = array[{{ hi_texts }}], rows = c.rows + changed
+    update crossfade.checkpoint c set last_key = array[{{ hi_texts }}], rows = c.rows + crossfade_job.changed
     where c.release = {{ release }} and c.backfill = {{ name }} and c.part = 0;
     commit;
     batch := least(batch * 2, {{ batch }});
