@@ -19,6 +19,8 @@ struct Entry {
     level: String,
     says: String,
     without: Without,
+    /// Where it is shown, when not on PostgreSQL.
+    dialect: Option<String>,
 }
 
 /// What is changed in the example of the page.
@@ -52,22 +54,28 @@ fn level(name: &str) -> Level {
     }
 }
 
-/// The hazards of a plan for PostgreSQL, and what compile says besides. The snapshots themselves must be sound.
-fn plan([old, new]: &[String; 2], access: Option<Access>, allow: &[&str]) -> (Vec<Hazard>, Vec<Diagnostic>) {
+impl Entry {
+    fn dialect(&self) -> Dialect {
+        self.dialect.as_deref().map_or(Dialect::Postgres, |name| Dialect::from_name(name).unwrap())
+    }
+}
+
+/// The hazards of a plan, and what compile says besides. The snapshots themselves must be sound.
+fn plan([old, new]: &[String; 2], dialect: Dialect, access: Option<Access>, allow: &[&str]) -> (Vec<Hazard>, Vec<Diagnostic>) {
     let mut sources = Sources::default();
     let files = [sources.add("old.yaml", old), sources.add("new.yaml", new)];
     let [old, new] = files.map(|file| {
         let (snapshot, mut faults) = crossfade::snapshot::read(&sources, &[file]);
-        let (schema, more) = snapshot.resolve(Dialect::Postgres);
+        let (schema, more) = snapshot.resolve(dialect);
         faults.extend(more);
         assert!(!has_errors(&faults), "{faults:?}");
         schema
     });
-    let (diff, mut said) = crossfade::diff::diff(&old, &new, Dialect::Postgres, &crossfade::diff::Options::default());
+    let (diff, mut said) = crossfade::diff::diff(&old, &new, dialect, &crossfade::diff::Options::default());
     assert!(!has_errors(&said), "{said:?}");
     let access = access.or(new.transition.as_ref().and_then(|transition| transition.access)).unwrap_or(Access::Shared);
     let settings = Settings { access, schema: "public".to_owned(), allow: allow.iter().map(|code| (*code).to_owned()).collect() };
-    let (plan, more) = crossfade::plan::plan(&diff, &settings, &crossfade::dialect::postgres::Postgres);
+    let (plan, more) = crossfade::plan::plan(&diff, &settings, crossfade::dialect::target(dialect).unwrap());
     said.extend(more);
     (plan.hazards, said)
 }
@@ -77,7 +85,7 @@ fn each_is_said_of_its_example_and_not_of_a_near_miss() {
     let mut wrong = Vec::new();
     for entry in entries() {
         let code = entry.code.as_str();
-        let (hazards, _) = plan(&example(code), None, &[]);
+        let (hazards, _) = plan(&example(code), entry.dialect(), None, &[]);
         let found: Vec<String> = hazards
             .iter()
             .filter(|hazard| hazard.code == code)
@@ -100,7 +108,7 @@ fn each_is_said_of_its_example_and_not_of_a_near_miss() {
             other => panic!("unknown access {other}"),
         });
         assert!(near != example(code) || access.is_some(), "{code}: the near miss is the example");
-        let (hazards, said) = plan(&near, access, &hazard_codes());
+        let (hazards, said) = plan(&near, entry.dialect(), access, &hazard_codes());
         if has_errors(&said) {
             wrong.push(format!("{code}: the near miss does not compile: {said:?}"));
         }
@@ -124,20 +132,23 @@ fn one_at_the_level_of_an_error_stops_compile_until_it_is_acknowledged() {
         let [old, new] = example(&code);
         // The example may acknowledge it already.
         let new: String = new.replace(&format!("  allow: [{code}]\n"), "");
-        let (_, said) = plan(&[old.clone(), new.clone()], None, &[]);
+        let (_, said) = plan(&[old.clone(), new.clone()], Dialect::Postgres, None, &[]);
         let error = said.iter().find(|diagnostic| diagnostic.code == code).unwrap_or_else(|| panic!("{code} does not stop compile"));
         assert_eq!((error.level, &error.message), (Level::Error, &says));
         let help = error.help.last().unwrap();
         assert!(help.ends_with(&format!("`--allow {code}`, or `allow: [{code}]` in the transition")), "{help}");
 
-        assert!(!has_errors(&plan(&[old.clone(), new.clone()], None, &[&code]).1), "--allow {code}");
-        assert!(has_errors(&plan(&[old.clone(), new.clone()], None, &["lossy-lens"]).1), "{code}: another one was acknowledged");
+        assert!(!has_errors(&plan(&[old.clone(), new.clone()], Dialect::Postgres, None, &[&code]).1), "--allow {code}");
+        assert!(
+            has_errors(&plan(&[old.clone(), new.clone()], Dialect::Postgres, None, &["lossy-lens"]).1),
+            "{code}: another one was acknowledged"
+        );
         let block = if new.contains("\ntransition:\n") {
             new.replace("\ntransition:\n", &format!("\ntransition:\n  allow: [{code}]\n"))
         } else {
             format!("{new}transition:\n  allow: [{code}]\n")
         };
-        assert!(!has_errors(&plan(&[old, block], None, &[]).1), "allow: [{code}]");
+        assert!(!has_errors(&plan(&[old, block], Dialect::Postgres, None, &[]).1), "allow: [{code}]");
     }
 }
 
@@ -170,7 +181,7 @@ fn the_table_has_every_hazard() {
 fn an_unknown_code_acknowledges_nothing() {
     let snapshots = example("drops-data");
     let unknown = |code: &str| {
-        let (_, said) = plan(&snapshots, None, &[code]);
+        let (_, said) = plan(&snapshots, Dialect::Postgres, None, &[code]);
         said.into_iter().find(|diagnostic| diagnostic.code == "unknown-code")
     };
     let found = unknown("drop-data").unwrap();

@@ -374,7 +374,7 @@ impl<'plan, 'lab> Run<'plan, 'lab> {
         let tables: Vec<String> = self.tables().map_err(text)?.into_iter().map(|(_, name)| name).collect();
         for table in &tables {
             // Index builds wait for its snapshot, a batch of rows for its row locks.
-            holder.run(&format!("select * from public.{} for share", support::shape::quoted(table))).map_err(text)?;
+            holder.run(&format!("select * from public.{} for update", support::shape::quoted(table))).map_err(text)?;
         }
         let done = AtomicBool::new(false);
         let mut observed = Observed::default();

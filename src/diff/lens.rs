@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, Span};
-use crate::snapshot::model::{Column, ColumnHints, Expr, Schema, Table, TableHints};
+use crate::snapshot::model::{Column, ColumnHints, Expr, OnConflict, Schema, Table, TableHints};
 use crate::sql::expression::{self, References};
 
 use super::Context;
@@ -438,8 +438,11 @@ impl<'a> Context<'a> {
     /// Checks the hints of a new table.
     pub(super) fn check_added(&mut self, table: &'a Table, hints: Option<&'a TableHints>) {
         let Some(hints) = hints else { return };
+        let source_columns = hints.from.as_ref().and_then(|source| self.old.tables.get(&source.table)).map(|old| &old.columns);
         for (name, hint) in sorted_entries(&hints.columns) {
-            if !table.columns.contains_key(name) {
+            // Under the name of a column of the source stands what the new row says of it.
+            let of_source = hint.down.is_some() && source_columns.is_some_and(|columns| columns.contains_key(name));
+            if !table.columns.contains_key(name) && !of_source {
                 let mut error = unknown_column(name, table, "new").at(hint.span, "");
                 error.help.extend(did_you_mean(name, table.columns.keys().map(String::as_str)));
                 self.said.push(error);
@@ -479,9 +482,29 @@ impl<'a> Context<'a> {
             }
             self.references(expr, "key", Names::Old, old);
         }
-        for (_, hint) in sorted_entries(&hints.columns) {
+        for (name, hint) in sorted_entries(&hints.columns) {
             if let Some(up) = &hint.up {
                 self.references(up, "up", Names::Old, old);
+            }
+            if let Some(down) = hint.down.as_ref().filter(|_| !old.columns.contains_key(name)) {
+                let mut error = unknown_column(name, old, "old").at(down.span, "`down` gives a column of the old table its value");
+                error.help.extend(did_you_mean(name, sorted(old.columns.keys())));
+                self.said.push(error);
+            }
+            let foreign = [
+                ("values", hint.values.is_some()),
+                ("renamed_from", hint.renamed_from.is_some()),
+                ("backfill", hint.backfill.is_some()),
+                ("enforce", hint.enforce.is_some()),
+                ("on_conflict", hint.on_conflict != OnConflict::New),
+            ];
+            for (word, _) in foreign.into_iter().filter(|(_, written)| *written) {
+                let message = format!("`{word}` of `{}.{name}` is for a column of a table that both versions have", table.name);
+                self.said.push(
+                    Diagnostic::error("misplaced-hint", message)
+                        .at(hint.span, "this table's rows come from another one")
+                        .help("say with `up` what its value is in the new table, and with `down` what it is in the old one"),
+                );
             }
         }
         let in_key = |column: &Column| hints.key.is_empty() || hints.key.contains_key(&column.name);

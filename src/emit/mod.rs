@@ -2,7 +2,7 @@
 //!
 //! Invariant: it decides nothing. What is done, in which phase and in which order is the plan's; how it is said is the templates'.
 
-use crate::plan::model::{Action, Finding, Phase, Plan, Step};
+use crate::plan::model::{Action, Finding, Phase, Plan};
 use crate::sql::Dialect;
 
 pub mod manifest;
@@ -29,11 +29,13 @@ pub struct EmitError {
 /// A rendered text, or the template that does not fit.
 type Rendered = Result<String, EmitError>;
 
-/// The lenses of a plan, with the table each one stands on.
-fn lenses(plan: &Plan) -> impl Iterator<Item = (&Step, &str, &crate::plan::model::SyncLens)> {
+/// What two versions must agree on by the end of migrate, with the table that each one is read from.
+fn agreements(plan: &Plan) -> impl Iterator<Item = (&str, &Finding)> {
     plan.steps.iter().filter_map(|step| match &step.action {
-        Action::CheckRows { table, finding: Finding::Disagree(lens), .. } if step.phase == Phase::Migrate => {
-            Some((step, table.as_str(), lens))
+        Action::CheckRows { table, finding: finding @ (Finding::Disagree(_) | Finding::Unlike(..)), .. }
+            if step.phase == Phase::Migrate =>
+        {
+            Some((table.as_str(), finding))
         }
         _ => None,
     })

@@ -2,7 +2,7 @@
 //!
 //! The scripts of all dialects are put together in one place (`script`); what stands here is all that differs.
 
-use crate::plan::model::{Action, Footprint, Phase};
+use crate::plan::model::{Action, Finding, Footprint, Phase};
 
 use super::{EmitError, Rendered};
 
@@ -46,8 +46,8 @@ pub(super) struct Check<'a> {
     pub(super) what: String,
     /// Physical table.
     pub(super) table: &'a str,
-    /// The lens whose two sides are compared.
-    pub(super) lens: &'a crate::plan::model::SyncLens,
+    /// What is compared: the two sides of a lens, or the rows of a mirror.
+    pub(super) finding: &'a Finding,
 }
 
 /// How a dialect says what a plan does. Texts have no line break at their ends.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::plan::model::{Action, Phase, Plan, Step};
+use crate::plan::model::{Action, Finding, MirrorSide, Phase, Plan, Step};
 
 use super::templates::Templates;
-use super::{Check, EmitError, Grants, Header, Renderer, Script, lenses, renderer};
+use super::{Check, EmitError, Grants, Header, Renderer, Script, agreements, renderer};
 
 /// The scripts of one plan, as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,16 +218,20 @@ impl Writer<'_> {
 
     fn verify(&self) -> Result<String, EmitError> {
         let plan = self.plan;
-        let checks: Vec<Check<'_>> = lenses(plan)
-            .map(|(_, table, lens)| {
-                let names =
-                    |columns: &[crate::plan::model::SyncColumn]| columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
-                let what = match (lens.old.is_empty(), lens.new.is_empty()) {
-                    (false, false) => format!("{table}: {} <-> {}", names(&lens.old), names(&lens.new)),
-                    (true, _) => format!("{table}: {}", names(&lens.new)),
-                    (_, true) => format!("{table}: {}", names(&lens.old)),
+        let names = |columns: &[crate::plan::model::SyncColumn]| columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+        let checks: Vec<Check<'_>> = agreements(plan)
+            .map(|(table, finding)| {
+                let what = match finding {
+                    Finding::Disagree(lens) => match (lens.old.is_empty(), lens.new.is_empty()) {
+                        (false, false) => format!("{table}: {} <-> {}", names(&lens.old), names(&lens.new)),
+                        (true, _) => format!("{table}: {}", names(&lens.new)),
+                        (_, true) => format!("{table}: {}", names(&lens.old)),
+                    },
+                    Finding::Unlike(mirror, MirrorSide::Source) => format!("{table}: images in {}", mirror.target),
+                    Finding::Unlike(mirror, MirrorSide::Target) => format!("{table}: images of {}", mirror.source),
+                    Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => table.to_owned(),
                 };
-                Check { what, table, lens }
+                Check { what, table, finding }
             })
             .collect();
         let mut text = format!("-- verify {} -> {}\n--\n", plan.old_version.as_deref().unwrap_or("nothing"), plan.new_version);

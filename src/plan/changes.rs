@@ -1,7 +1,8 @@
 //! Which differences belong together: the connected components of the diff are the changes.
 //!
 //! What stands on one table is one change, since a row is what is locked, and a view shows a whole table. Tables are
-//! connected by foreign keys that were added, dropped, changed or refer to a column that changes, by views that read them and by types that changed.
+//! connected by foreign keys that were added, dropped, changed or refer to a column that changes, by rows that come from one to
+//! the other, by views that read them and by types that changed.
 
 use std::collections::BTreeMap;
 
@@ -102,9 +103,12 @@ impl Changes {
                 }
             }
             match table {
-                TableDiff::Added(new, _) => {
+                TableDiff::Added(new, hints) => {
                     for key in &new.foreign_keys {
                         groups.join(&node, &Node::Table(key.ref_table.clone()));
+                    }
+                    if let Some(source) = hints.and_then(|hints| hints.from.as_ref()) {
+                        groups.join(&node, &Node::Table(current(&source.table)));
                     }
                 }
                 TableDiff::Dropped(old) => {

@@ -12,6 +12,7 @@ mod changes;
 mod expr;
 pub mod graph;
 mod layout;
+mod mirror;
 pub mod model;
 mod naming;
 mod objects;
@@ -52,6 +53,8 @@ pub struct Capabilities {
     pub fills_in_time: bool,
     /// Whether an INSERT that names no columns still works when a table has got more of them.
     pub positional_inserts: bool,
+    /// Whether rows can stand in two tables (`from:`).
+    pub mirrors: bool,
 }
 
 /// How the rules and types of a table's columns change.
@@ -73,6 +76,10 @@ pub trait Target {
     fn widens_in_place(&self, old: &Type, new: &Type) -> bool;
     /// Whether a column can be added to a table with rows as metadata, where [`Rules::Rebuilt`] is the other way.
     fn adds_column(&self, column: &model::ColumnSpec) -> bool;
+    /// How a client is told of what PostgreSQL has this SQLSTATE for.
+    fn refusal(&self, sqlstate: &str) -> String {
+        format!("SQLSTATE {sqlstate}")
+    }
 }
 
 /// Plans the way from one schema to the other.

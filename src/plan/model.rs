@@ -315,6 +315,31 @@ pub struct IndexSpec {
     pub comment: Option<String>,
 }
 
+impl IndexSpec {
+    /// The index that a unique rule stands on.
+    pub fn of_unique(name: &str, table: &str, columns: &[String], nulls_not_distinct: bool, include: &[String]) -> IndexSpec {
+        let key = |column: &String| IndexKeySpec {
+            target: KeyTarget::Column(column.clone()),
+            descending: false,
+            nulls: None,
+            collation: None,
+            opclass: None,
+        };
+        IndexSpec {
+            name: name.to_owned(),
+            table: table.to_owned(),
+            keys: columns.iter().map(key).collect(),
+            unique: true,
+            nulls_not_distinct,
+            method: "btree".to_owned(),
+            predicate: None,
+            include: include.to_vec(),
+            with: Vec::new(),
+            comment: None,
+        }
+    }
+}
+
 /// One key of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexKeySpec {
@@ -557,11 +582,104 @@ pub struct Backfill {
     pub batch: u32,
 }
 
+/// Rows that stand in two tables while two versions run, and what keeps them alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirror {
+    /// The table that the old version knows; physical name.
+    pub source: String,
+    /// The table that only the new version knows.
+    pub target: String,
+    /// What makes a row of one table the image of a row of the other; at least one column.
+    pub key: Vec<MirrorKey>,
+    /// Which rows of the source have an image, over a row of the source; all when absent.
+    pub predicate: Option<RowExpr>,
+    /// Columns of the source that the predicate reads.
+    pub predicate_columns: Vec<(String, Type)>,
+    /// What follows from what. The old side of each lens are columns of the source, the new side columns of the target.
+    pub lenses: Vec<SyncLens>,
+    /// What becomes of the source.
+    pub rest: SourceRest,
+    /// Function of the source's triggers (in schema `crossfade`).
+    pub to_target: String,
+    /// Function of the target's triggers (in schema `crossfade`).
+    pub to_source: String,
+    /// Names of the triggers, the same on both tables.
+    pub triggers: MirrorTriggers,
+}
+
+impl Mirror {
+    /// The key's columns in the source.
+    pub fn source_key(&self) -> Vec<String> {
+        self.key.iter().map(|key| key.source.clone()).collect()
+    }
+
+    /// The key's columns in the target.
+    pub fn target_key(&self) -> Vec<String> {
+        self.key.iter().map(|key| key.target.clone()).collect()
+    }
+}
+
+/// One column of the key that both tables have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MirrorKey {
+    /// In the source.
+    pub source: String,
+    /// In the target.
+    pub target: String,
+    /// The type of both.
+    pub ty: Type,
+}
+
+/// What becomes of the table that rows come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceRest {
+    /// It stays: a row of the target says something of a row of the source, which is there without it too. The columns that
+    /// the target speaks of, with what they hold when it says nothing (`None`: NULL).
+    Stays(Vec<(String, Type, Option<RowExpr>)>),
+    /// Contract drops it: a row of the target is the row of the source.
+    Goes,
+}
+
+/// Names of the triggers of a mirror.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MirrorTriggers {
+    /// On INSERT.
+    pub insert: String,
+    /// On UPDATE.
+    pub update: String,
+    /// On DELETE.
+    pub delete: String,
+    /// On TRUNCATE.
+    pub truncate: String,
+}
+
+/// One of the two tables of a mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MirrorSide {
+    /// Rows of the source whose image is missing or says something else.
+    Source,
+    /// Rows of the target that are no image.
+    Target,
+}
+
+/// Copying the rows of a mirror that were there before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyRows {
+    /// Name of the checkpoint.
+    pub name: String,
+    /// From where to where.
+    pub mirror: Mirror,
+    /// Rows a batch.
+    pub batch: u32,
+}
+
 /// Rows that keep a phase from going on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
     /// The two sides of a lens disagree.
     Disagree(SyncLens),
+    /// A row and its image in the other table disagree, or it has none.
+    Unlike(Box<Mirror>, MirrorSide),
     /// NULL in a column that becomes NOT NULL.
     Null(String),
     /// The condition of a check is false.
@@ -698,6 +816,21 @@ pub enum Action {
     },
     /// Function and triggers that keep two shapes in step.
     InstallSync(Box<Sync>),
+    /// A function that draws numbers from the sequence of another table's column, for who may not use that sequence itself.
+    ShareNumbers {
+        /// The function (in schema `crossfade`).
+        function: String,
+        /// The table whose sequence it is; physical name.
+        table: String,
+        /// The column whose sequence it is.
+        column: String,
+    },
+    /// Functions and triggers that keep the rows of two tables alike.
+    InstallMirror(Box<Mirror>),
+    /// Copies rows that were there before into the other table.
+    CopyRows(Box<CopyRows>),
+    /// Drops triggers and functions of a mirror.
+    RemoveMirror(Box<Mirror>),
     /// Gives a column without a default one.
     SetDefault {
         /// Physical table.
@@ -983,6 +1116,15 @@ pub enum SequenceFrom {
     Sequence(String),
     /// A counter of crossfade's own, by the column's default.
     Counter(String),
+    /// The identity of a column of another table, through a function of crossfade's own, by the column's default.
+    Lent {
+        /// The other table; physical name.
+        table: String,
+        /// Its column.
+        column: String,
+        /// The function (in schema `crossfade`).
+        function: String,
+    },
     /// Nothing: who wrote gave the number.
     Given,
 }

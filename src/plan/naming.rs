@@ -24,6 +24,21 @@ pub(super) fn sync_trigger(table: &str, event: &str, dialect: Dialect) -> String
     bounded(&format!("zz_crossfade_sync_{table}_{event}"), dialect)
 }
 
+/// The function of a mirror's triggers, in schema `crossfade`.
+pub(super) fn mirror_function(from: &str, to: &str, dialect: Dialect) -> String {
+    bounded(&format!("mirror_{from}_to_{to}"), dialect)
+}
+
+/// A trigger of a mirror, on either table. It comes after the user's own, so that it sees what they changed.
+pub(super) fn mirror_trigger(target: &str, event: &str, dialect: Dialect) -> String {
+    bounded(&format!("zz_crossfade_mirror_{target}_{event}"), dialect)
+}
+
+/// The function that gives a new table's key the next number of an old one's, in schema `crossfade`.
+pub(super) fn numbers_function(table: &str, column: &str, dialect: Dialect) -> String {
+    bounded(&format!("next_{table}_{column}"), dialect)
+}
+
 /// The view with the marker default behind a namespace's view, in schema `crossfade`.
 pub(super) fn marker_view(namespace: &str, name: &str, dialect: Dialect) -> String {
     bounded(&format!("{namespace}__{name}"), dialect)

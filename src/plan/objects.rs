@@ -4,6 +4,7 @@ use crate::diagnostic::Level;
 use crate::snapshot::model::{EnumType, Name, Sequence, Table, TableHints};
 
 use super::changes::Node;
+use super::mirror::LateRules;
 use super::model::{Action, CommentTarget, ConstraintSpec, ForeignKeySpec, Phase, Rename, TableSpec};
 use super::planner::{Draft, Planner};
 
@@ -247,13 +248,13 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn table_added(&mut self, table: &'a Table, hints: Option<&'a TableHints>) {
-        if hints.is_some_and(|hints| hints.from.is_some()) && !self.diff.old.version.is_empty() {
-            self.not_yet(&format!("table {}", table.name), "its rows come from another table (`from:`)", table.span);
-            return;
+        let mirror = self.mirrors.get(table.name.as_str()).cloned();
+        if mirror.is_none() && hints.is_some_and(|hints| hints.from.is_some()) && !self.diff.old.version.is_empty() {
+            return; // refused
         }
         let change = self.change_of_table(&table.name);
         let same = |name: &str| Some(name.to_owned());
-        let spec = TableSpec {
+        let mut spec = TableSpec {
             name: table.name.clone(),
             columns: table.columns.values().map(|column| self.column_spec(column, &table.name, &column.name, &same)).collect(),
             primary_key: table.primary_key.clone(),
@@ -274,17 +275,30 @@ impl<'a> Planner<'a> {
                 .collect(),
             comment: table.comment.clone(),
         };
+        let (mut why, mut requires, mut late) =
+            (format!("Only the new version knows table {}: all its rules bind at once.", table.name), Vec::new(), LateRules::default());
+        if let Some(mirror) = &mirror {
+            late = self.prepare_mirrored(table, mirror, &mut spec);
+            requires = self.share_numbers(change, table, mirror);
+            why = format!(
+                "Rows of {} come to {}. A rule that the old version's rows may break is not there yet, and comes when it holds.",
+                mirror.source, table.name
+            );
+        }
         let create = self.step(Draft {
             phase: Phase::Expand,
             change,
             slug: format!("create_table.{}", table.name),
             object: table.name.clone(),
-            why: format!("Only the new version knows table {}: all its rules bind at once.", table.name),
+            why,
             action: Action::CreateTable(Box::new(spec)),
             unit: Some(format!("expand{change:02}.create.{}", table.name)),
-            requires: Vec::new(),
+            requires,
         });
-        for key in &table.foreign_keys {
+        if let Some(mirror) = &mirror {
+            self.mirrored(change, table, mirror, &late, &create);
+        }
+        for key in table.foreign_keys.iter().filter(|key| !late.has_foreign_key(&key.name.text)) {
             let added_too = self.added.contains(key.ref_table.as_str());
             let mut requires = vec![create.clone()];
             if added_too && key.ref_table != table.name {
@@ -330,15 +344,30 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// What is lost with a table that is dropped.
+    fn lost_with(&mut self, table: &'a Table) {
+        let object = format!("table {}", table.name);
+        let Some(mirror) = self.mirrors_from(&table.name).next().cloned() else {
+            let message = "contract drops the table with all its rows, and nothing carries them over";
+            self.warn(("drops-data", Level::Error), &object, message, table.span);
+            return;
+        };
+        if mirror.predicate.is_some() {
+            let message = format!("contract drops the table, and only the rows that `where` takes live on, in {}", mirror.target);
+            self.warn(("drops-data", Level::Error), &object, message, table.span);
+        }
+        for column in table.columns.values() {
+            if column.generated.is_none() && !self.carries(&table.name, &column.name) {
+                let message = "contract drops the column with its table, and no `up` carries its values over";
+                self.warn(("drops-data", Level::Error), &format!("{}.{}", table.name, column.name), message, column.span);
+            }
+        }
+    }
+
     pub(super) fn table_dropped(&mut self, table: &'a Table) {
         let change = self.change_of_table(&table.name);
-        self.warn(
-            ("drops-data", Level::Error),
-            &format!("table {}", table.name),
-            "contract drops the table with all its rows, and nothing carries them over",
-            table.span,
-        );
-        let mut requires = Vec::new();
+        self.lost_with(table);
+        let mut requires = self.mirrors_removed(&table.name);
         requires.extend(self.drop_views_step.get(&change).cloned());
         requires.extend(self.drop_namespace_step.clone());
         for key in by_name(&table.foreign_keys, |key| &key.name) {
@@ -365,12 +394,16 @@ impl<'a> Planner<'a> {
             });
             requires.push(id);
         }
+        let why = match self.mirrors_from(&table.name).next() {
+            Some(mirror) => format!("Only the old version used table {}. Its rows live on in {}.", table.name, mirror.target),
+            None => format!("Only the old version used table {}. Its rows are gone after this.", table.name),
+        };
         self.step(Draft {
             phase: Phase::Contract,
             change,
             slug: format!("drop_table.{}", table.name),
             object: table.name.clone(),
-            why: format!("Only the old version used table {}. Its rows are gone after this.", table.name),
+            why,
             action: Action::DropTable { table: table.name.clone() },
             unit: None,
             requires,

@@ -11,8 +11,8 @@ use super::expr::Names;
 use super::graph;
 use super::layout::{Layout, Reach, Surroundings};
 use super::model::{
-    Action, Change, ColumnSpec, CommentTarget, ForeignKeySpec, GrantPair, Hazard, IndexKeySpec, IndexSpec, KeyTarget, Phase, Plan, RowExpr,
-    Step,
+    Action, Change, ColumnSpec, CommentTarget, ForeignKeySpec, GrantPair, Hazard, IndexKeySpec, IndexSpec, KeyTarget, Mirror, Phase, Plan,
+    RowExpr, Step,
 };
 use super::table::{changes_columns, goes_from_under, is_both};
 use super::{Rules, Settings, Target, model, naming};
@@ -57,6 +57,8 @@ pub(super) struct Planner<'a> {
     pub(super) late_foreign_keys: Vec<(&'a TableChange<'a>, &'a ForeignKey)>,
     /// The differences of tables that the old schema has, by old name.
     pub(super) by_old_name: BTreeMap<&'a str, &'a TableDiff<'a>>,
+    /// Rows that come from other tables, by the new table.
+    pub(super) mirrors: BTreeMap<&'a str, Mirror>,
     /// Changes whose tables swap in one transaction, since a key moves together with what refers to it.
     pub(super) held_together: BTreeSet<usize>,
     /// Views of which only the comment differs.
@@ -191,6 +193,7 @@ impl<'a> Planner<'a> {
             tables,
             late_foreign_keys: Vec::new(),
             by_old_name,
+            mirrors: BTreeMap::new(),
             held_together,
             only_comment,
             taken,
@@ -207,6 +210,7 @@ impl<'a> Planner<'a> {
 
     pub(super) fn run(mut self) -> (Plan, Vec<Diagnostic>) {
         let tables = self.tables.clone();
+        self.find_mirrors();
         self.enums();
         self.sequences();
         self.extensions();

@@ -210,7 +210,7 @@ impl<'a> Planner<'a> {
         // By table, the steps of expand that must stand before its view.
         let mut prepared: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for step in self.steps.iter().filter(|step| step.phase == Phase::Expand) {
-            if matches!(step.action, Action::AddColumns { .. } | Action::InstallSync(_)) {
+            if matches!(step.action, Action::AddColumns { .. } | Action::InstallSync(_) | Action::InstallMirror(_)) {
                 prepared.entry(step.object.clone()).or_default().push(step.id.clone());
             }
         }
@@ -232,7 +232,10 @@ impl<'a> Planner<'a> {
             match self.layouts.get(name) {
                 Some(layout) => requires.extend(prepared.get(layout.table()).into_iter().flatten().cloned()),
                 None if self.diff.old.tables.contains_key(name) => {}
-                None => requires.push(format!("expand{change:02}.create_table.{name}")),
+                None => {
+                    requires.push(format!("expand{change:02}.create_table.{name}"));
+                    requires.extend(prepared.get(name).into_iter().flatten().cloned());
+                }
             }
             let table_name = view.table.clone();
             let renamed: Vec<(String, String)> = view

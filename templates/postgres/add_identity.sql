@@ -16,3 +16,6 @@ perform setval(pg_get_serial_sequence({{ table_literal }}, {{ column_literal }})
 {%- if counter %}
 drop sequence {{ counter }};
 {%- endif %}
+{%- if function %}
+drop function {{ function }}();
+{%- endif %}

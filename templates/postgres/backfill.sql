@@ -1,5 +1,7 @@
 set lock_timeout = '2s';  -- rows only: nobody queues behind a batch that waits
 do $crossfade$
+#variable_conflict use_column
+<<crossfade_job>>
 declare
 {%- for k in key %}
   lo_{{ loop.index }} {{ k.type }};
@@ -10,9 +12,11 @@ declare
   batch integer := {{ batch }};
   changed bigint;
   failures integer := 0;
+{%- if not copy %}
   line record;
   problem text;
   code text;
+{%- endif %}
 begin
   insert into crossfade.checkpoint (release, backfill) values ({{ release }}, {{ name }}) on conflict do nothing;
   select * into checkpoint from crossfade.checkpoint where release = {{ release }} and backfill = {{ name }} and part = 0;
@@ -42,14 +46,26 @@ begin
     select {{ cols }} into {{ his }}
     from (select {{ cols }} from {{ table }}
           where {{ cols_row }} >= {{ los_row }} and {{ cols_row }} <= {{ tops_row }}
-          order by {{ cols }} limit batch) as keys
+          order by {{ cols }} limit crossfade_job.batch) as keys
     order by {{ cols_desc }} limit 1;
     exit when hi_1 is null;  -- the last of them were deleted meanwhile
     begin
+{%- if copy %}
+      -- FOR SHARE: a row that is changed or deleted meanwhile is not copied as it was.
+      insert into {{ copy.target }} ({{ copy.columns }})
+      select {{ copy.values }}
+      from {{ table }}
+      where {{ cols_row }} >= {{ los_row }} and {{ cols_row }} <= {{ his_row }}{% if copy.meant %}
+        and ({{ copy.meant }}){% endif %}
+      order by {{ cols }}
+      for share
+      on conflict ({{ copy.key }}) do nothing;
+{%- else %}
       update {{ table }}
       set {{ sets }}
       where {{ cols_row }} >= {{ los_row }} and {{ cols_row }} <= {{ his_row }}
         and {{ unfilled }};
+{%- endif %}
       get diagnostics changed = row_count;
       failures := 0;
     exception
@@ -62,6 +78,7 @@ begin
         batch := greatest(batch / 2, 100);
         perform pg_sleep(random() * least(failures, 10) * 0.1);
         continue;
+{%- if not copy %}
       when others then
         -- A row can't be filled. Which one is told by trying them one by one; nothing of this batch stays.
         for line in
@@ -72,7 +89,7 @@ begin
           begin
             update {{ table }}
             set {{ sets_of_row }}
-            where ctid = line.ctid;
+            where ctid = crossfade_job.line.ctid;
           exception
             when lock_not_available or deadlock_detected or serialization_failure then
               null;  -- somebody else has it: it is not the row that is looked for
@@ -86,8 +103,9 @@ begin
           end;
         end loop;
         raise;
+{%- endif %}
     end;
-    update crossfade.checkpoint c set last_key = array[{{ hi_texts }}], rows = c.rows + changed
+    update crossfade.checkpoint c set last_key = array[{{ hi_texts }}], rows = c.rows + crossfade_job.changed
     where c.release = {{ release }} and c.backfill = {{ name }} and c.part = 0;
     commit;
     batch := least(batch * 2, {{ batch }});

@@ -17,6 +17,8 @@ pub enum Row<'a> {
     Old,
     /// A row of a table in FROM or UPDATE, by the table's name.
     Table(&'a str),
+    /// A row by the alias that a query gives it, or by the variable that holds it.
+    Alias(&'a str),
 }
 
 /// Writes values and conditions.
@@ -86,6 +88,7 @@ impl Expressions<'_> {
             Row::New => ["new", &self.ident(name)].join("."),
             Row::Old => ["old", &self.ident(name)].join("."),
             Row::Table(_) => self.ident(name),
+            Row::Alias(alias) => [alias, ".", &self.ident(name)].concat(),
         }
     }
 

@@ -23,6 +23,7 @@ impl Target for Postgres {
             fills_in_time: true,
             // Manual, "INSERT": the columns that a list of values does not reach get their defaults.
             positional_inserts: true,
+            mirrors: true,
         }
     }
 
@@ -36,6 +37,7 @@ impl Target for Postgres {
             Action::CreateExtension(_)
             | Action::CreateEnum(_)
             | Action::CreateSequence(_)
+            | Action::ShareNumbers { .. }
             | Action::CreateTable(_)
             | Action::CreateNamespace { .. }
             | Action::DropNamespace { .. }
@@ -89,6 +91,15 @@ impl Target for Postgres {
             Action::RenameTable { from, .. } => instant(&[from]),
             Action::RemoveSync(sync) => instant(&[&sync.table]),
             Action::InstallSync(sync) => footprint(locks(&[&sync.table], LockMode::ShareRowExclusive), Cost::Instant),
+            // The target is new, so that nobody uses it yet; in contract it is in use.
+            Action::InstallMirror(mirror) => footprint(locks(&[&mirror.source], LockMode::ShareRowExclusive), Cost::Instant),
+            Action::RemoveMirror(mirror) => instant(&distinct(&mirror.source, &mirror.target)),
+            // Rows of the source are held FOR SHARE while a batch copies them.
+            Action::CopyRows(copy) => {
+                let mut taken = locks(&[&copy.mirror.source], LockMode::RowShare);
+                taken.extend(locks(&[&copy.mirror.target], LockMode::RowExclusive));
+                Footprint { locks: taken, cost: Cost::Copy, transactional: false }
+            }
             Action::Backfill(backfill) => {
                 Footprint { locks: locks(&[&backfill.table], LockMode::RowExclusive), cost: Cost::Copy, transactional: false }
             }

@@ -4,15 +4,16 @@ use minijinja::{Value, context};
 
 use crate::dialect::postgres::expression::{Expressions, Row};
 use crate::plan::model::{
-    Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, Finding, ForeignKeySpec, Formula, Highest, IndexSpec,
-    KeyTarget, Marker, Materialized, OnFinding, Origin, RowExpr, SequenceFrom, ShapeView, Splice, TableSpec, ViewColumn, ViewDefault,
-    ViewSpec,
+    Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, CopyRows, Finding, ForeignKeySpec, Formula, Highest,
+    IndexSpec, KeyTarget, Marker, Materialized, MirrorSide, OnFinding, Origin, RowExpr, SequenceFrom, ShapeView, Splice, TableSpec,
+    ViewColumn, ViewDefault, ViewSpec,
 };
 use crate::plan::{MARKER, VERSION_SCHEMA};
-use crate::snapshot::model::{Exclusion, Identity, Nulls, ReferentialAction, Sequence, Unique};
+use crate::snapshot::model::{Exclusion, Identity, Nulls, ReferentialAction, Sequence, Type, Unique};
 
 use super::super::templates::Templates;
 use super::super::{EmitError, Grants, Rendered};
+use super::mirror::Mirroring;
 use super::sync;
 
 /// Renders actions for one plan.
@@ -122,6 +123,17 @@ impl Actions<'_> {
                     update_trigger => sql.ident(&sync.update_trigger),
                 },
             ),
+            Action::ShareNumbers { function, table, column } => self.render(
+                "share_numbers",
+                context! {
+                    function => sql.relation(VERSION_SCHEMA, function),
+                    table_literal => self.table_literal(table),
+                    column_literal => sql.literal(column),
+                },
+            ),
+            Action::InstallMirror(mirror) => self.render("install_mirror", Mirroring { mirror, sql }.context()),
+            Action::CopyRows(copy) => self.copy_rows(copy),
+            Action::RemoveMirror(mirror) => self.render("remove_mirror", Mirroring { mirror, sql }.context()),
             Action::SetDefault { table, column, default, .. } => self.render(
                 "set_default",
                 context! { table => sql.table(table), column => sql.ident(column), default => self.text(default) },
@@ -352,6 +364,10 @@ impl Actions<'_> {
                 self.render("undo/add_columns", context! { table => sql.table(table), columns => names })?
             }
             Action::InstallSync(sync) => self.apply(&Action::RemoveSync(sync.clone()), Grants::Ignore)?,
+            Action::InstallMirror(mirror) => self.apply(&Action::RemoveMirror(mirror.clone()), Grants::Ignore)?,
+            Action::ShareNumbers { function, .. } => {
+                self.render("undo/share_numbers", context! { function => sql.relation(VERSION_SCHEMA, function) })?
+            }
             Action::SetDefault { origin: Origin::Added, .. } => return Ok(None),
             Action::SetDefault { table, column, origin: Origin::Old, .. } => {
                 self.render("undo/set_default", context! { table => sql.table(table), column => sql.ident(column) })?
@@ -372,7 +388,9 @@ impl Actions<'_> {
                     self.render("undo/add_identity", context! { table => sql.table(table), column => sql.ident(column) })?
                 }
                 // It goes with its column; or contract only.
-                SequenceFrom::Column(_) | SequenceFrom::Sequence(_) | SequenceFrom::Counter(_) => return Ok(None),
+                SequenceFrom::Column(_) | SequenceFrom::Sequence(_) | SequenceFrom::Counter(_) | SequenceFrom::Lent { .. } => {
+                    return Ok(None);
+                }
             },
             Action::CreateNamespace { schema } => self.render("undo/create_namespace", context! { schema => sql.ident(schema) })?,
             Action::CreateShapeView(view) => self.render("undo/create_shape_view", self.shape_view(view))?,
@@ -410,6 +428,7 @@ impl Actions<'_> {
             | Action::CopyGrants { .. }
             | Action::RebuildTable(_)
             | Action::Backfill(_)
+            | Action::CopyRows(_)
             | Action::Analyze { .. }
             | Action::AdvanceIdentity { .. }
             | Action::ValidateConstraint { .. } => return Ok(None),
@@ -420,6 +439,7 @@ impl Actions<'_> {
             | Action::DropSequence(_)
             | Action::DropTable { .. }
             | Action::RemoveSync(_)
+            | Action::RemoveMirror(_)
             | Action::SettleShapeView(_)
             | Action::DropNamespace { .. }
             | Action::DropViews { .. }
@@ -564,6 +584,15 @@ impl Actions<'_> {
                 let helper = self.columns_exist(table, &columns);
                 (message, sql.disagree(lens, Row::Table(table)), None, Some(helper))
             }
+            Finding::Unlike(mirror, side) => {
+                let message = match side {
+                    MirrorSide::Source => format!("{table}: no image in {}, or another one,", mirror.target),
+                    MirrorSide::Target => format!("{table}: no image of a row of {}", mirror.source),
+                };
+                let function = [sql.relation(VERSION_SCHEMA, &mirror.to_target), "()".to_owned()].concat();
+                let needed = format!("to_regprocedure({}) is not null", sql.literal(&function));
+                (message, Mirroring { mirror, sql }.found(*side), None, Some(needed))
+            }
             Finding::Null(column) => (
                 format!("{table}: {column} is NULL"),
                 format!("{} is null", sql.ident(column)),
@@ -655,15 +684,13 @@ impl Actions<'_> {
 
     fn backfill(&self, backfill: &Backfill) -> Rendered {
         let sql = &self.sql;
-        let numbered = |prefix: &str| (1..=backfill.key.len()).map(|n| format!("{prefix}_{n}")).collect::<Vec<_>>();
-        let texts = |prefix: &str| numbered(prefix).iter().map(|v| format!("{v}::text")).collect::<Vec<_>>().join(", ");
-        let columns: Vec<String> = backfill.key.iter().map(|(name, _)| sql.ident(name)).collect();
         let row = Row::Table(&backfill.table);
         let sets: Vec<String> =
             backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row))).collect();
         let unfilled: Vec<String> = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect();
         let literal = |text: String| sql.literal(&text);
         // What is said of a row that can't be filled: where it is, and what was to be put into it.
+        let columns: Vec<String> = backfill.key.iter().map(|(name, _)| sql.ident(name)).collect();
         let names: Vec<&str> = backfill.key.iter().map(|(name, _)| name.as_str()).collect();
         let (title, key_text) = match names.as_slice() {
             [] => (format!("{}: the row at ", backfill.table), "ctid::text".to_owned()),
@@ -698,14 +725,40 @@ impl Actions<'_> {
                 },
             );
         }
+        let work = context! {
+            copy => (),
+            sets => sets.join(",\n          "),
+            unfilled => unfilled.join(" and "),
+            key_text,
+            row_title => literal(title),
+            sets_of_row => sets.join(",\n                "),
+            sets_literal => literal(sets.join(", ")),
+        };
+        self.in_ranges(&backfill.name, &backfill.table, &backfill.key, backfill.batch, work)
+    }
+
+    fn copy_rows(&self, copy: &CopyRows) -> Rendered {
+        let mirror = &copy.mirror;
+        let key: Vec<(String, Type)> = mirror.key.iter().map(|key| (key.source.clone(), key.ty.clone())).collect();
+        let work = context! { copy => Mirroring { mirror, sql: &self.sql }.copy(copy) };
+        self.in_ranges(&copy.name, &mirror.source, &key, copy.batch, work)
+    }
+
+    /// Work on the rows of a table, one range of keys after the other.
+    fn in_ranges(&self, name: &str, table: &str, key: &[(String, Type)], batch: u32, work: Value) -> Rendered {
+        let sql = &self.sql;
+        // By the name of their block: a column of the table may be called the same.
+        let numbered = |prefix: &str| (1..=key.len()).map(|n| format!("crossfade_job.{prefix}_{n}")).collect::<Vec<_>>();
+        let texts = |prefix: &str| numbered(prefix).iter().map(|v| format!("{v}::text")).collect::<Vec<_>>().join(", ");
+        let columns: Vec<String> = key.iter().map(|(name, _)| sql.ident(name)).collect();
         self.render(
             "backfill",
             context! {
-                table => sql.table(&backfill.table),
+                table => sql.table(table),
                 release => sql.literal(self.release),
-                name => sql.literal(&backfill.name),
-                batch => backfill.batch,
-                key => backfill.key.iter().map(|(_, ty)| context! { type => sql.ty(ty) }).collect::<Vec<_>>(),
+                name => sql.literal(name),
+                batch,
+                key => key.iter().map(|(_, ty)| context! { type => sql.ty(ty) }).collect::<Vec<_>>(),
                 cols => columns.join(", "),
                 cols_row => row_of(&columns),
                 los_row => row_of(&numbered("lo")),
@@ -715,15 +768,10 @@ impl Actions<'_> {
                 los => numbered("lo").join(", "),
                 his => numbered("hi").join(", "),
                 tops => numbered("top").join(", "),
-                top_1 => "top_1",
+                top_1 => "crossfade_job.top_1",
                 hi_texts => texts("hi"),
                 top_texts => texts("top"),
-                sets => sets.join(",\n          "),
-                unfilled => unfilled.join(" and "),
-                key_text,
-                row_title => literal(title),
-                sets_of_row => sets.join(",\n                "),
-                sets_literal => literal(sets.join(", ")),
+                ..work
             },
         )
     }
@@ -753,9 +801,14 @@ impl Actions<'_> {
         parts.join(" ")
     }
 
-    /// A collation's name: collations are case-sensitive, so all but plain names are quoted.
+    /// A collation's name: collations are case-sensitive, so all but plain names are quoted. A dot may be part of a name
+    /// (`en_US.utf8`): it ends a schema where it follows quotes, the catalog or the base schema.
     fn collation(&self, name: &str) -> String {
-        name.split('.').map(|part| self.sql.ident(part.trim_matches('"'))).collect::<Vec<_>>().join(".")
+        let parts = match name.split_once('.') {
+            Some((schema, rest)) if schema.ends_with('"') || ["pg_catalog", self.sql.schema].contains(&schema) => vec![schema, rest],
+            _ => vec![name],
+        };
+        parts.into_iter().map(|part| self.sql.ident(part.trim_matches('"'))).collect::<Vec<_>>().join(".")
     }
 
     fn column_comment(&self, table: &str, column: &ColumnSpec) -> Option<String> {
@@ -868,6 +921,9 @@ impl Actions<'_> {
             }
             SequenceFrom::Sequence(name) => Some(sql.literal(&sql.table(name))),
             SequenceFrom::Counter(name) => Some(sql.literal(&sql.relation(VERSION_SCHEMA, name))),
+            SequenceFrom::Lent { table, column, .. } => {
+                Some(format!("pg_get_serial_sequence({}, {})::regclass", self.table_literal(table), sql.literal(column)))
+            }
             SequenceFrom::Given => None,
         };
         self.render(
@@ -881,10 +937,14 @@ impl Actions<'_> {
                     Identity::Always => "always",
                     Identity::ByDefault => "by default",
                 },
-                had_default => matches!(from, SequenceFrom::Sequence(_) | SequenceFrom::Counter(_)),
+                had_default => matches!(from, SequenceFrom::Sequence(_) | SequenceFrom::Counter(_) | SequenceFrom::Lent { .. }),
                 counter => match from {
                     SequenceFrom::Counter(name) => Some(sql.relation(VERSION_SCHEMA, name)),
-                    SequenceFrom::Column(_) | SequenceFrom::Sequence(_) | SequenceFrom::Given => None,
+                    SequenceFrom::Column(_) | SequenceFrom::Sequence(_) | SequenceFrom::Lent { .. } | SequenceFrom::Given => None,
+                },
+                function => match from {
+                    SequenceFrom::Lent { function, .. } => Some(sql.relation(VERSION_SCHEMA, function)),
+                    SequenceFrom::Column(_) | SequenceFrom::Sequence(_) | SequenceFrom::Counter(_) | SequenceFrom::Given => None,
                 },
                 counted,
                 highest => highest == Highest::ByIndex,

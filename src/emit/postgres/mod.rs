@@ -1,16 +1,20 @@
 //! PostgreSQL: each action fills in its template, and a script's frame is psql's.
 
+use std::collections::BTreeSet;
+
 use minijinja::context;
 
 use crate::dialect::postgres::expression::{Expressions, Row};
-use crate::plan::model::{Action, ColumnSpec, Footprint, Phase, Plan};
+use crate::plan::model::{Action, ColumnSpec, Finding, Footprint, Phase, Plan};
 use crate::snapshot::model::Access;
+use crate::snapshot::types::type_of_the_database;
 
 use super::renderer::{Check, Grants, Header, Renderer, Script};
 use super::templates::Templates;
 use super::{EmitError, Rendered};
 
 mod action;
+mod mirror;
 mod sync;
 
 use action::Actions;
@@ -26,14 +30,36 @@ impl<'a> Postgres<'a> {
         Postgres { plan, actions: Actions { templates, sql: Expressions { schema: &plan.schema }, release: &plan.release } }
     }
 
+    /// The types of new columns that the server does not bring along and the scripts do not make. What an extension brings that
+    /// the scripts install can't be known before.
+    fn types_of_the_database(&self) -> Vec<minijinja::Value> {
+        let steps = || self.plan.steps.iter().map(|step| &step.action);
+        if steps().any(|action| matches!(action, Action::CreateExtension(_))) {
+            return Vec::new();
+        }
+        let columns = steps().flat_map(|action| match action {
+            Action::AddColumns { columns, .. } => columns.as_slice(),
+            Action::CreateTable(spec) => spec.columns.as_slice(),
+            _ => &[],
+        });
+        let names: BTreeSet<&str> = columns.filter_map(|column| type_of_the_database(&column.ty)).collect();
+        names
+            .into_iter()
+            .map(|name| context! { literal => self.actions.sql.literal(name), message => name.replace('\'', "''").replace('%', "%%") })
+            .collect()
+    }
+
     fn gate(&self, phase: Phase) -> Rendered {
         let plan = self.plan;
         let release = self.actions.sql.literal(&plan.release);
         match phase {
             Phase::Expand => {
+                let is_made =
+                    |table: &str| plan.steps.iter().any(|step| matches!(&step.action, Action::CreateTable(spec) if spec.name == table));
                 let mut tables: Vec<&str> = plan
                     .steps
                     .iter()
+                    .filter(|step| !matches!(&step.action, Action::AddIdentity { table, .. } if is_made(table)))
                     .filter_map(|step| match &step.action {
                         Action::AddColumns { table, .. }
                         | Action::DropNotNull { table, .. }
@@ -44,6 +70,7 @@ impl<'a> Postgres<'a> {
                         | Action::DropIdentity { table, .. }
                         | Action::DropTable { table } => Some(table.as_str()),
                         Action::RenameTable { from, .. } => Some(from.as_str()),
+                        Action::InstallMirror(mirror) => Some(mirror.source.as_str()),
                         _ => None,
                     })
                     .collect();
@@ -66,6 +93,7 @@ impl<'a> Postgres<'a> {
                         changes => plan.changes.len(),
                         has_virtual => has_virtual(plan),
                         tables,
+                        types => self.types_of_the_database(),
                     },
                 )
             }
@@ -176,7 +204,11 @@ impl Renderer for Postgres<'_> {
                 context! {
                     what => sql.literal(&check.what),
                     table => sql.table(check.table),
-                    condition => sql.disagree(check.lens, Row::Table(check.table)),
+                    condition => match check.finding {
+                        Finding::Disagree(lens) => sql.disagree(lens, Row::Table(check.table)),
+                        Finding::Unlike(mirror, side) => mirror::Mirroring { mirror, sql }.found(*side),
+                        Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => "false".to_owned(),
+                    },
                 }
             })
             .collect();

@@ -318,6 +318,10 @@ impl Actions<'_> {
                 };
                 (message, Sides { sql: *sql, lens, collated: &[] }.disagreement(Row::Table(table)), None)
             }
+            Finding::Unlike(mirror, _) => {
+                let why = format!("no plan for SQLite has a mirror ({})", mirror.target);
+                return Err(EmitError { template: "sqlite".to_owned(), why });
+            }
             Finding::Null(column) => (format!("{table}: {column} is NULL"), format!("{} is null", sql.ident(column)), None),
             Finding::Check(name, condition) => {
                 let what = if name.is_empty() { "a check".to_owned() } else { format!("check {name}") };

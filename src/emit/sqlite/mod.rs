@@ -3,7 +3,7 @@
 use minijinja::context;
 
 use crate::dialect::sqlite::expression::{Expressions, Row, Sides};
-use crate::plan::model::{Action, Footprint, Phase, Plan};
+use crate::plan::model::{Action, Finding, Footprint, Phase, Plan};
 use crate::snapshot::model::Access;
 
 use super::renderer::{Check, Grants, Header, Renderer, Script};
@@ -240,13 +240,15 @@ impl Renderer for Sqlite<'_> {
         let sql = self.actions.sql;
         let checks: Vec<_> = checks
             .iter()
-            .map(|check| {
-                let sides = Sides { sql, lens: check.lens, collated: self.collated(check.table) };
-                context! {
+            .filter_map(|check| {
+                // Nothing else is compared on SQLite.
+                let Finding::Disagree(lens) = check.finding else { return None };
+                let sides = Sides { sql, lens, collated: self.collated(check.table) };
+                Some(context! {
                     what => sql.literal(&check.what),
                     table => sql.ident(check.table),
                     condition => sides.disagreement(Row::Table(check.table)),
-                }
+                })
             })
             .collect();
         self.actions.render("verify", context! { checks })

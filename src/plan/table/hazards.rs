@@ -18,7 +18,8 @@ impl<'a> Planner<'a> {
                     let carried = work.layout.lenses.iter().any(|(lens, _)| {
                         lens.old.iter().any(|m| m.column.name == old.name) && lens.new.iter().any(|m| m.mapping.is_some())
                     }) || self.is_derived(work, old)
-                        || old.generated.is_some();
+                        || old.generated.is_some()
+                        || self.carries(work.table, &old.name);
                     if !carried {
                         self.warn(
                             ("drops-data", Level::Error),

@@ -10,7 +10,7 @@ use crate::diff::model::{Mapping, Pair, TableChange, TableDiff};
 use crate::snapshot::model::{Column, ForeignKey, Index, PrimaryKey, Table};
 
 use super::super::layout::{Layout, Role};
-use super::super::model::{Action, ConstraintSpec, Finding, Formula, IndexKeySpec, IndexSpec, KeyTarget, Phase, Splice, Sync};
+use super::super::model::{Action, ConstraintSpec, Finding, Formula, IndexSpec, KeyTarget, Phase, Splice, Sync};
 use super::super::planner::{Draft, Planner};
 use super::{ColumnsKind, Work, plain_columns, unique_from};
 
@@ -94,27 +94,7 @@ impl<'a> Planner<'a> {
         let finding =
             Finding::Duplicate { name: name.clone(), keys: KeyTarget::columns(&columns), predicate: None, nulls_not_distinct: false };
         let gate = self.gate(work, Phase::Migrate, &format!("unique.{}", new.name.text), finding, None);
-        let index = IndexSpec {
-            name: name.clone(),
-            table: work.table.to_owned(),
-            keys: columns
-                .into_iter()
-                .map(|column| IndexKeySpec {
-                    target: KeyTarget::Column(column),
-                    descending: false,
-                    nulls: None,
-                    collation: None,
-                    opclass: None,
-                })
-                .collect(),
-            unique: true,
-            nulls_not_distinct: false,
-            method: "btree".to_owned(),
-            predicate: None,
-            include: Vec::new(),
-            with: Vec::new(),
-            comment: None,
-        };
+        let index = IndexSpec::of_unique(&name, work.table, &columns, false, &[]);
         let object = format!("{}.{name}", work.table);
         let build = self.step(Draft {
             phase: Phase::Migrate,

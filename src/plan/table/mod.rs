@@ -22,6 +22,7 @@ mod sync;
 mod uniques;
 
 pub(super) use keys::{changes_columns, goes_from_under, is_both};
+pub(super) use rows::BATCH;
 pub(super) use swap::ordered_renames;
 
 /// What planning one table has found so far.

@@ -3,12 +3,12 @@
 use crate::diagnostic::Level;
 use crate::snapshot::model::Type;
 
-use super::super::model::{Action, Backfill, Finding, Formula, OnFinding, Phase, Sync, SyncColumn};
+use super::super::model::{Action, Backfill, Finding, Formula, MirrorSide, OnFinding, Phase, Sync, SyncColumn};
 use super::super::planner::{Draft, Planner};
 use super::{Work, plain_columns};
 
 /// Rows a batch: 10 000 was fastest on PostgreSQL 15 with one worker.
-const BATCH: u32 = 10_000;
+pub(in super::super) const BATCH: u32 = 10_000;
 
 impl<'a> Planner<'a> {
     /// A key to go by: the primary key, or what else is unique over NOT NULL columns; physical names and types. None: pages.
@@ -112,8 +112,30 @@ impl<'a> Planner<'a> {
         until: Option<String>,
         requires: Vec<String>,
     ) -> String {
+        let key: Vec<String> = self.key_of(work).into_iter().map(|(name, _)| name).collect();
+        self.rows_checked(work.change, phase, (work.table, &key), what, (finding, on_finding), until, requires)
+    }
+
+    /// A look for rows of a table, by the columns that name a row in a message.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the step, and none belongs to another")]
+    pub(in super::super) fn rows_checked(
+        &mut self,
+        change: usize,
+        phase: Phase,
+        (table, key): (&str, &[String]),
+        what: &str,
+        (finding, on_finding): (Finding, OnFinding),
+        until: Option<String>,
+        requires: Vec<String>,
+    ) -> String {
         let why = match (&finding, on_finding) {
             (Finding::Disagree(_), _) => "Both shapes must say the same of every row.".to_owned(),
+            (Finding::Unlike(mirror, MirrorSide::Source), _) => {
+                format!("Every row of {} that is meant must have its image in {}, and say the same.", mirror.source, mirror.target)
+            }
+            (Finding::Unlike(mirror, MirrorSide::Target), _) => {
+                format!("Every row of {} must be the image of a row of {}.", mirror.target, mirror.source)
+            }
             (Finding::Null(column), OnFinding::Report) => {
                 format!("{column} becomes NOT NULL in contract: rows that would stop it are reported now.")
             }
@@ -131,14 +153,13 @@ impl<'a> Planner<'a> {
             }
             (Finding::Duplicate { name, .. }, OnFinding::Refuse) => format!("Unique {name} is about to be built."),
         };
-        let key = self.key_of(work).into_iter().map(|(name, _)| name).collect();
         self.step(Draft {
             phase,
-            change: work.change,
-            slug: format!("check_rows.{}.{what}", work.table),
-            object: format!("{}.{what}", work.table),
+            change,
+            slug: format!("check_rows.{table}.{what}"),
+            object: format!("{table}.{what}"),
             why,
-            action: Action::CheckRows { table: work.table.to_owned(), key, finding, on_finding, until },
+            action: Action::CheckRows { table: table.to_owned(), key: key.to_vec(), finding, on_finding, until },
             unit: None,
             requires,
         })
@@ -156,7 +177,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub(super) fn validate(
+    pub(in super::super) fn validate(
         &mut self,
         change: usize,
         phase: Phase,

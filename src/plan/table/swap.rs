@@ -221,9 +221,11 @@ impl<'a> Planner<'a> {
 
     pub(super) fn finish_swap(&mut self, work: Work<'a, '_>) {
         let unit = self.swap_unit(work.change, work.table);
+        let unmirrored = self.mirrors_removed(work.table);
         let mut previous: Option<String> = None;
         for (slug, object, why, action) in work.swap {
             let mut requires = work.before_swap.clone();
+            requires.extend(unmirrored.iter().cloned());
             requires.extend(self.drop_namespace_step.clone());
             requires.extend(self.drop_views_step.get(&work.change).cloned());
             requires.extend(previous.take());

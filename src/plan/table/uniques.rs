@@ -5,7 +5,7 @@ use crate::diff::model::Pair;
 use crate::snapshot::model::Unique;
 
 use super::super::layout::Role;
-use super::super::model::{Action, ConstraintSpec, Finding, IndexKeySpec, IndexSpec, KeyTarget, Phase};
+use super::super::model::{Action, ConstraintSpec, Finding, IndexSpec, KeyTarget, Phase};
 use super::super::planner::{Draft, Planner};
 use super::{RenameKind, Work, names_word, unique_from};
 
@@ -109,27 +109,7 @@ impl<'a> Planner<'a> {
             requires = vec![self.gate(work, phase, &format!("unique.{}", new.name.text), finding, until)];
             requires.extend(work.filled.clone());
         }
-        let index = IndexSpec {
-            name: name.clone(),
-            table: work.table.to_owned(),
-            keys: columns
-                .iter()
-                .map(|column| IndexKeySpec {
-                    target: KeyTarget::Column(column.clone()),
-                    descending: false,
-                    nulls: None,
-                    collation: None,
-                    opclass: None,
-                })
-                .collect(),
-            unique: true,
-            nulls_not_distinct: new.nulls_not_distinct,
-            method: "btree".to_owned(),
-            predicate: None,
-            include: unique.include.clone(),
-            with: Vec::new(),
-            comment: None,
-        };
+        let index = IndexSpec::of_unique(&name, work.table, &columns, new.nulls_not_distinct, &unique.include);
         let object = format!("{}.{name}", work.table);
         let build = self.step(Draft {
             phase,

@@ -1,0 +1,358 @@
+//! What fills in the templates of a mirror: keys, values and conditions over the rows of two tables.
+//!
+//! In the functions of the triggers `here` is the row of the trigger's own table as it is now, and `there` its image in the
+//! other table. The event only says which columns were written: what is carried over is what stands in the row by then.
+
+use minijinja::{Value, context};
+
+use crate::dialect::postgres::expression::{Expressions, Row};
+use crate::plan::VERSION_SCHEMA;
+use crate::plan::model::{CopyRows, Follow, Formula, Mirror, MirrorSide, SourceRest, SyncColumn, SyncLens};
+use crate::snapshot::model::Type;
+
+const HERE: Row<'static> = Row::Alias("here");
+const THERE: Row<'static> = Row::Alias("there");
+const OTHER: Row<'static> = Row::Alias("other");
+
+/// One mirror with what writes its conditions.
+pub(super) struct Mirroring<'a> {
+    pub(super) mirror: &'a Mirror,
+    pub(super) sql: &'a Expressions<'a>,
+}
+
+/// Which way rows are carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// From the source to the target.
+    Up,
+    /// From the target to the source.
+    Down,
+}
+
+impl Mirroring<'_> {
+    // --- keys ---
+
+    fn keys(&self, way: Way) -> Vec<String> {
+        match way {
+            Way::Up => self.mirror.source_key(),
+            Way::Down => self.mirror.target_key(),
+        }
+    }
+
+    /// `a.key = b.key`, each row with the names of its table.
+    fn same(&self, a: (Way, Row<'_>), b: (Way, Row<'_>)) -> String {
+        let pairs: Vec<String> = self
+            .keys(a.0)
+            .iter()
+            .zip(&self.keys(b.0))
+            .map(|(left, right)| format!("{} = {}", self.sql.column(left, a.1), self.sql.column(right, b.1)))
+            .collect();
+        pairs.join(" and ")
+    }
+
+    /// The key differs between the row as it was and as it is.
+    fn key_changed(&self, way: Way) -> String {
+        let key: Vec<(String, Type)> = self.keys(way).into_iter().zip(&self.mirror.key).map(|(name, key)| (name, key.ty.clone())).collect();
+        self.changed(&key)
+    }
+
+    fn changed(&self, columns: &[(String, Type)]) -> String {
+        let sql = self.sql;
+        let parts: Vec<String> =
+            columns.iter().map(|(name, ty)| sql.distinct(&sql.column(name, Row::Old), &sql.column(name, Row::New), ty)).collect();
+        sql.any(&parts)
+    }
+
+    // --- conditions ---
+
+    /// A row of the source is meant.
+    fn meant(&self, row: Row<'_>) -> Option<String> {
+        self.mirror.predicate.as_ref().map(|predicate| self.sql.written(predicate, row).trim().to_owned())
+    }
+
+    /// A row of the source that stays says something that the target would say.
+    fn says(&self, row: Row<'_>) -> Option<String> {
+        match &self.mirror.rest {
+            SourceRest::Goes => None,
+            SourceRest::Stays(_) => {
+                let parts: Vec<String> = self.blanks().map(|(name, ty, value)| self.differs(&name, ty, &value, row)).collect();
+                Some(self.sql.any(&parts))
+            }
+        }
+    }
+
+    fn blanks(&self) -> impl Iterator<Item = (String, &Type, String)> {
+        let blanks: &[(String, Type, Option<crate::plan::model::RowExpr>)] = match &self.mirror.rest {
+            SourceRest::Stays(blanks) => blanks,
+            SourceRest::Goes => &[],
+        };
+        blanks.iter().map(|(name, ty, default)| {
+            let value = match default {
+                Some(default) => format!("({})::{}", self.sql.written(default, Row::Table("")).trim(), self.sql.cast_type(ty)),
+                None => "null".to_owned(),
+            };
+            (name.clone(), ty, value)
+        })
+    }
+
+    fn differs(&self, name: &str, ty: &Type, value: &str, row: Row<'_>) -> String {
+        let column = self.sql.column(name, row);
+        if value == "null" { format!("{column} is not null") } else { self.sql.distinct(&column, value, ty) }
+    }
+
+    fn ups(lens: &SyncLens) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
+        lens.new.iter().filter_map(|column| column.formula.as_ref().map(|formula| (column, formula)))
+    }
+
+    fn downs(lens: &SyncLens) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
+        lens.old.iter().filter_map(|column| column.formula.as_ref().map(|formula| (column, formula)))
+    }
+
+    /// Whether only the new side follows, and nothing leads back.
+    fn is_derived(lens: &SyncLens) -> bool {
+        lens.old.is_empty()
+    }
+
+    /// The two rows say different things: neither side is what the other one gives. Derived columns say nothing of the source.
+    fn disagree(&self, lens: &SyncLens, source: Row<'_>, target: Row<'_>) -> Option<String> {
+        let sql = self.sql;
+        if Self::is_derived(lens) {
+            return None;
+        }
+        let differs = |columns: Vec<(&SyncColumn, &Formula)>, own: Row<'_>, other: Row<'_>| -> Vec<String> {
+            columns.iter().map(|(c, f)| sql.distinct(&sql.column(&c.name, own), &sql.value(f, &c.ty, other), &c.ty)).collect()
+        };
+        let news = differs(Self::ups(lens).collect(), target, source);
+        let olds = differs(Self::downs(lens).collect(), source, target);
+        let is_copy = Self::ups(lens).all(|(_, f)| matches!(f, Formula::Column(_)))
+            && Self::downs(lens).all(|(_, f)| matches!(f, Formula::Column(_)))
+            && lens.new.len() == lens.old.len();
+        match (news.is_empty(), olds.is_empty()) {
+            (true, true) => None,
+            (false, _) if is_copy => Some(sql.any(&news)),
+            (true, false) => Some(sql.any(&olds)),
+            (false, true) => Some(sql.any(&news)),
+            (false, false) => Some(sql.all(&[sql.any(&news), sql.any(&olds)])),
+        }
+    }
+
+    /// Any lens disagrees.
+    fn unlike(&self, source: Row<'_>, target: Row<'_>) -> String {
+        let parts: Vec<String> = self.mirror.lenses.iter().filter_map(|lens| self.disagree(lens, source, target)).map(grouped).collect();
+        self.sql.any(&parts)
+    }
+
+    /// The rows that verify counts, over a row of their table by its name.
+    pub(super) fn found(&self, side: MirrorSide) -> String {
+        let sql = self.sql;
+        let (source, target) = (sql.ident(&self.mirror.source), sql.ident(&self.mirror.target));
+        match side {
+            MirrorSide::Source => {
+                let row = Row::Alias(&source);
+                let image =
+                    format!("from {} as other where {}", sql.table(&self.mirror.target), self.same((Way::Down, OTHER), (Way::Up, row)));
+                let mut missing: Vec<String> = self.meant(row).map(|meant| format!("({meant})")).into_iter().collect();
+                missing.extend(self.says(row).map(|says| format!("({says})")));
+                missing.push(format!("not exists (select {image})"));
+                let unlike = self.unlike(row, OTHER);
+                let missing = missing.join(" and ");
+                if unlike == "false" { missing } else { format!("({missing}) or exists (select {image} and ({unlike}))") }
+            }
+            MirrorSide::Target => {
+                let row = Row::Alias(&target);
+                let mut origin = format!(
+                    "select from {} as other where {}",
+                    sql.table(&self.mirror.source),
+                    self.same((Way::Up, OTHER), (Way::Down, row))
+                );
+                if self.mirror.rest == SourceRest::Goes
+                    && let Some(meant) = self.meant(OTHER)
+                {
+                    origin.push_str(&format!(" and ({meant})"));
+                }
+                format!("not exists ({origin})")
+            }
+        }
+    }
+
+    // --- functions and triggers ---
+
+    /// Context of `install_mirror` and `remove_mirror`.
+    pub(super) fn context(&self) -> Value {
+        let sql = self.sql;
+        let mirror = self.mirror;
+        let name = |function: &str| sql.relation(VERSION_SCHEMA, function);
+        let predicate = mirror.predicate_columns.clone();
+        context! {
+            source => sql.table(&mirror.source),
+            target => sql.table(&mirror.target),
+            source_name => mirror.source.as_str(),
+            target_name => mirror.target.as_str(),
+            to_target => name(&mirror.to_target),
+            to_source => name(&mirror.to_source),
+            insert_trigger => sql.ident(&mirror.triggers.insert),
+            update_trigger => sql.ident(&mirror.triggers.update),
+            delete_trigger => sql.ident(&mirror.triggers.delete),
+            truncate_trigger => sql.ident(&mirror.triggers.truncate),
+            stays => mirror.rest != SourceRest::Goes,
+            has_predicate => mirror.predicate.is_some(),
+            up => self.way(Way::Up, predicate),
+            down => self.way(Way::Down, Vec::new()),
+        }
+    }
+
+    /// What the function of one direction says.
+    fn way(&self, way: Way, besides: Vec<(String, Type)>) -> Value {
+        let sql = self.sql;
+        let back = match way {
+            Way::Up => Way::Down,
+            Way::Down => Way::Up,
+        };
+        let (mut lenses, mut followed, mut carries) = (Vec::new(), Vec::new(), false);
+        let mut written = self.keys(way).into_iter().zip(&self.mirror.key).map(|(name, key)| (name, key.ty.clone())).collect::<Vec<_>>();
+        written.extend(besides);
+        let mut columns = self.keys(back).iter().map(|name| sql.ident(name)).collect::<Vec<_>>();
+        let mut values = self.keys(way).iter().map(|name| sql.column(name, HERE)).collect::<Vec<_>>();
+        for lens in &self.mirror.lenses {
+            let (inputs, sets) = match way {
+                Way::Up => (Self::inputs(&lens.old, &lens.up_inputs), Self::ups(lens).collect::<Vec<_>>()),
+                Way::Down => (Self::inputs(&lens.new, &lens.down_inputs), Self::downs(lens).collect::<Vec<_>>()),
+            };
+            if sets.is_empty() {
+                // What leads nowhere this way may still decide whether two rows are alike.
+                if way == Way::Up {
+                    written.extend(inputs);
+                }
+                continue;
+            }
+            let set = |row: Row<'_>| -> Vec<(String, String)> {
+                sets.iter().map(|(c, f)| (sql.ident(&c.name), sql.value(f, &c.ty, row))).collect()
+            };
+            let moves = if Self::is_derived(lens) {
+                if lens.follow == Follow::Never || way == Way::Down {
+                    None
+                } else {
+                    // It follows as long as it is what the row gave before.
+                    let parts: Vec<String> = sets
+                        .iter()
+                        .map(|(c, f)| {
+                            let was = sql.value(f, &c.ty, Row::Old);
+                            let is = sql.value(f, &c.ty, HERE);
+                            let kept = sql.distinct(&sql.column(&c.name, THERE), &was, &c.ty);
+                            format!("{} and not ({kept})", sql.distinct(&was, &is, &c.ty))
+                        })
+                        .collect();
+                    Some((true, sql.any(&parts.into_iter().map(grouped).collect::<Vec<_>>())))
+                }
+            } else {
+                let (source, target) = match way {
+                    Way::Up => (HERE, THERE),
+                    Way::Down => (THERE, HERE),
+                };
+                self.disagree(lens, source, target).map(|moves| (false, moves))
+            };
+            written.extend(inputs.iter().cloned());
+            for (column, value) in set(HERE) {
+                // A derived value that the new version has set stays with a row that gets another key.
+                if !Self::is_derived(lens) {
+                    followed.push(format!("{column} = {value}"));
+                }
+                columns.push(column);
+                values.push(value);
+            }
+            carries |= moves.is_some();
+            // What the other table's own triggers made of it comes back.
+            let own = Row::Alias("own");
+            let (back_sets, still) = match way {
+                Way::Up => (Self::downs(lens).collect::<Vec<_>>(), self.disagree(lens, own, THERE)),
+                Way::Down => (Self::ups(lens).collect(), self.disagree(lens, THERE, own)),
+            };
+            lenses.push(context! {
+                back => back_sets.iter().map(|(c, f)| format!("{} = {}", sql.ident(&c.name), sql.value(f, &c.ty, THERE))).collect::<Vec<_>>(),
+                still,
+                said => self.changed(&inputs),
+                derived => moves.as_ref().is_some_and(|(derived, _)| *derived),
+                moves => moves.map(|(_, moves)| moves),
+                sets => set(HERE).iter().map(|(column, value)| format!("{column} = {value}")).collect::<Vec<_>>(),
+                names => sets.iter().map(|(c, _)| c.name.as_str()).collect::<Vec<_>>().join(", "),
+            });
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        written.retain(|(name, _)| seen.insert(name.clone()));
+        let row = |alias: &'static str| Row::Alias(alias);
+        let mut moved: Vec<String> = self
+            .keys(back)
+            .iter()
+            .zip(self.keys(way))
+            .map(|(to, from)| format!("{} = {}", sql.ident(to), sql.column(&from, HERE)))
+            .collect();
+        moved.extend(followed);
+        let blanks: Vec<(String, &Type, String)> = self.blanks().collect();
+        context! {
+            lenses,
+            carries,
+            columns => columns.join(", "),
+            values => values.join(", "),
+            key => self.keys(back).iter().map(|name| sql.ident(name)).collect::<Vec<_>>().join(", "),
+            updated => columns.iter().skip(self.mirror.key.len()).map(|c| format!("{c} = excluded.{c}")).collect::<Vec<_>>(),
+            moved,
+            is_new => self.same((way, row("own")), (way, Row::New)),
+            own_is_here => self.same((way, row("own")), (way, HERE)),
+            is_old => self.same((way, row("own")), (way, Row::Old)),
+            image_of_here => self.same((back, row("image")), (way, HERE)),
+            image_of_old => self.same((back, row("image")), (way, Row::Old)),
+            image_of_own => self.same((back, row("image")), (way, row("own"))),
+            other_image_of_here => self.same((back, OTHER), (way, HERE)),
+            key_changed => self.key_changed(way),
+            here_meant => self.meant(HERE),
+            there_meant => self.meant(THERE),
+            own_meant => self.meant(row("own")),
+            image_meant => self.meant(row("image")),
+            here_says => self.says(HERE),
+            here_unlike_image => self.unlike(HERE, row("image")),
+            blanks => blanks.iter().map(|(name, _, value)| format!("{} = {value}", sql.ident(name))).collect::<Vec<_>>(),
+            image_says => self.says(row("image")),
+            key_message => sql.literal(&format!("key ({}) of {} stands in {}, outside of what {} takes", self.keys(way).join(", "), self.own(way), self.own(back), self.own(way))),
+            outside_message => sql.literal(&format!("a row of {} must be one that the old version's {} would have there", self.own(way), self.own(back))),
+            missing_message => sql.literal(&format!("there is no row of {} for this row of {}", self.own(back), self.own(way))),
+            written => self.changed(&written),
+        }
+    }
+
+    fn own(&self, way: Way) -> &str {
+        match way {
+            Way::Up => &self.mirror.source,
+            Way::Down => &self.mirror.target,
+        }
+    }
+
+    fn inputs(side: &[SyncColumn], besides: &[(String, Type)]) -> Vec<(String, Type)> {
+        side.iter().map(|c| (c.name.clone(), c.ty.clone())).chain(besides.iter().cloned()).collect()
+    }
+
+    // --- copy ---
+
+    /// What `backfill` needs to copy rows instead of updating them.
+    pub(super) fn copy(&self, copy: &CopyRows) -> Value {
+        let sql = self.sql;
+        let row = Row::Table(&copy.mirror.source);
+        let mut columns = copy.mirror.target_key();
+        let mut values: Vec<String> = copy.mirror.source_key().iter().map(|name| sql.column(name, row)).collect();
+        for (column, formula) in copy.mirror.lenses.iter().flat_map(Self::ups) {
+            columns.push(column.name.clone());
+            values.push(sql.value(formula, &column.ty, row));
+        }
+        context! {
+            target => sql.table(&copy.mirror.target),
+            columns => sql.list(&columns),
+            values => values.join(", "),
+            meant => self.meant(row),
+            key => sql.list(&copy.mirror.target_key()),
+        }
+    }
+}
+
+/// A condition that can stand beside others.
+fn grouped(condition: String) -> String {
+    if condition.contains(" or ") || condition.contains(" and ") { format!("({condition})") } else { condition }
+}
