@@ -52,9 +52,11 @@ impl<'a> Planner<'a> {
                             self.rule_tightened(work, &format!("foreign key {}", new.name.text), phase, "23503", new.name.span);
                         }
                         if late {
-                            if !pair.equal {
+                            if pair.old.is_none_or(|old| !pair.equal && self.forbids_more(work, new, old)) {
                                 let spec = self.foreign_key_spec(new, &new.name.text, work.table, &|column| self.physical(work, column));
-                                let gate = self.gate(work, phase, &format!("orphan.{}", new.name.text), Finding::Orphan(spec), None);
+                                // An old key of the same name says nothing of the new one.
+                                let until = Some(self.swap_unit(work.change, work.table));
+                                let gate = self.gate(work, phase, &format!("orphan.{}", new.name.text), Finding::Orphan(spec), until);
                                 work.before_swap.push(gate);
                             }
                             self.late_foreign_keys.push((change, new));
