@@ -132,7 +132,7 @@ fn rank(action: &Action) -> usize {
         Action::AddNotNullCheck { .. } => 21,
         Action::AddForeignKey { .. } | Action::AlterForeignKey { .. } => 22,
         Action::ValidateConstraint { .. } => 23,
-        Action::SetNotNull { .. } => 24,
+        Action::SetNotNull { .. } | Action::RestateColumn { .. } => 24,
         Action::DropNamespace { .. } => 25,
         Action::DropIndex { .. } => 26,
         Action::DropConstraint { .. } => 27,

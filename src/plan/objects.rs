@@ -33,6 +33,10 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn enums(&mut self) {
+        if !self.can.enum_types {
+            self.inline_enums();
+            return;
+        }
         for diff in &self.diff.enums {
             match (diff.pair.old, diff.pair.new) {
                 (None, Some(new)) => {
@@ -109,6 +113,26 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Where an enum is no type of its own, it changes with each column that has it.
+    fn inline_enums(&mut self) {
+        for found in &self.diff.enums {
+            let (Some(_), Some(new)) = (found.pair.old, found.pair.new) else { continue };
+            let appended = found.pair.old.is_some_and(|old| new.labels.starts_with(&old.labels));
+            if !appended {
+                self.not_yet(&format!("enum {}", new.name), "labels go, are renamed or come between others", new.span);
+                continue;
+            }
+            for (label, _) in &found.added {
+                self.warn(
+                    ("old-reads-unknown-label", Level::Warning),
+                    &format!("enum {}", new.name),
+                    format!("the old version may read the label {label}, which it does not know, as soon as the new version writes it"),
+                    new.span,
+                );
+            }
+        }
+    }
+
     /// An enum whose labels go, are renamed or change their order: the new version gets a type of its own, under a helper name.
     fn enum_replaced(&mut self, new: &'a EnumType) {
         let Some(physical) = self.types.get(&new.name).cloned() else { return };
@@ -127,6 +151,9 @@ impl<'a> Planner<'a> {
 
     /// The new version's types get their names, when nothing has the old ones any more.
     pub(super) fn settle_types(&mut self) {
+        if !self.can.enum_types {
+            return;
+        }
         for diff in &self.diff.enums {
             let (Some(old), Some(new)) = (diff.pair.old, diff.pair.new) else { continue };
             let Some(physical) = self.types.get(&new.name).cloned() else { continue };
@@ -330,6 +357,9 @@ impl<'a> Planner<'a> {
                 unit: None,
                 requires,
             });
+            if !self.can.validates_apart {
+                continue;
+            }
             self.step(Draft {
                 // Two new tables are empty: nothing is left for migrate.
                 phase: if self.added.contains(key.ref_table.as_str()) { phase } else { phase.max(Phase::Migrate) },

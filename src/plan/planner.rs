@@ -15,7 +15,7 @@ use super::model::{
     RowExpr, Step,
 };
 use super::table::{changes_columns, goes_from_under, is_both};
-use super::{Rules, Settings, Target, model, naming};
+use super::{Capabilities, Lack, Rules, Settings, Target, model, naming};
 
 /// No enum of the old shape is called otherwise.
 static NO_TYPES: BTreeMap<String, String> = BTreeMap::new();
@@ -37,6 +37,8 @@ pub(super) struct Planner<'a> {
     pub(super) diff: &'a Diff<'a>,
     pub(super) settings: &'a Settings,
     pub(super) target: &'a dyn Target,
+    /// What the server can do.
+    pub(super) can: Capabilities,
     pub(super) changes: Changes,
     pub(super) steps: Vec<Step>,
     pub(super) hazards: Vec<Hazard>,
@@ -181,6 +183,7 @@ impl<'a> Planner<'a> {
             diff,
             settings,
             target,
+            can: target.capabilities(),
             changes,
             steps: Vec::new(),
             hazards: Vec::new(),
@@ -272,6 +275,11 @@ impl<'a> Planner<'a> {
     /// Adds a step and returns its id.
     pub(super) fn step(&mut self, draft: Draft) -> String {
         let id = format!("{}{:02}.{}", draft.phase.name(), draft.change, draft.slug);
+        match self.target.lacks(&draft.action) {
+            None => {}
+            Some(Lack::NotYet(what)) => self.not_yet(&draft.object, &what, self.diff.new.version_span),
+            Some(Lack::NoWay(why, way_out)) => self.no_way(&draft.object, &why, &way_out, self.diff.new.version_span),
+        }
         let footprint = self.target.footprint(&draft.action);
         self.steps.push(Step {
             id: id.clone(),
@@ -353,6 +361,9 @@ impl<'a> Planner<'a> {
 
     /// A type of the new shape as it is called until contract.
     pub(super) fn physical_type(&self, ty: &Type) -> Type {
+        if !self.can.enum_types {
+            return self.spelled(ty, self.diff.new);
+        }
         match &ty.kind {
             TypeKind::Enum(name) => match self.types.get(name) {
                 Some(physical) => Type { kind: TypeKind::Enum(physical.clone()), array_dimensions: ty.array_dimensions },
@@ -362,7 +373,43 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// A default as a statement of its own takes it.
+    pub(super) fn settled_default(&self, ty: &Type, default: RowExpr) -> RowExpr {
+        let text = self.target.default_text(ty, &default.text);
+        if text == default.text { default } else { RowExpr { text, splices: Vec::new(), has_subquery: false } }
+    }
+
+    /// A type of the old shape, as it is called.
+    pub(super) fn old_type(&self, ty: &Type) -> Type {
+        if self.can.enum_types { ty.clone() } else { self.spelled(ty, self.diff.old) }
+    }
+
+    /// A type with its labels, where an enum has no name of its own.
+    fn spelled(&self, ty: &Type, shape: &crate::snapshot::model::Schema) -> Type {
+        let kind = match &ty.kind {
+            TypeKind::Enum(_) => TypeKind::Native(crate::snapshot::types::sql_name_in(ty, self.diff.dialect, &shape.enums)),
+            kind => kind.clone(),
+        };
+        Type { kind, array_dimensions: ty.array_dimensions }
+    }
+
     // --- specs: objects of the new shape over physical names ---
+
+    /// A column of the old shape, as it stands until contract.
+    pub(super) fn old_column_spec(&self, column: &Column, table: &str) -> ColumnSpec {
+        ColumnSpec {
+            name: column.name.clone(),
+            ty: self.old_type(&column.ty),
+            not_null: column.not_null,
+            default: column.default.as_ref().map(|default| self.old_expr(default, table)),
+            generated: column.generated.as_ref().map(|g| (self.old_expr(&g.expression, table), g.stored)),
+            identity: column.identity,
+            collation: column.collation.clone(),
+            labels: Vec::new(),
+            comment: column.comment.clone(),
+            hidden: false,
+        }
+    }
 
     /// An expression of the new shape over the physical columns of a table.
     pub(super) fn new_expr(&self, expr: &Expr, table: &str, physical: &dyn Fn(&str) -> Option<String>) -> RowExpr {
@@ -387,6 +434,7 @@ impl<'a> Planner<'a> {
             collation: column.collation.clone(),
             labels: Vec::new(),
             comment: column.comment.clone(),
+            hidden: false,
         }
     }
 
@@ -413,6 +461,7 @@ impl<'a> Planner<'a> {
                     nulls: key.nulls,
                     collation: key.collation.clone(),
                     opclass: key.opclass.clone(),
+                    length: key.length,
                 })
                 .collect(),
             unique: index.unique,

@@ -2,7 +2,8 @@
 
 use minijinja::{Value, context};
 
-use crate::dialect::postgres::expression::{Expressions, Row};
+use crate::dialect::language::{Language, Row};
+use crate::dialect::postgres::expression::Expressions;
 use crate::plan::model::{
     Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, CopyRows, Finding, ForeignKeySpec, Formula, Highest,
     IndexSpec, KeyTarget, Marker, Materialized, MirrorSide, OnFinding, Origin, RowExpr, SequenceFrom, ShapeView, Splice, TableSpec,
@@ -300,7 +301,7 @@ impl Actions<'_> {
             Action::RenameView(rename) => {
                 self.render("rename_view", context! { from => sql.table(&rename.from), to => sql.ident(&rename.to) })
             }
-            Action::RenameTable { from, to } => self.render("rename_table", context! { from => sql.table(from), to => sql.ident(to) }),
+            Action::RenameTable { from, to, .. } => self.render("rename_table", context! { from => sql.table(from), to => sql.ident(to) }),
             Action::RenameConstraint { table, rename } => self.render(
                 "rename_constraint",
                 context! { table => sql.table(table), from => sql.ident(&rename.from), to => sql.ident(&rename.to) },
@@ -322,6 +323,8 @@ impl Actions<'_> {
                 },
             ),
             Action::Comment { target, new, .. } => self.comment(target, new.as_deref()),
+            // Never planned for this dialect: here one thing about a column changes in a statement of its own.
+            Action::RestateColumn { .. } => Err(EmitError { template: "restate_column".to_owned(), why: "there is none".to_owned() }),
         }
     }
 
@@ -446,6 +449,7 @@ impl Actions<'_> {
             | Action::SwapColumns { .. }
             | Action::AddPrimaryKey { .. }
             | Action::RestoreForeignKey(_)
+            | Action::RestateColumn { .. }
             | Action::DropIdentity { .. }
             | Action::RenameTable { .. }
             | Action::RenameView(_)

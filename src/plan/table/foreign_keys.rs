@@ -16,7 +16,9 @@ impl<'a> Planner<'a> {
             // What it stands on goes while its columns stay: it ends in the swap, and is made anew at its end.
             let late = pair.new.is_some_and(|key| self.goes_from_under(work, key));
             match (pair.old, pair.new) {
-                (Some(old), Some(new)) if pair.equal && stays && !late => self.rename_constraint(work, &old.name, &new.name),
+                (Some(old), Some(new)) if pair.equal && stays && !late && (self.can.validates_apart || old.name.text == new.name.text) => {
+                    self.rename_constraint(work, &old.name, &new.name);
+                }
                 (Some(old), Some(new)) if stays && !late && is_only_deferred_otherwise(old, new) => {
                     self.foreign_key_deferred_otherwise(work, old, new);
                 }
@@ -85,7 +87,12 @@ impl<'a> Planner<'a> {
                             change: work.change,
                             slug: format!("add_foreign_key.{object}"),
                             object,
-                            why: "NOT VALID: it binds every write from now on, and neither table is read under the lock.".to_owned(),
+                            why: if self.can.validates_apart {
+                                "NOT VALID: it binds every write from now on, and neither table is read under the lock."
+                            } else {
+                                "Added without a look at the rows that are there, so that nobody waits: it binds every write from now on, and then the rows are looked at."
+                            }
+                            .to_owned(),
                             action: Action::AddForeignKey { spec, until },
                             unit: None,
                             requires,

@@ -17,12 +17,13 @@ impl<'a> Planner<'a> {
                 (Some(old), Some(new)) if pair.equal && stays => {
                     if old.name.text != new.name.text {
                         let what = format!("Index {} is called {} from now on.", old.name.text, new.name.text);
-                        work.swap.push((
-                            format!("rename_index.{}", old.name.text),
-                            new.name.text.clone(),
-                            what,
-                            Action::RenameIndex(Rename { from: old.name.text.clone(), to: new.name.text.clone() }),
-                        ));
+                        let rename = Rename { from: old.name.text.clone(), to: new.name.text.clone() };
+                        let action = if self.can.unique_is_index {
+                            Action::RenameConstraint { table: work.name.to_owned(), rename }
+                        } else {
+                            Action::RenameIndex(rename)
+                        };
+                        work.swap.push((format!("rename_index.{}", old.name.text), new.name.text.clone(), what, action));
                     }
                     if old.comment != new.comment {
                         self.comment(

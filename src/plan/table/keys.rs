@@ -51,7 +51,7 @@ impl<'a> Planner<'a> {
                         format!("drop_not_null.{object}"),
                         object,
                         "It may be NULL now that it is not in the key.".to_owned(),
-                        Action::DropNotNull { table: work.table.to_owned(), column: physical.name.clone() },
+                        self.loosened(work.table, before),
                     ));
                 }
             }

@@ -121,6 +121,13 @@ impl<'a> Planner<'a> {
             unit: None,
             requires,
         });
+        if self.can.unique_is_index {
+            work.before_swap.push(build);
+            if interim {
+                self.rename_late(work, name, new.name.text.clone(), RenameKind::Constraint);
+            }
+            return;
+        }
         let attach = self.step(Draft {
             phase,
             change: work.change,
