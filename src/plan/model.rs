@@ -978,6 +978,8 @@ pub enum Action {
         /// The swap in which it gets its name, where it is built under an interim one beside the old key of that name.
         until: Option<String>,
     },
+    /// Adds a foreign key in the swap in which the key that it stood on goes.
+    RestoreForeignKey(ForeignKeySpec),
     /// Changes when a foreign key is checked: only the catalog is written.
     AlterForeignKey {
         /// The key as it was.

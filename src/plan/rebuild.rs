@@ -661,7 +661,7 @@ impl State {
             Action::AddCheck { table, name, condition, .. } => {
                 self.table(table, |shape| drop(shape.checks.insert(name.clone(), condition.clone())))
             }
-            Action::AddForeignKey { spec, .. } => {
+            Action::AddForeignKey { spec, .. } | Action::RestoreForeignKey(spec) => {
                 self.table(&spec.table, |shape| drop(shape.foreign_keys.insert(spec.key.name.text.clone(), spec.key.clone())))
             }
             Action::AlterForeignKey { old, new } => self.table(&old.table, |shape| {

@@ -149,6 +149,7 @@ impl Target for MysqlLike {
             Action::SwapColumns { renames, .. } if !renames.is_empty() => {
                 not_yet("old and new version need different things under one name")
             }
+            Action::RestoreForeignKey(_) => not_yet("the key that it stands on goes, and the foreign key over to another one"),
             Action::Comment { target: CommentTarget::Table(_), .. } => None,
             Action::Comment { .. } => not_yet("its comment changes"),
             _ => None,
@@ -243,7 +244,7 @@ impl Target for MysqlLike {
             Action::DropIndex { index, .. } => briefly(&[&index.table], Cost::Instant),
             Action::AddCheck { table, .. } | Action::AddNotNullCheck { table, .. } => briefly(&[table], Cost::Rewrite),
             Action::ValidateConstraint { .. } => footprint(Vec::new(), Cost::Scan),
-            Action::AddForeignKey { spec, .. } | Action::AlterForeignKey { old: spec, .. } => {
+            Action::AddForeignKey { spec, .. } | Action::RestoreForeignKey(spec) | Action::AlterForeignKey { old: spec, .. } => {
                 let mut tables = vec![spec.table.as_str(), spec.key.ref_table.as_str()];
                 tables.sort_unstable();
                 tables.dedup();

@@ -157,7 +157,7 @@ impl Target for Postgres {
             }
             // ALTER CONSTRAINT leaves the table that the key refers to alone (pg_locks on 15 and 18).
             Action::AlterForeignKey { old, .. } => instant(&[&old.table]),
-            Action::AddForeignKey { spec, .. } => {
+            Action::AddForeignKey { spec, .. } | Action::RestoreForeignKey(spec) => {
                 footprint(locks(&distinct(&spec.table, &spec.key.ref_table), LockMode::ShareRowExclusive), Cost::Instant)
             }
             Action::ValidateConstraint { table, references, .. } => {

@@ -238,6 +238,10 @@ impl Actions<'_> {
                 needed.extend(until.as_ref().map(|swap| self.is_before(swap)));
                 self.add_constraint(&spec.table, &spec.key.name.text, &self.foreign_key(spec), needed)
             }
+            Action::RestoreForeignKey(spec) => self.render(
+                "restore_foreign_key",
+                context! { table => sql.table(&spec.table), name => sql.ident(&spec.key.name.text), definition => self.foreign_key(spec) },
+            ),
             Action::AlterForeignKey { old, new } => self.alter_foreign_key(old, *new),
             Action::ValidateConstraint { table, name, .. } => self.render(
                 "validate_constraint",
@@ -444,6 +448,7 @@ impl Actions<'_> {
             | Action::DropViews { .. }
             | Action::SwapColumns { .. }
             | Action::AddPrimaryKey { .. }
+            | Action::RestoreForeignKey(_)
             | Action::RestateColumn { .. }
             | Action::DropIdentity { .. }
             | Action::RenameTable { .. }
