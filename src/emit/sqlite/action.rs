@@ -5,8 +5,8 @@ use minijinja::{Value, context};
 use crate::dialect::sqlite::expression::{Expressions, Row, Sides};
 use crate::plan::MARKER;
 use crate::plan::model::{
-    Action, Backfill, ColumnSpec, Finding, IndexSpec, KeyTarget, Marker, OnFinding, Plan, Rebuild, RowExpr, ShapeView, Source, Sync, SyncColumn,
-    TableSpec, Undo, ViewSpec,
+    Action, Backfill, ColumnSpec, Finding, IndexSpec, KeyTarget, Marker, OnFinding, Plan, Rebuild, RowExpr, ShapeView, Source, Sync,
+    SyncColumn, TableSpec, Undo, ViewSpec,
 };
 use crate::snapshot::model::{ForeignKey, Nulls, ReferentialAction};
 
@@ -63,7 +63,7 @@ impl Actions<'_> {
                     renames => renames.iter().map(|r| context! { from => sql.ident(&r.from), to => sql.ident(&r.to) }).collect::<Vec<_>>(),
                 },
             ),
-            Action::RenameTable { from, to } => self.render("rename_table", context! { from => sql.ident(from), to => sql.ident(to) }),
+            Action::RenameTable { from, to, .. } => self.render("rename_table", context! { from => sql.ident(from), to => sql.ident(to) }),
             other => Err(EmitError { template: "sqlite".to_owned(), why: format!("no plan for SQLite has the step {other:?}") }),
         }
     }
