@@ -78,9 +78,9 @@ impl Target for MysqlLike {
             analyzes: false,
             reaches_rows_without_key: false,
             leaves_names_behind: false,
-            // Not written yet.
             // Each comparison is by bytes.
             mixes_collations: true,
+            // Not written yet.
             mirrors: false,
         }
     }
