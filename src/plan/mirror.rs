@@ -144,7 +144,10 @@ impl<'a> Planner<'a> {
             rest,
             to_target: naming::mirror_function(&source.name, &table.name, dialect),
             to_source: naming::mirror_function(&table.name, &source.name, dialect),
+            guard: naming::mirror_guard(&table.name, dialect),
+            copy: format!("{}_copy.{}", self.diff.new.release, table.name),
             triggers: MirrorTriggers {
+                guard: naming::mirror_guard_trigger(&table.name, dialect),
                 insert: trigger("insert"),
                 update: trigger("update"),
                 delete: trigger("delete"),
@@ -248,7 +251,7 @@ impl<'a> Planner<'a> {
         }
         for (name, hint) in &hints.columns {
             let (Some(down), Some(old)) = (&hint.down, source.columns.get(name)) else { continue };
-            if down.text.trim().eq_ignore_ascii_case("null") {
+            if says_null(down) {
                 continue;
             }
             let object = format!("{}.{name}", source.name);
@@ -415,7 +418,8 @@ impl<'a> Planner<'a> {
             let kept = self.by_old_name.get(source.name.as_str()).is_none_or(|diff| match diff {
                 TableDiff::Changed(change) => change.columns.iter().any(|pair| {
                     pair.old.is_some_and(|c| c.name == *name)
-                        && (pair.new.is_some_and(|c| c.not_null) || pair.hints.is_some_and(|hints| hints.down.is_some()))
+                        && (pair.new.is_some_and(|c| c.not_null)
+                            || pair.hints.and_then(|hints| hints.down.as_ref()).is_some_and(|down| !says_null(down)))
                 }),
                 TableDiff::Added(..) | TableDiff::Dropped(_) => false,
             });
@@ -663,7 +667,6 @@ impl<'a> Planner<'a> {
             object: target.clone(),
             why: format!("The rows of {source} that nobody has written since expand. What stands in {target} already is left alone."),
             action: Action::CopyRows(Box::new(CopyRows {
-                name: format!("{}_migrate{change:02}.{target}", self.diff.new.release),
                 mirror: mirror.clone(),
                 batch: BATCH,
             })),
@@ -968,6 +971,11 @@ impl<'a> Planner<'a> {
             }
         }
     }
+}
+
+/// `down: "null"`: the old version may read NULL, and nothing leads back.
+fn says_null(down: &Expr) -> bool {
+    down.text.trim().eq_ignore_ascii_case("null")
 }
 
 /// The id of the step that ends a mirror.

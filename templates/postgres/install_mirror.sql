@@ -101,7 +101,7 @@ begin
     select own.* into here from {{ target }} as own where {{ down.is_new }};
     if found then
 {%- for lens in down.lenses %}{% if lens.moves %}
-      said_{{ loop.index }} := tg_op = 'INSERT' or moved or {{ lens.said }};
+      said_{{ loop.index }} := {% if lens.on_insert %}tg_op = 'INSERT' or moved or {{ lens.said }}{% else %}tg_op = 'UPDATE' and ({{ lens.said }}){% endif %};
 {%- endif %}{% endfor %}
 {%- if not stays %}
       if moved then
@@ -163,6 +163,33 @@ begin
   return null;
 end
 $crossfade$;
+{%- if guarded %}
+create or replace function {{ guard }}() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $crossfade$
+#variable_conflict use_column
+begin
+  if tg_op = 'UPDATE' and not ({{ down.key_changed }}) then
+    return new;
+  end if;
+  -- A row of {{ source_name }} that is not copied yet has this key: it is copied now, so that the key is taken, as it will be.
+  if not exists (select from crossfade.checkpoint
+                 where release = {{ release }} and backfill = {{ copy }} and finished_at is not null)
+     and not exists (select from {{ target }} as image where {{ down.image_is_new }})
+  then
+    insert into {{ target }} ({{ up.columns }})
+    select {{ copied }}
+    from {{ source }} as own
+    where {{ guarded }}
+    for share
+    on conflict ({{ up.key }}) do nothing;
+  end if;
+  return new;
+end
+$crossfade$;
+-- Before the user's own triggers: what a copy brings still stands there as it was brought, and needs no other copy.
+create or replace trigger {{ guard_trigger }} before insert or update of {{ target_key }} on {{ target }}
+  for each row execute function {{ guard }}();
+{%- endif %}
 {%- for side in [{"table": target, "function": to_source, "written": down.written}, {"table": source, "function": to_target, "written": up.written}] %}
 create or replace trigger {{ insert_trigger }} after insert on {{ side.table }}
   for each row execute function {{ side.function }}();
