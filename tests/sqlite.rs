@@ -1,6 +1,9 @@
 //! Upgrades on SQLite as users run them: the shell reads the scripts, one file a phase.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
+#[path = "../examples/in_memory.rs"]
+mod in_memory;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -235,4 +238,9 @@ fn shared() {
 #[test]
 fn versioned() {
     upgrade("versioned");
+}
+
+#[test]
+fn the_first_command_of_the_readme() {
+    in_memory::main().unwrap();
 }

@@ -28,7 +28,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         }
         default_equivalent(text, "0", dialect);
         if query_references(text, dialect).is_ok() {
-            query_equivalent(text, text, dialect);
+            query_equivalent(text, text, dialect, &|_| None);
         }
     }
     let _ = definition::parse(text);

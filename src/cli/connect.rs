@@ -5,7 +5,7 @@ use super::planning::{self, AccessArg};
 use super::{Exit, source};
 use crate::diagnostic::{Sources, has_errors};
 use crate::plan::model::namespace;
-use crate::snapshot::model::Access;
+use crate::snapshot::model::{Access, Schema};
 use crate::snapshot::yaml;
 use crate::sql::Dialect;
 use crate::sql::quote::ident;
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Failed);
     }
     let dialect = args.dialect.or(settings.dialects.first().copied()).unwrap_or(Dialect::Postgres);
-    if dialect != Dialect::Postgres {
+    if !matches!(dialect, Dialect::Postgres | Dialect::Sqlite) {
         anyhow::bail!("not yet: how a client connects to {}", dialect.name());
     }
     let known = match args.access {
@@ -49,13 +49,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             .or_else(|| settings.access(dialect))
             .or_else(|| of_snapshot(&settings.schemas, &args.version, dialect).map(|_| Access::Shared)),
     };
-    let base = args.schema.clone().or(settings.schema).unwrap_or_else(|| "public".to_owned());
+    let base = args.schema.clone().unwrap_or_else(|| planning::schema_of(&settings).to_owned());
     let line = |access: Access| match access {
         Access::Shared => vec![ident(&base, dialect)],
         // Types, functions and operators (of an extension, say) stay in the base schema: without it `=` on a citext
         // would be that of text.
         Access::Versioned => vec![ident(&namespace(&base, &args.version), dialect), ident(&base, dialect)],
     };
+    if dialect == Dialect::Sqlite {
+        return names(args, known, &snapshot_of(&settings.schemas, &args.version, dialect).unwrap_or_default());
+    }
     let ways: Vec<Access> = known.map_or_else(|| vec![Access::Versioned, Access::Shared], |access| vec![access]);
     match args.format {
         Format::Text if ways.len() == 1 => {
@@ -106,11 +109,54 @@ fn of_manifest(folder: &str, version: &str, dialect: Dialect) -> Option<Access> 
 
 /// What the transition of a version's snapshot says about access; `None` when there is no such snapshot.
 fn of_snapshot(folder: &str, version: &str, dialect: Dialect) -> Option<Option<Access>> {
+    snapshot_of(folder, version, dialect).map(|schema| schema.transition.and_then(|transition| transition.access))
+}
+
+/// The snapshot of a version in the folder of snapshots.
+fn snapshot_of(folder: &str, version: &str, dialect: Dialect) -> Option<Schema> {
     let mut paths: Vec<_> = std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     paths.into_iter().find_map(|path| {
         let mut sources = Sources::default();
-        let (snapshot, _) = source::load(&path.display().to_string(), &mut sources).ok()?;
-        (snapshot.version() == version).then(|| snapshot.resolve(dialect).0.transition.and_then(|t| t.access))
+        let (snapshot, _) = source::from_path(&path, &mut sources).ok()?;
+        (snapshot.version() == version).then(|| snapshot.resolve(dialect).0)
     })
+}
+
+/// A file of SQLite has no namespaces: a version's shape is told by the names of its tables and views.
+fn names(args: &Args, known: Option<Access>, schema: &Schema) -> anyhow::Result<Exit> {
+    let version = &args.version;
+    let mut relations: Vec<&String> = schema.tables.keys().chain(schema.views.keys()).collect();
+    relations.sort();
+    let name = |relation: &str| crate::dialect::sqlite::namespace_name(relation, version);
+    let ways: Vec<Access> = known.map_or_else(|| vec![Access::Versioned, Access::Shared], |access| vec![access]);
+    if args.format == Format::Json {
+        let answers: Vec<_> = ways
+            .iter()
+            .map(|way| {
+                let called = |relation: &&String| match way {
+                    Access::Shared => (*relation).clone(),
+                    Access::Versioned => name(relation),
+                };
+                let names: serde_json::Map<String, serde_json::Value> =
+                    relations.iter().map(|relation| ((*relation).clone(), called(relation).into())).collect();
+                serde_json::json!({ "version": version, "dialect": "sqlite", "access": way, "names": names })
+            })
+            .collect();
+        output::print(&(serde_json::to_string_pretty(&answers)? + "\n"))?;
+        return Ok(Exit::Done);
+    }
+    for way in &ways {
+        match way {
+            Access::Shared => output::print("-- shared access: every table and view under its own name\n")?,
+            Access::Versioned => {
+                let rule = name("NAME");
+                output::print(&format!("-- versioned access: NAME is called {rule}\n"))?;
+                for relation in &relations {
+                    output::print(&format!("select * from {};\n", ident(&name(relation), Dialect::Sqlite)))?;
+                }
+            }
+        }
+    }
+    Ok(Exit::Done)
 }

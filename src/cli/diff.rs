@@ -1,11 +1,12 @@
 //! `crossfade diff`.
 
 use super::output::{Format, print, print_diagnostics};
-use super::source::{self, Found};
+use super::source::{self, Found, Live};
 use super::{Exit, planning};
 use crate::diagnostic::{Sources, has_errors};
 use crate::diff::print::{json, text};
 use crate::diff::{self, AssumeDrop, Options};
+use crate::snapshot::settings::Settings;
 use crate::sql::Dialect;
 
 /// Print what differs between two snapshots.
@@ -13,7 +14,7 @@ use crate::sql::Dialect;
 /// Exits with 0 when nothing differs, with 3 when something does, and with 1 when the snapshots or their hints have errors.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The old schema: a file, a directory, `git:REV:PATH` or `empty`.
+    /// The old schema: a file, a directory, `git:REV:PATH`, a database (`postgres://…`) or `empty`.
     old: String,
     /// The new schema, likewise; its block `transition` is read.
     new: String,
@@ -26,22 +27,30 @@ pub(crate) struct Args {
     /// Take a dropped and an added object that look alike for unrelated, instead of asking.
     #[arg(long)]
     assume_drop: bool,
+    /// The schema (PostgreSQL) of a database that is read. By default crossfade.yaml's, else public.
+    #[arg(long, value_name = "NAME")]
+    schema: Option<String>,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut sources = Sources::default();
-    let old = source::find(&args.old, &mut sources)?;
-    let new = source::find(&args.new, &mut sources)?;
+    let mut said = Vec::new();
+    // Two files are compared without regard to the project.
+    let live = source::is_database(&args.old) || source::is_database(&args.new);
+    let settings = if live { planning::settings(&mut sources, &mut said)? } else { Settings::default() };
+    let schema = args.schema.as_deref().unwrap_or_else(|| planning::schema_of(&settings));
+    let live = Live { dialects: &[args.dialect], schema, version: source::FIRST_VERSION };
+    let (old, new) = source::find_both(&args.old, &args.new, &mut sources, &live)?;
     let read = |found: &Found| {
         let (snapshot, said) = source::read(&sources, found);
         (snapshot.resolve(args.dialect), said)
     };
-    let (((old, more_of_old), mut said), ((new, more_of_new), said_of_new)) = std::thread::scope(|scope| {
+    let (((old, more_of_old), said_of_old), ((new, more_of_new), said_of_new)) = std::thread::scope(|scope| {
         let old = scope.spawn(|| read(&old));
         let new = read(&new);
         (old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), new)
     });
-    said.extend(said_of_new.into_iter().chain(more_of_old).chain(more_of_new));
+    said.extend(said_of_old.into_iter().chain(said_of_new).chain(more_of_old).chain(more_of_new));
     // References of a broken snapshot lead nowhere: its own errors are all there is to say.
     if has_errors(&said) {
         print_diagnostics(&sources, &said, args.format)?;

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 
 use super::output::Format;
-use super::source::{self, Found};
+use super::source::{self, Found, Live};
 use crate::diagnostic::{Diagnostic, Sources, has_errors};
 use crate::dialect::target;
 use crate::diff::{self, AssumeDrop, Options};
@@ -20,7 +20,7 @@ use crate::sql::Dialect;
 /// What every command that plans takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PlanningArgs {
-    /// The old schema: a file, a directory, `git:REV:PATH` or `empty`. With neither: the newest transition of crossfade.yaml.
+    /// The old schema: a file, a directory, `git:REV:PATH`, `postgres://…` or `empty`. With neither: the newest transition of crossfade.yaml.
     #[arg(requires = "new")]
     pub(crate) old: Option<String>,
     /// The new schema, likewise; its block `transition` is read.
@@ -57,6 +57,11 @@ pub(crate) enum AccessArg {
 /// Reads the name of a dialect.
 pub(crate) fn dialect(name: &str) -> Result<Dialect, String> {
     Dialect::from_name(name).ok_or_else(|| "the dialects are postgres, mysql, mariadb, sqlite".to_owned())
+}
+
+/// The schema (PostgreSQL) that the tables of a project live in.
+pub(crate) fn schema_of(settings: &Settings) -> &str {
+    settings.schema.as_deref().unwrap_or("public")
 }
 
 /// What planning came to.
@@ -98,8 +103,9 @@ pub(crate) fn plan(args: &PlanningArgs) -> anyhow::Result<Planned> {
         (Some(old), Some(new)) => (old.clone(), new.clone()),
         _ => newest_transition(&settings)?,
     };
-    let old = source::find(&old_spec, &mut sources)?;
-    let new = source::find(&new_spec, &mut sources)?;
+    let schema = args.schema.clone().unwrap_or_else(|| schema_of(&settings).to_owned());
+    let live = Live { dialects: &dialects, schema: &schema, version: source::FIRST_VERSION };
+    let (old, new) = source::find_both(&old_spec, &new_spec, &mut sources, &live)?;
     let (old, new) = Side::both(&sources, &old, &new, &dialects);
     diagnostics.extend(old.faults);
     diagnostics.extend(new.faults);
@@ -138,7 +144,7 @@ pub(crate) fn plan(args: &PlanningArgs) -> anyhow::Result<Planned> {
         };
         let wanted = plan::Settings {
             access,
-            schema: args.schema.clone().or_else(|| planned.settings.schema.clone()).unwrap_or_else(|| "public".to_owned()),
+            schema: schema.clone(),
             allow: args.allow.iter().cloned().chain(planned.settings.allow.iter().map(|(code, _)| code.clone())).collect(),
         };
         if has_errors(&planned.diagnostics) {
@@ -217,11 +223,9 @@ impl Side {
 
 fn hash(sources: &Sources, found: &Found) -> String {
     let mut hash = Sha256::new();
-    if let Found::Files(files) = found {
-        for file in files.iter().filter_map(|file| sources.get(*file)) {
-            hash.update(file.text.as_bytes());
-            hash.update([0]);
-        }
+    for file in found.files().iter().filter_map(|file| sources.get(*file)) {
+        hash.update(file.text.as_bytes());
+        hash.update([0]);
     }
     let hex = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     format!("sha256:{hex}")
@@ -241,9 +245,8 @@ fn newest_transition(settings: &Settings) -> anyhow::Result<(String, String)> {
         }
         let spec = path.display().to_string();
         let mut sources = Sources::default();
-        let (snapshot, _) = source::load(&spec, &mut sources)?;
-        let from = snapshot.resolve(Dialect::Postgres).0.transition.and_then(|t| t.from);
-        found.push((snapshot.version().to_owned(), from, spec));
+        let (snapshot, _) = source::from_path(&path, &mut sources)?;
+        found.push((snapshot.version().to_owned(), snapshot.transition_from().map(str::to_owned), spec));
     }
     found.sort();
     let last: Vec<_> = found.iter().filter(|(version, _, _)| !found.iter().any(|(_, from, _)| from.as_ref() == Some(version))).collect();

@@ -1,4 +1,4 @@
-//! Where a schema comes from: a file, a directory, a revision of git, or nothing.
+//! Where a schema comes from: a file, a directory, a revision of git, a live database, or nothing.
 
 use std::io::Read;
 use std::path::Path;
@@ -8,18 +8,28 @@ use anyhow::{Context, bail};
 
 use crate::diagnostic::{Diagnostic, FileId, Sources};
 use crate::snapshot::{self, MAX_FILE_BYTES, Snapshot};
+use crate::sql::Dialect;
 
 /// How many files of a directory are read.
 const MAX_FILES: usize = 100_000;
 
-/// Reads the snapshot that `spec` names: a file, a directory, `git:REV:PATH` or `empty`. Faults of the snapshot itself are
-/// among the diagnostics.
+/// Reads the snapshot that `spec` names: a file, a directory, `git:REV:PATH`, a database's URL or `empty`. Faults of the snapshot itself are among
+/// the diagnostics.
 ///
 /// # Errors
 /// When it can't be found or read at all.
-pub(crate) fn load(spec: &str, sources: &mut Sources) -> anyhow::Result<(Snapshot, Vec<Diagnostic>)> {
-    let found = find(spec, sources)?;
+pub(crate) fn load(spec: &str, sources: &mut Sources, live: &Live<'_>) -> anyhow::Result<(Snapshot, Vec<Diagnostic>)> {
+    let found = find(spec, sources, live)?;
     Ok(read(sources, &found))
+}
+
+/// Reads the snapshot in a file or directory on disk.
+///
+/// # Errors
+/// When it can't be read at all.
+pub(crate) fn from_path(path: &Path, sources: &mut Sources) -> anyhow::Result<(Snapshot, Vec<Diagnostic>)> {
+    let files = from_disk(path)?.into_iter().map(|(name, text)| sources.add(name, text)).collect();
+    Ok(read(sources, &Found::Files(files)))
 }
 
 /// What a spec names.
@@ -28,6 +38,43 @@ pub(crate) enum Found {
     Nothing,
     /// The files of one snapshot.
     Files(Vec<FileId>),
+    /// What a database holds, as one snapshot, and warnings about what it holds besides.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "no driver, no database"))]
+    Database(FileId, Vec<Diagnostic>),
+}
+
+impl Found {
+    /// The texts.
+    pub(crate) fn files(&self) -> &[FileId] {
+        match self {
+            Found::Nothing => &[],
+            Found::Files(files) => files,
+            Found::Database(file, _) => std::slice::from_ref(file),
+        }
+    }
+}
+
+/// How a database is read.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "no driver, no database"))]
+pub(crate) struct Live<'a> {
+    /// The dialects that its schema is wanted for.
+    pub(crate) dialects: &'a [Dialect],
+    /// The schema (PostgreSQL) to read.
+    pub(crate) schema: &'a str,
+    /// What its version is called, if it does not know that itself.
+    pub(crate) version: &'a str,
+}
+
+/// What the version of a database is called when neither it nor a transition knows a name.
+pub(crate) const FIRST_VERSION: &str = "initial";
+
+/// What the URL of a database starts with.
+const DATABASES: [&str; 5] = ["postgres://", "postgresql://", "mysql://", "mariadb://", "sqlite:"];
+
+/// Whether a spec names a database.
+pub(crate) fn is_database(spec: &str) -> bool {
+    DATABASES.iter().any(|scheme| spec.starts_with(scheme))
 }
 
 /// Reads the snapshot in texts that were found.
@@ -35,26 +82,68 @@ pub(crate) fn read(sources: &Sources, found: &Found) -> (Snapshot, Vec<Diagnosti
     match found {
         Found::Nothing => (Snapshot::empty(), Vec::new()),
         Found::Files(files) => snapshot::read(sources, files),
+        Found::Database(file, warnings) => {
+            let (snapshot, faults) = snapshot::read(sources, &[*file]);
+            (snapshot, warnings.iter().cloned().chain(faults).collect())
+        }
     }
+}
+
+/// Finds both sides of a change. A database that does not know its version is at the one that the new side starts from.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) fn find_both(old: &str, new: &str, sources: &mut Sources, live: &Live<'_>) -> anyhow::Result<(Found, Found)> {
+    if !is_database(old) {
+        return Ok((find(old, sources, live)?, find(new, sources, live)?));
+    }
+    let new = find(new, sources, live)?;
+    let (snapshot, _) = read(sources, &new);
+    let old = find(old, sources, &Live { version: snapshot.transition_from().unwrap_or(live.version), ..*live })?;
+    Ok((old, new))
 }
 
 /// Finds the texts that `spec` names, and adds them to the sources.
 ///
 /// # Errors
 /// When they can't be found or read.
-pub(crate) fn find(spec: &str, sources: &mut Sources) -> anyhow::Result<Found> {
+pub(crate) fn find(spec: &str, sources: &mut Sources, live: &Live<'_>) -> anyhow::Result<Found> {
     if spec == "empty" {
         return Ok(Found::Nothing);
     }
-    if let Some(scheme) = ["postgres://", "postgresql://", "mysql://", "mariadb://", "sqlite:"].iter().find(|s| spec.starts_with(**s)) {
-        // The rest may hold a password.
-        bail!("not yet: a database ({scheme}…) as the source of a schema");
+    if let Some(scheme) = DATABASES.iter().find(|scheme| spec.starts_with(**scheme)) {
+        if !scheme.starts_with("postgres") {
+            // The rest may hold a password.
+            bail!("not yet: a database ({scheme}…) as the source of a schema; PostgreSQL's (postgres://…) can be one");
+        }
+        return from_postgres(spec, sources, live);
     }
     let texts = match spec.strip_prefix("git:") {
         Some(rest) => from_git(rest)?,
         None => from_disk(Path::new(spec))?,
     };
     Ok(Found::Files(texts.into_iter().map(|(name, text)| sources.add(name, text)).collect()))
+}
+
+#[cfg(feature = "postgres")]
+fn from_postgres(url: &str, sources: &mut Sources, live: &Live<'_>) -> anyhow::Result<Found> {
+    use crate::engine::postgres::{Location, Session};
+    use crate::inspect::postgres::inspect;
+
+    if let Some(other) = live.dialects.iter().find(|dialect| **dialect != Dialect::Postgres) {
+        bail!("a PostgreSQL database as the source of a schema for {}: its expressions are PostgreSQL's own", other.name());
+    }
+    let location = Location::parse(url)?;
+    let found = Session::connect_to(&location)
+        .and_then(|mut session| inspect(&mut session, live.schema, live.version))
+        .with_context(|| format!("can't read `{location}`"))?;
+    let warnings = found.warnings();
+    Ok(Found::Database(sources.add(location.to_string(), found.text), warnings))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn from_postgres(_: &str, _: &mut Sources, _: &Live<'_>) -> anyhow::Result<Found> {
+    bail!("this build of crossfade has no driver for PostgreSQL (feature `postgres`)")
 }
 
 fn is_yaml(name: &str) -> bool {

@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 
 use super::output::{self, Format};
-use super::{Exit, planning, source};
+use super::source::{self, Live};
+use super::{Exit, planning};
 use crate::diagnostic::{self, Diagnostic, Sources};
 use crate::sql::Dialect;
 
 /// Check snapshots and print every fault.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Snapshots: files, directories or git:REV:PATH.
+    /// Snapshots: files, directories, git:REV:PATH or databases (postgres://…).
     #[arg(required = true, value_name = "SOURCE")]
     sources: Vec<String>,
     /// Check for this dialect; may be repeated. By default the dialects of crossfade.yaml, else postgres.
@@ -25,9 +26,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut sources = Sources::default();
     let mut all: Vec<Diagnostic> = Vec::new();
     let mut clean: Vec<&str> = Vec::new();
-    let dialects = if args.dialects.is_empty() { planning::settings(&mut sources, &mut all)?.dialects } else { args.dialects.clone() };
+    let settings = planning::settings(&mut sources, &mut all)?;
+    let dialects = if args.dialects.is_empty() { settings.dialects.clone() } else { args.dialects.clone() };
+    let live = Live { dialects: &dialects, schema: planning::schema_of(&settings), version: source::FIRST_VERSION };
     for spec in &args.sources {
-        let (snapshot, mut diagnostics) = source::load(spec, &mut sources)?;
+        let (snapshot, mut diagnostics) = source::load(spec, &mut sources, &live)?;
         let mut told = HashSet::new();
         for dialect in &dialects {
             for diagnostic in snapshot.resolve(*dialect).1 {

@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 
 use crate::snapshot::model::{
-    Check, Exclusion, Expr, ForeignKey, Index, IndexKey, IndexTarget, Name, Nulls, PrimaryKey, ReferentialAction, Schema, Table, Unique,
-    View,
+    Check, Exclusion, Expr, ForeignKey, Index, IndexKey, IndexTarget, Name, Nulls, PrimaryKey, ReferentialAction, Schema, Table, Type,
+    Unique, View,
 };
+use crate::snapshot::types::sql_name;
 use crate::sql::expression::{self, TableRef};
 use crate::sql::{Dialect, Scope, quote};
 
@@ -25,6 +26,12 @@ impl Scope for SchemaScope<'_> {
     fn has_table(&self, table: &str) -> bool {
         self.0.tables.contains_key(table)
     }
+}
+
+/// The name of a type without its arguments; `None` for an array.
+fn type_word(ty: &Type) -> Option<String> {
+    let plain = ty.array_dimensions == 0;
+    plain.then(|| sql_name(ty, Dialect::Postgres)).map(|name| name.split('(').next().unwrap_or_default().to_owned())
 }
 
 /// One side of a table, with the way from its names to the new side's.
@@ -74,11 +81,20 @@ impl<'c, 'a> Side<'c, 'a> {
 
     /// The normal form of an expression over a row of the table, in new names.
     pub(super) fn expression(&self, expr: &Expr) -> String {
+        // The text is in new names by then.
+        let types = |name: &str| {
+            let column = match self.renames {
+                None => self.table.columns.get(name),
+                Some(_) if !self.renamed => self.table.columns.get(name),
+                Some(_) => self.table.columns.values().find(|column| self.column_of(&self.table.name, &column.name) == name),
+            };
+            type_word(&column?.ty)
+        };
         if !self.renamed {
-            return expression::normal_form(&expr.text, self.dialect);
+            return expression::normal_form(&expr.text, self.dialect, &types);
         }
         let Ok(found) = expression::row_references(&expr.text, self.dialect, &self.table.name, &SchemaScope(self.schema)) else {
-            return expression::normal_form(&expr.text, self.dialect);
+            return expression::normal_form(&expr.text, self.dialect, &types);
         };
         let mut edits = Vec::new();
         for column in &found.columns {
@@ -93,7 +109,7 @@ impl<'c, 'a> Side<'c, 'a> {
                 edits.push((span.clone(), quote::ident(&self.table_name(name), self.dialect)));
             }
         }
-        expression::normal_form(&expression::replace(&expr.text, &edits), self.dialect)
+        expression::normal_form(&expression::replace(&expr.text, &edits), self.dialect, &types)
     }
 
     /// The text of an exclusion constraint's elements, which is no expression: words of it that are columns take their new names.
@@ -132,7 +148,28 @@ impl<'c, 'a> Side<'c, 'a> {
         }
     }
 
-    fn key(&self, key: &IndexKey) -> String {
+    /// Whether a column's type has this operator class anyway, by <https://www.postgresql.org/docs/18/indexes-opclass.html>.
+    fn is_default(&self, key: &IndexKey, method: &str, class: &str) -> bool {
+        let IndexTarget::Column(name) = &key.target else { return false };
+        let word = self.table.columns.get(name).and_then(|column| type_word(&column.ty));
+        let own = match word.as_deref() {
+            Some("smallint") => "int2",
+            Some("integer") => "int4",
+            Some("bigint") => "int8",
+            Some("real") => "float4",
+            Some("double precision") => "float8",
+            Some("boolean") => "bool",
+            Some("text" | "varchar") => "text",
+            Some("char") => "bpchar",
+            Some(
+                word @ ("numeric" | "bytea" | "date" | "time" | "timetz" | "timestamp" | "timestamptz" | "interval" | "uuid" | "jsonb"),
+            ) => word,
+            _ => return false,
+        };
+        matches!(method, "btree" | "hash") && class.strip_suffix("_ops") == Some(own)
+    }
+
+    fn key(&self, key: &IndexKey, method: &str) -> String {
         let target = match &key.target {
             IndexTarget::Column(name) => self.column_of(&self.table.name, name),
             IndexTarget::Expression(expr) => format!("\u{1}{}", self.expression(expr)),
@@ -143,7 +180,8 @@ impl<'c, 'a> Side<'c, 'a> {
             Dialect::Mysql | Dialect::Mariadb | Dialect::Sqlite => key.descending,
         };
         let nulls = key.nulls.unwrap_or(if last { Nulls::Last } else { Nulls::First });
-        format!("{:?}", (target, key.descending, nulls, &key.collation, &key.opclass, key.length))
+        let opclass = key.opclass.as_deref().filter(|class| !self.is_default(key, method, class));
+        format!("{:?}", (target, key.descending, nulls, &key.collation, opclass, key.length))
     }
 }
 
@@ -217,7 +255,7 @@ impl Meaning for Index {
     }
     fn meaning(&self, side: Side<'_, '_>) -> String {
         let Index { name: _, keys, unique, nulls_not_distinct, method, predicate, include, with, comment: _ } = self;
-        let keys: Vec<String> = keys.iter().map(|key| side.key(key)).collect();
+        let keys: Vec<String> = keys.iter().map(|key| side.key(key, method)).collect();
         let predicate = predicate.as_ref().map(|predicate| side.expression(predicate));
         format!("{:?}", (keys, unique, nulls_not_distinct, method, predicate, side.columns(include), with))
     }
@@ -302,8 +340,19 @@ impl<'a> Context<'a> {
 
     /// Whether two queries mean the same, old names seen through the renames, and have the same output.
     fn same_query(&self, old: &Expr, new: &Expr) -> bool {
-        let same = |old: &str| expression::query_equivalent(old, &new.text, self.dialect);
-        let Ok(found) = expression::query_references(&old.text, self.dialect) else { return same(&old.text) };
+        let found = expression::query_references(&old.text, self.dialect);
+        let read: Vec<&Table> = match &found {
+            Ok(found) => found.tables.iter().filter_map(|table| self.old.tables.get(&table.name)).collect(),
+            Err(_) => Vec::new(),
+        };
+        // A name that stands for columns of several tables has a type when theirs is one.
+        let types = |name: &str| {
+            let mut words = read.iter().filter_map(|table| table.columns.get(name)).map(|column| type_word(&column.ty));
+            let first = words.next()??;
+            words.all(|word| word.as_ref() == Some(&first)).then_some(first)
+        };
+        let same = |old: &str| expression::query_equivalent(old, &new.text, self.dialect, &types);
+        let Ok(found) = found else { return same(&old.text) };
         let touched = |table: &TableRef| {
             table.schema.is_none()
                 && self.old.tables.get(&table.name).is_some_and(|old| {

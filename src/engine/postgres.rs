@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::postgres::config::Config;
+use ::postgres::config::{Config, Host, SslMode};
 use ::postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::Connection;
@@ -29,6 +29,75 @@ impl Address {
     /// The same server and role, another database.
     pub fn with_database(&self, database: &str) -> Self {
         Self { database: database.to_owned(), ..self.clone() }
+    }
+}
+
+/// A database that a URL names (`postgres://user:password@host:port/database`). The password is in it, and in nothing that it
+/// shows of itself.
+#[derive(Clone)]
+pub struct Location {
+    config: Config,
+}
+
+impl Location {
+    /// Reads a URL. Without a host it is the local server's socket; without a password that of `PGPASSWORD`.
+    ///
+    /// # Errors
+    /// When it is no such URL, or asks for an encrypted connection. The message never holds a part of the URL.
+    pub fn parse(url: &str) -> Result<Self, Failure> {
+        let refused = |message: &str| Failure { code: None, message: message.to_owned(), detail: None, hint: None, context: None };
+        // What stands behind the first of two would be taken for the host, and shown.
+        if url.split('?').next().is_some_and(|place| place.matches('@').count() > 1) {
+            return Err(refused("this URL has two `@`: in a user's name or a password it is written `%40`"));
+        }
+        let mut config: Config = match url.parse() {
+            Ok(config) => config,
+            Err(_) if url.contains("sslmode=verify-") => return Err(refused(NO_TLS)),
+            Err(error) => {
+                let cause = error.source().map_or_else(|| "it can't be read".to_owned(), ToString::to_string);
+                return Err(refused(&format!("this is no URL of a database (postgres://user:password@host:port/database): {cause}")));
+            }
+        };
+        if config.get_ssl_mode() == SslMode::Require {
+            return Err(refused(NO_TLS));
+        }
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            config.host_path("/var/run/postgresql");
+        }
+        if config.get_password().is_none()
+            && let Some(password) = std::env::var_os("PGPASSWORD")
+        {
+            config.password(password.as_encoded_bytes());
+        }
+        Ok(Self { config })
+    }
+}
+
+const NO_TLS: &str = "not yet: an encrypted connection (sslmode=require). Connect through a tunnel, or with sslmode=prefer where the \
+                      network is trusted";
+
+impl fmt::Display for Location {
+    /// As a URL without its password and options.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("postgres://")?;
+        if let Some(user) = self.config.get_user() {
+            write!(formatter, "{user}@")?;
+        }
+        match self.config.get_hosts().first() {
+            Some(Host::Tcp(host)) => formatter.write_str(host)?,
+            Some(Host::Unix(folder)) => write!(formatter, "{}", folder.display())?,
+            None => {}
+        }
+        if let Some(port) = self.config.get_ports().first().filter(|port| **port != 5432) {
+            write!(formatter, ":{port}")?;
+        }
+        write!(formatter, "/{}", self.config.get_dbname().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
     }
 }
 
@@ -73,13 +142,23 @@ impl Session {
     /// # Errors
     /// When the server can't be reached within ten seconds or refuses the connection.
     pub fn connect(address: &Address) -> Result<Self, Failure> {
+        let mut config = Config::new();
+        config.host_path(&address.socket_folder).port(address.port).dbname(&address.database).user(&address.user);
+        Self::open(config)
+    }
+
+    /// Connects to the database of a URL.
+    ///
+    /// # Errors
+    /// As [`Session::connect`].
+    pub fn connect_to(location: &Location) -> Result<Self, Failure> {
+        Self::open(location.config.clone())
+    }
+
+    fn open(mut config: Config) -> Result<Self, Failure> {
         let notices = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&notices);
-        let client = Config::new()
-            .host_path(&address.socket_folder)
-            .port(address.port)
-            .dbname(&address.database)
-            .user(&address.user)
+        let client = config
             .application_name("crossfade")
             .connect_timeout(Duration::from_secs(10))
             .notice_callback(move |notice| {

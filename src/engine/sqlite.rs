@@ -45,6 +45,19 @@ impl Session {
         Ok(Self { connection })
     }
 
+    /// Runs a script as a whole; rows that it gives back are left aside. A transaction that it leaves open when it fails is
+    /// rolled back.
+    ///
+    /// # Errors
+    /// The first statement that is refused.
+    pub fn run_script(&mut self, script: &str) -> Result<(), Failure> {
+        let done = self.connection.execute_batch(script);
+        if done.is_err() && !self.connection.is_autocommit() {
+            self.connection.execute_batch("rollback")?;
+        }
+        Ok(done?)
+    }
+
     /// The version of the library, such as `3.54.1`.
     pub fn version() -> &'static str {
         rusqlite::version()

@@ -76,6 +76,10 @@ pub trait Target {
     fn widens_in_place(&self, old: &Type, new: &Type) -> bool;
     /// Whether a column can be added to a table with rows as metadata, where [`Rules::Rebuilt`] is the other way.
     fn adds_column(&self, column: &model::ColumnSpec) -> bool;
+    /// How a client is told of what PostgreSQL has this SQLSTATE for.
+    fn refusal(&self, sqlstate: &str) -> String {
+        format!("SQLSTATE {sqlstate}")
+    }
 }
 
 /// Plans the way from one schema to the other.

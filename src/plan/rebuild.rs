@@ -105,6 +105,9 @@ impl<'a> Planner<'a> {
                     let span = self.diff.new.tables.get(table).and_then(|t| t.columns.get(column)).map(|c| c.span).unwrap_or_default();
                     self.not_yet(&format!("{table}.{column}"), "an identity column is added to a table that exists", span);
                 }
+                if let Action::InstallSync(sync) = &step.action {
+                    self.refuse_hidden_rowid(&sync.table);
+                }
                 match state.replay(&mut step.action) {
                     Fate::Kept => kept.push(step),
                     Fate::Folded(table) => folded.entry(table).or_default().push(step),
@@ -248,7 +251,40 @@ impl<'a> Planner<'a> {
             requires.retain(|required| *required != own);
             step.requires = requires;
         }
+        self.settle_hazards();
         done
+    }
+
+    /// A trigger names its row by `_rowid_`, which must mean that.
+    fn refuse_hidden_rowid(&mut self, table: &str) {
+        let found =
+            self.diff.old.tables.get(table).and_then(|found| found.columns.values().find(|c| c.name.eq_ignore_ascii_case("_rowid_")));
+        if let Some(column) = found {
+            let (object, span) = (format!("{table}.{}", column.name), column.span);
+            self.not_yet(&object, "a column of this name hides what the triggers tell rows apart by", span);
+        }
+    }
+
+    /// What is said of a plan where rules are altered one by one, as it is true here.
+    fn settle_hazards(&mut self) {
+        // Enums are checks, which go and come back with their tables; rows need no key to be reached in one statement; and no
+        // client can write past the triggers.
+        let elsewhere = ["enum-value-stays", "type-named-late", "backfill-without-key", "triggers-bypassed"];
+        self.hazards.retain(|hazard| !elsewhere.contains(&hazard.code));
+        for hazard in &mut self.hazards {
+            while let Some(at) = hazard.message.find("SQLSTATE ") {
+                let end = at + "SQLSTATE ".len();
+                let state: String = hazard.message[end..].chars().take_while(char::is_ascii_alphanumeric).collect();
+                let words = self.target.refusal(&state);
+                hazard.message.replace_range(at..end + state.len(), &words);
+            }
+            if hazard.code == "positional-clients" && !self.target.capabilities().positional_inserts {
+                hazard.level = Level::Warning;
+                hazard.message =
+                    "until contract an INSERT of the old version that does not name its columns fails, and its `select *` shows columns that it does not know"
+                        .to_owned();
+            }
+        }
     }
 
     /// The tables of the old snapshot as they physically are before expand.

@@ -6,6 +6,22 @@ use super::tree::{Kind, Node, Scalar, part_of};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::sql::Dialect;
 
+/// What a schema may have and a snapshot does not: keys that one would try, and what to do instead.
+const OUTSIDE: &[(&[&str], &str)] = &[
+    (
+        &["domains", "domain", "types", "composite_types"],
+        "domains and composite types are not part of a snapshot: make them by hand, and give a column their name as its type",
+    ),
+    (
+        &["partition_by", "partitions", "partitioned", "partition", "inherits"],
+        "partitioned and inheriting tables are not part of a snapshot: leave the table out of it and change it by hand",
+    ),
+    (
+        &["functions", "procedures", "triggers", "rules", "policies", "grants", "roles"],
+        "a snapshot has tables, columns and what hangs on them; functions, triggers, policies and rights stay as they are in the database",
+    ),
+];
+
 /// A text with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Text {
@@ -190,6 +206,8 @@ impl Decoder {
                 let fault = Diagnostic::error("unknown-key", format!("{what} has no key `{}`", key.text)).at(key.span, "unknown key");
                 let fault = if key.text == "<<" {
                     fault.help("merge keys are not part of the format; an alias (`*name`) is")
+                } else if let Some((_, advice)) = OUTSIDE.iter().find(|(keys, _)| keys.contains(&key.text.as_str())) {
+                    fault.help(*advice)
                 } else {
                     misspelt.extend(nearest(&key.text, allowed.iter().copied()));
                     suggest(fault, &key.text, allowed.iter().copied(), "the keys are")

@@ -12,7 +12,9 @@ mod resolve;
 pub mod settings;
 mod tree;
 pub mod types;
+mod write;
 pub mod yaml;
 
 pub use raw::{Snapshot, read};
 pub use tree::{MAX_ALIASED_NODES, MAX_DEPTH, MAX_FILE_BYTES};
+pub use write::{scalar, write};

@@ -24,6 +24,16 @@ pub fn bounded(name: &str, dialect: Dialect) -> String {
     format!("{}_{hash:08x}", &name[..end])
 }
 
+/// What the name of a constraint or an index on these columns begins with.
+pub(super) fn of_columns(table: &str, columns: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let mut name = table.to_owned();
+    for column in columns {
+        name.push('_');
+        name.push_str(column.as_ref());
+    }
+    name
+}
+
 /// A name as it is compared with others: two that differ only by case are one on some server.
 pub fn folded(name: &str) -> Cow<'_, str> {
     if name.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) { Cow::Borrowed(name) } else { Cow::Owned(name.to_lowercase()) }

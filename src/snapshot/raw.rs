@@ -35,6 +35,11 @@ impl Snapshot {
         self.version.as_ref().map_or("", |v| v.value.as_str())
     }
 
+    /// The version that its transition starts from.
+    pub fn transition_from(&self) -> Option<&str> {
+        self.transition.as_ref()?.from.as_ref().map(|from| from.value.as_str())
+    }
+
     /// Whether nothing is in it, not even a version.
     pub fn is_empty(&self) -> bool {
         *self == Snapshot::default()

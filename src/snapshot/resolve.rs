@@ -10,7 +10,7 @@ use super::model::{
     Check, Column, ColumnHints, EnumHints, EnumType, Exclusion, Expr, Extension, ForeignKey, Generated, Index, IndexKey, IndexTarget, Name,
     PrimaryKey, ReferentialAction, Schema, Sequence, Table, TableHints, TableSource, Transition, Type, TypeKind, Unique, View,
 };
-use super::names::{Names, bounded, folded};
+use super::names::{Names, bounded, folded, of_columns};
 use super::raw::{
     Dialects, RawCheck, RawColumn, RawColumnHints, RawExclusion, RawForeignKey, RawIndex, RawKey, RawTable, RawTarget, RawTransition,
     RawUnique, Snapshot,
@@ -611,8 +611,7 @@ impl Resolver {
                 }
             }
         }
-        let all: Vec<&str> = columns.iter().chain(&include).map(String::as_str).collect();
-        let base = format!("{table}_{}", all.join("_"));
+        let base = of_columns(table, columns.iter().chain(&include));
         Some(Unique {
             name: self.name(raw.name.as_ref(), &base, "key", raw.span),
             columns,
@@ -715,7 +714,7 @@ impl Resolver {
         }
         let on_delete = self.action(table, raw.on_delete.as_ref(), &what, raw.span);
         let on_update = self.action(table, raw.on_update.as_ref(), &what, raw.span);
-        let base = format!("{table}_{}", columns.join("_"));
+        let base = of_columns(table, &columns);
         Some(ForeignKey {
             name: self.name(raw.name.as_ref(), &base, "fkey", raw.span),
             columns,
@@ -796,7 +795,7 @@ impl Resolver {
                 names.push("expr".to_owned());
             }
         }
-        let base = format!("{table}_{}", names.join("_"));
+        let base = of_columns(table, &names);
         Some(Exclusion {
             name: self.name(raw.name.as_ref(), &base, "excl", raw.span),
             method: raw.method.as_ref().map_or_else(|| "gist".to_owned(), |m| m.value.to_lowercase()),
@@ -903,7 +902,7 @@ impl Resolver {
         for (number, part) in parts.iter_mut().filter(|p| *p == "expr").enumerate().skip(1) {
             *part = format!("expr{number}");
         }
-        let base = format!("{table}_{}", parts.join("_"));
+        let base = of_columns(table, &parts);
         Some(Index {
             name: self.name(raw.name.as_ref(), &base, "idx", raw.span),
             keys,

@@ -361,6 +361,8 @@ fn portable(name: &str, arguments: Option<&[String]>) -> Result<Option<TypeKind>
             Some(_) => TypeKind::Double,
         },
         "boolean" | "bool" => return none(TypeKind::Boolean),
+        // Alone it has no length, unlike `char`.
+        "bpchar" if arguments.is_none() => return Ok(None),
         "char" | "character" | "bpchar" => TypeKind::Char(length()?.unwrap_or(1)),
         "varchar" | "character varying" | "char varying" => TypeKind::Varchar(length()?),
         // With an argument it is MySQL's: `text(100)`.
@@ -393,6 +395,7 @@ fn portable(name: &str, arguments: Option<&[String]>) -> Result<Option<TypeKind>
 const POSTGRES: &[&str] = &[
     "bit",
     "bit varying",
+    "bpchar",
     "varbit",
     "money",
     "inet",
@@ -613,6 +616,13 @@ fn own(canonical: &str, name: &str, dialect: Dialect, enums: &IndexMap<String, E
         Dialect::Postgres | Dialect::Sqlite if word => Ok(native()),
         Dialect::Postgres | Dialect::Sqlite | Dialect::Mysql | Dialect::Mariadb => Err(fault(message)),
     }
+}
+
+/// The name of a type that PostgreSQL does not bring along: a domain, a composite type, or a type of an extension.
+pub fn type_of_the_database(ty: &Type) -> Option<&str> {
+    let TypeKind::Native(text) = &ty.kind else { return None };
+    let base = text.split('(').next().unwrap_or(text).trim();
+    (!POSTGRES.contains(&base)).then_some(base)
 }
 
 /// How a dialect writes a type. An enum of the schema is its name on PostgreSQL, `enum` on MySQL and MariaDB (see

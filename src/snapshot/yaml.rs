@@ -8,7 +8,7 @@ pub fn write<T: serde::Serialize>(value: &T) -> Result<String, String> {
     serde_yaml::to_string(value).map_err(|error| error.to_string())
 }
 
-/// Reads what [`write`] wrote. Keys that the type does not name are passed over.
+/// Reads what [`write()`] wrote. Keys that the type does not name are passed over.
 ///
 /// # Errors
 /// When the text is no such document.

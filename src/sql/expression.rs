@@ -124,16 +124,21 @@ pub fn expression_equivalent(a: &str, b: &str, dialect: Dialect) -> bool {
         return true;
     }
     match (parse::expression(a, dialect), parse::expression(b, dialect)) {
-        (Ok(a), Ok(b)) => normal::expression(a, dialect) == normal::expression(b, dialect),
+        (Ok(a), Ok(b)) => normal::expression(a, dialect, &|_| None) == normal::expression(b, dialect, &|_| None),
         (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
         (Err(_), Err(_)) => folded_space(a) == folded_space(b),
     }
 }
 
-/// One text for all expressions that [`expression_equivalent`] finds equal, to look them up by meaning. It is no SQL to run.
-pub fn normal_form(text: &str, dialect: Dialect) -> String {
+/// What is known of the types of columns: the name of a column's type in lower case and without arguments (`varchar`,
+/// `double precision`), by the column's name. A server adds casts by them.
+pub type ColumnTypes<'t> = &'t dyn Fn(&str) -> Option<String>;
+
+/// One text for all expressions that [`expression_equivalent`] finds equal, and for those that casts set apart which the server
+/// adds because of the columns' types. It is to look them up by meaning, and no SQL to run.
+pub fn normal_form(text: &str, dialect: Dialect, types: ColumnTypes<'_>) -> String {
     match parse::expression(text, dialect) {
-        Ok(tree) => normal::expression(tree, dialect).to_string(),
+        Ok(tree) => normal::expression(tree, dialect, types).to_string(),
         Err(_) => folded_space(text),
     }
 }
@@ -151,13 +156,13 @@ pub fn default_equivalent(a: &str, b: &str, dialect: Dialect) -> bool {
     }
 }
 
-/// Whether two queries mean the same, compared like expressions.
-pub fn query_equivalent(a: &str, b: &str, dialect: Dialect) -> bool {
+/// Whether two queries mean the same, compared like expressions; `types` are those of the columns that they read.
+pub fn query_equivalent(a: &str, b: &str, dialect: Dialect, types: ColumnTypes<'_>) -> bool {
     if a == b {
         return true;
     }
     match (parse::query(a, dialect), parse::query(b, dialect)) {
-        (Ok(a), Ok(b)) => normal::query(a, dialect) == normal::query(b, dialect),
+        (Ok(a), Ok(b)) => normal::query(a, dialect, types) == normal::query(b, dialect, types),
         (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
         (Err(_), Err(_)) => folded_space(a) == folded_space(b),
     }
@@ -825,16 +830,73 @@ mod tests {
             ),
             ("select u.id from users as u", "SELECT id FROM users u"),
             ("select id as id from t", "select id from t"),
+            ("select a, count(*) from t group by 1 order by 2", "SELECT a,\n count(*) AS count FROM t GROUP BY a ORDER BY (count(*))"),
+            ("select a from t order by a", "SELECT t.a FROM t ORDER BY t.a"),
+            (
+                "select o.a from o inner join t on t.a = o.a left outer join u using (id)",
+                "SELECT o.a FROM ((o JOIN t ON ((t.a = o.a))) LEFT JOIN u USING (id))",
+            ),
+            ("select a, 'x' from t union all select 1, 'z'", "SELECT t.a, 'x'::text FROM t UNION ALL SELECT 1 AS a, 'z'::text AS x"),
         ] {
-            assert!(query_equivalent(a, b, Dialect::Postgres), "{a} and {b} are the same");
+            assert!(query_equivalent(a, b, Dialect::Postgres, &|_| None), "{a} and {b} are the same");
         }
         for (a, b) in [
             ("select a, b from t", "select b, a from t"),
             ("select a from t union all select b from u", "select a from t union select b from u"),
             ("select a as x from t", "select a from t"),
+            ("select a, b from t order by 1", "select a, b from t order by 2"),
+            ("select a as x from t union select b from u", "select a from t union select b from u"),
+            ("select o.a from o left join (t join u using (a)) using (a)", "select o.a from o left join t using (a) join u using (a)"),
             ("select t.a from t, u", "select u.a from t, u"),
         ] {
-            assert!(!query_equivalent(a, b, Dialect::Postgres), "{a} and {b} differ");
+            assert!(!query_equivalent(a, b, Dialect::Postgres, &|_| None), "{a} and {b} differ");
+        }
+    }
+
+    #[test]
+    fn casts_by_the_types_of_columns() {
+        let types = |name: &str| {
+            let known = [
+                ("email", "varchar"),
+                ("code", "char"),
+                ("price", "numeric"),
+                ("n", "integer"),
+                ("big", "bigint"),
+                ("ratio", "double precision"),
+            ];
+            known.iter().find(|(column, _)| *column == name).map(|(_, word)| (*word).to_owned())
+        };
+        let form = |text: &str| normal_form(text, Dialect::Postgres, &types);
+        for (a, b) in [
+            ("length(email) > 3", "(length((email)::text) > 3)"),
+            ("lower(email)", "lower((email)::text)"),
+            ("email || '-' || code", "(((email)::text || '-'::text) || (code)::text)"),
+            ("email = code", "((email)::text = (code)::text)"),
+            ("case when n > 1 then email else code end", "CASE WHEN (n > 1) THEN (email)::text ELSE (code)::text END"),
+            ("price * 2 > n", "((price * (2)::numeric) > (n)::numeric)"),
+            ("price > n", "(price > (n)::numeric)"),
+            ("(random() * 1000)::integer", "((random() * (1000)::double precision))::integer"),
+            ("nextval('s')", "nextval('s'::regclass)"),
+            ("coalesce(big, 0) + nullif(price, 1)", "(COALESCE(big, (0)::bigint) + NULLIF(price, (1)::numeric))"),
+            ("case when n > 1 then big else 0 end", "CASE WHEN (n > 1) THEN big ELSE (0)::bigint END"),
+        ] {
+            assert_eq!(form(a), form(b), "{a} and {b}");
+        }
+        for (a, b) in [
+            // The cast decides which division it is.
+            ("n / 2", "n / 2::double precision"),
+            ("n / 2", "n::double precision / 2::double precision"),
+            ("n / 2 > 1", "n / 2::numeric > 1"),
+            ("length(n::text)", "length(n)"),
+            ("email::text", "email"),
+            ("lower(unknown::text)", "lower(unknown)"),
+            ("price::integer > n", "price > n"),
+            ("n * 2.5::integer", "n * 2.5"),
+            ("coalesce(big, 2.5::bigint)", "coalesce(big, 2.5)"),
+            ("coalesce(big, 2::numeric)", "coalesce(big, 2)"),
+            ("f('s'::regclass)", "f('s')"),
+        ] {
+            assert_ne!(form(a), form(b), "{a} and {b}");
         }
     }
 
@@ -952,7 +1014,7 @@ mod tests {
             let _ = query_references(&text, dialect);
             let spaced = format!(" {text}\n");
             prop_assert!(expression_equivalent(&text, &spaced, dialect));
-            prop_assert!(query_equivalent(&text, &spaced, dialect));
+            prop_assert!(query_equivalent(&text, &spaced, dialect, &|_| None));
         }
     }
 

@@ -8,37 +8,40 @@ use std::mem;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Array, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem,
-    TableFactor, TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    Array, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
+    Ident, JoinOperator, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, TypedString,
+    UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use sqlparser::tokenizer::Span;
 
 use super::Dialect;
+use super::expression::ColumnTypes;
 use super::parse::{fold, same_name};
 use super::quote::is_reserved;
 
-/// The normal form of an expression.
-pub(super) fn expression(mut tree: Expr, dialect: Dialect) -> Expr {
-    let _ = tree.visit(&mut Normalizer { dialect, selects: Vec::new() });
+/// The normal form of an expression. `types` tells what is known of a column's type.
+pub(super) fn expression(mut tree: Expr, dialect: Dialect, types: ColumnTypes<'_>) -> Expr {
+    let _ = tree.visit(&mut Normalizer { dialect, types, selects: Vec::new() });
     tree
 }
 
 /// The normal form of a column's default: that of the expression, without a cast of a bare literal.
 pub(super) fn default_value(tree: Expr, dialect: Dialect) -> Expr {
-    match expression(tree, dialect) {
+    match expression(tree, dialect, &|_| None) {
         Expr::Cast { expr, data_type, .. } if is_literal(&expr) => bare_literal(*expr, &data_type),
         tree => tree,
     }
 }
 
-/// The normal form of a query.
-pub(super) fn query(mut tree: Query, dialect: Dialect) -> Query {
-    let _ = tree.visit(&mut Normalizer { dialect, selects: Vec::new() });
+/// The normal form of a query. `types` tells what is known of a column's type.
+pub(super) fn query(mut tree: Query, dialect: Dialect, types: ColumnTypes<'_>) -> Query {
+    let _ = tree.visit(&mut Normalizer { dialect, types, selects: Vec::new() });
     tree
 }
 
-struct Normalizer {
+struct Normalizer<'t> {
     dialect: Dialect,
+    types: ColumnTypes<'t>,
     /// For each SELECT around, the name that qualifies the columns of its only table (`None`: it has several).
     selects: Vec<Option<String>>,
 }
@@ -240,9 +243,13 @@ fn is_comparison(op: &BinaryOperator) -> bool {
     )
 }
 
-fn compare(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
-    let (left_strings, right_strings) = (is_strings(&left), is_strings(&right));
-    binary(comparable(left, right_strings), op, comparable(right, left_strings))
+/// Whether a literal beside a value of this type gets a cast to it.
+fn takes_literals(name: &str) -> bool {
+    matches!(name, "numeric" | "double precision")
+}
+
+fn is_arithmetic(op: &BinaryOperator) -> bool {
+    matches!(op, BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply | BinaryOperator::Divide | BinaryOperator::Modulo)
 }
 
 /// `a and (b and c)` as `(a and b) and c`: both connectives are associative, and PostgreSQL stores flat lists of them. Iterative,
@@ -265,7 +272,100 @@ fn regrouped(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     terms.into_iter().rev().fold(left, |tree, term| binary(tree, op.clone(), term))
 }
 
-impl Normalizer {
+impl Normalizer<'_> {
+    fn compare(&self, left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+        let (left_strings, right_strings) = (is_strings(&left), is_strings(&right));
+        let (left, right) = self.alike(self.as_text(left), self.as_text(right));
+        binary(comparable(left, right_strings), op, comparable(right, left_strings))
+    }
+
+    /// The type of an expression as [`type_name`] has it, where it is plain to see without a cast.
+    fn type_of(&self, expr: &Expr) -> Option<String> {
+        match expr {
+            Expr::Identifier(ident) => (self.types)(&ident.value),
+            Expr::CompoundIdentifier(parts) => parts.last().and_then(|ident| (self.types)(&ident.value)),
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => self.type_of(expr),
+            Expr::BinaryOp { left, op, right } if is_arithmetic(op) => match (is_literal(left), is_literal(right)) {
+                // A literal takes the type of a greater one beside it.
+                (true, false) => self.type_of(right).filter(|name| takes_literals(name)),
+                (false, true) => self.type_of(left).filter(|name| takes_literals(name)),
+                _ => {
+                    let (left, right) = (self.type_of(left)?, self.type_of(right)?);
+                    (left == right).then_some(left)
+                }
+            },
+            // https://www.postgresql.org/docs/18/functions-math.html
+            Expr::Function(function) if function.name.to_string() == "random" => Some("double precision".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// An operand or argument without the cast from one kind of text to another that PostgreSQL adds, since its functions and
+    /// operators know `text` only.
+    fn as_text(&self, operand: Expr) -> Expr {
+        match operand {
+            Expr::Cast { expr, data_type, kind, format } => {
+                let to_text = self.postgres() && matches!(name_of(&data_type).as_str(), "text" | "varchar");
+                let column = matches!(*expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+                if to_text && column && self.type_of(&expr).is_some_and(|name| is_text_type(&name)) {
+                    return *expr;
+                }
+                Expr::Cast { expr, data_type, kind, format }
+            }
+            other => other,
+        }
+    }
+
+    /// Two operands without the cast of a number to the other one's type that PostgreSQL adds.
+    fn alike(&self, left: Expr, right: Expr) -> (Expr, Expr) {
+        if !self.postgres() {
+            return (left, right);
+        }
+        let (left_type, right_type) = (self.type_of(&left), self.type_of(&right));
+        (self.of_type(left, right_type), self.of_type(right, left_type))
+    }
+
+    /// An operand without a cast to `name`, the type that the other operand has by itself.
+    fn of_type(&self, operand: Expr, name: Option<String>) -> Expr {
+        match (operand, name) {
+            (Expr::Cast { expr, data_type, kind, format }, Some(name)) => {
+                let added = name_of(&data_type) == name && ((is_literal(&expr) && takes_literals(&name)) || self.widens(&expr, &name));
+                if added { bare_literal(*expr, &data_type) } else { Expr::Cast { expr, data_type, kind, format } }
+            }
+            (operand, _) => operand,
+        }
+    }
+
+    /// The type that the server gives to literals among values which must be of one type, as those of COALESCE and CASE must.
+    fn common_type<'e>(&self, values: impl Iterator<Item = &'e Expr>) -> Option<String> {
+        let mut known = values.filter_map(|value| self.type_of(value));
+        let first = known.next()?;
+        (known.all(|name| name == first) && (takes_literals(&first) || first == "bigint")).then_some(first)
+    }
+
+    /// A value without a cast to that type, if it is a literal that has it anyway.
+    fn of_common_type(&self, value: Expr, name: Option<&str>) -> Expr {
+        match value {
+            Expr::Cast { expr, data_type, .. }
+                if self.postgres()
+                    && is_literal(&expr)
+                    && name.is_some_and(|name| name_of(&data_type) == name)
+                    && (name != Some("bigint") || expr.to_string().parse::<i64>().is_ok()) =>
+            {
+                *expr
+            }
+            other => other,
+        }
+    }
+
+    /// Whether a column is of a number type that the server turns into `name` without being asked.
+    fn widens(&self, expr: &Expr, name: &str) -> bool {
+        // Implicit casts lead from left to right; https://www.postgresql.org/docs/18/typeconv-overview.html
+        let rank = |name: &str| ["smallint", "integer", "bigint", "numeric", "real", "double precision"].iter().position(|n| *n == name);
+        let column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        column && self.type_of(expr).and_then(|from| rank(&from)).zip(rank(name)).is_some_and(|(from, to)| from < to)
+    }
+
     fn postgres(&self) -> bool {
         self.dialect == Dialect::Postgres
     }
@@ -294,7 +394,12 @@ impl Normalizer {
             }
             Expr::BinaryOp { left, op, right } => match op {
                 BinaryOperator::And | BinaryOperator::Or => regrouped(*left, op, *right),
-                op if is_comparison(&op) => compare(*left, op, *right),
+                op if is_comparison(&op) => self.compare(*left, op, *right),
+                op if is_arithmetic(&op) => {
+                    let (left, right) = self.alike(*left, *right);
+                    binary(left, op, right)
+                }
+                BinaryOperator::StringConcat => binary(self.as_text(*left), BinaryOperator::StringConcat, self.as_text(*right)),
                 op => Expr::BinaryOp { left, op, right },
             },
             Expr::Between { expr, negated, low, high } => {
@@ -303,20 +408,20 @@ impl Normalizer {
                 } else {
                     (BinaryOperator::GtEq, BinaryOperator::LtEq, BinaryOperator::And)
                 };
-                binary(compare((*expr).clone(), low_op, *low), joined, compare(*expr, high_op, *high))
+                binary(self.compare((*expr).clone(), low_op, *low), joined, self.compare(*expr, high_op, *high))
             }
             Expr::Like { negated, any: false, expr, pattern, escape_char: None } if self.postgres() => {
                 let op = if negated { BinaryOperator::PGNotLikeMatch } else { BinaryOperator::PGLikeMatch };
-                compare(*expr, op, *pattern)
+                self.compare(*expr, op, *pattern)
             }
             Expr::ILike { negated, any: false, expr, pattern, escape_char: None } if self.postgres() => {
                 let op = if negated { BinaryOperator::PGNotILikeMatch } else { BinaryOperator::PGILikeMatch };
-                compare(*expr, op, *pattern)
+                self.compare(*expr, op, *pattern)
             }
             Expr::InList { expr, mut list, negated } => {
                 let single = if list.len() == 1 { list.pop() } else { None };
                 match single {
-                    Some(only) => compare(*expr, if negated { BinaryOperator::NotEq } else { BinaryOperator::Eq }, only),
+                    Some(only) => self.compare(*expr, if negated { BinaryOperator::NotEq } else { BinaryOperator::Eq }, only),
                     None => self.member(*expr, Expr::Array(Array { elem: list, named: true }), negated),
                 }
             }
@@ -327,6 +432,14 @@ impl Normalizer {
                 Expr::Substring { expr, substring_from, substring_for, special: true, shorthand: false }
             }
             Expr::Function(function) => Expr::Function(self.function(function)),
+            Expr::Case { case_token, end_token, operand, conditions, else_result } => {
+                let common = self.common_type(conditions.iter().map(|when| &when.result).chain(else_result.as_deref()));
+                let result = |result: Expr| self.of_common_type(self.as_text(result), common.as_deref());
+                let when = |when: CaseWhen| CaseWhen { condition: when.condition, result: result(when.result) };
+                let conditions = conditions.into_iter().map(when).collect();
+                let else_result = else_result.map(|value| Box::new(result(*value)));
+                Expr::Case { case_token, end_token, operand, conditions, else_result }
+            }
             other => other,
         }
     }
@@ -368,9 +481,36 @@ impl Normalizer {
         }
     }
 
+    /// The arguments without casts that PostgreSQL adds: of one kind of text to another, and of a sequence's name.
+    fn arguments(&self, function: &mut Function) {
+        let of_sequence = matches!(function.name.to_string().as_str(), "nextval" | "currval" | "setval");
+        let of_one_type = matches!(function.name.to_string().as_str(), "coalesce" | "nullif" | "greatest" | "least");
+        let FunctionArguments::List(list) = &mut function.args else { return };
+        let common = of_one_type.then(|| {
+            self.common_type(list.args.iter().filter_map(|argument| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+                _ => None,
+            }))
+        });
+        let common = common.flatten();
+        for argument in &mut list.args {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else { continue };
+            *expr = match self.of_common_type(self.as_text(taken(expr)), common.as_deref()) {
+                Expr::Cast { expr, data_type, .. } if of_sequence && string_of(&expr).is_some() && name_of(&data_type) == "regclass" => {
+                    *expr
+                }
+                other => other,
+            };
+        }
+    }
+
     /// On MySQL and MariaDB `now()`, `current_timestamp` and `current_timestamp()` are one function; PostgreSQL keeps `now()` and
     /// `CURRENT_TIMESTAMP` apart when it prints them.
     fn function(&self, mut function: Function) -> Function {
+        if self.postgres() {
+            self.arguments(&mut function);
+            return function;
+        }
         let single = match function.name.0.as_slice() {
             [only] => only.as_ident().map(|ident| ident.value.clone()),
             _ => None,
@@ -406,7 +546,88 @@ fn is_array(expr: &Expr) -> bool {
     }
 }
 
-impl VisitorMut for Normalizer {
+/// The name that qualifies the columns of a query's only table.
+fn only_table(select: &Select) -> Option<String> {
+    match select.from.as_slice() {
+        [one] if one.joins.is_empty() => match &one.relation {
+            TableFactor::Table { name, alias, .. } => match alias {
+                Some(alias) => Some(fold(&alias.name)),
+                None => name.0.last().and_then(|part| part.as_ident()).map(fold),
+            },
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The name that a column of a query has when it is given none.
+fn implied_name(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Identifier(ident) => Some(&ident.value),
+        Expr::CompoundIdentifier(parts) => parts.last().map(|ident| ident.value.as_str()),
+        Expr::Function(function) => function.name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str()),
+        Expr::Cast { expr, .. } => implied_name(expr),
+        Expr::Case { .. } => Some("case"),
+        Expr::Exists { .. } => Some("exists"),
+        Expr::Value(_) => Some("?column?"),
+        _ => None,
+    }
+}
+
+/// `order by 2` as what stands there.
+fn by_place(key: &mut Expr, projection: &[SelectItem]) {
+    let place = match &*key {
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => digits.parse::<usize>().ok(),
+        _ => None,
+    };
+    let item = place.and_then(|place| projection.get(place.checked_sub(1)?));
+    if let Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item {
+        *key = expr.clone();
+    }
+}
+
+/// `(a join b) join c` as `a join b join c`, and the words that may be left out in a join left out.
+fn unnested(from: &mut TableWithJoins) {
+    while let TableFactor::NestedJoin { table_with_joins, alias: None } = &mut from.relation {
+        let TableWithJoins { relation, joins } = (**table_with_joins).clone();
+        from.relation = relation;
+        from.joins.splice(0..0, joins);
+    }
+    for join in &mut from.joins {
+        join.join_operator = match mem::replace(&mut join.join_operator, JoinOperator::CrossApply) {
+            JoinOperator::Inner(on) => JoinOperator::Join(on),
+            JoinOperator::LeftOuter(on) => JoinOperator::Left(on),
+            JoinOperator::RightOuter(on) => JoinOperator::Right(on),
+            other => other,
+        };
+    }
+}
+
+/// The columns of a union have the names of its first branch; those of the others say nothing.
+fn unnamed_branches(body: &mut SetExpr) {
+    let SetExpr::SetOperation { left, right, .. } = body else { return };
+    unnamed_branches(left);
+    without_names(right);
+}
+
+fn without_names(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => {
+            for item in &mut select.projection {
+                if let SelectItem::ExprWithAlias { expr, .. } = item {
+                    *item = SelectItem::UnnamedExpr(taken(expr));
+                }
+            }
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            without_names(left);
+            without_names(right);
+        }
+        _ => {}
+    }
+}
+
+impl VisitorMut for Normalizer<'_> {
     type Break = ();
 
     fn pre_visit_ident(&mut self, ident: &mut Ident) -> ControlFlow<()> {
@@ -422,16 +643,7 @@ impl VisitorMut for Normalizer {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let only = match select.from.as_slice() {
-            [one] if one.joins.is_empty() => match &one.relation {
-                TableFactor::Table { name, alias, .. } => match alias {
-                    Some(alias) => Some(fold(&alias.name)),
-                    None => name.0.last().and_then(|part| part.as_ident()).map(fold),
-                },
-                _ => None,
-            },
-            _ => None,
-        };
+        let only = only_table(select);
         self.selects.push(only);
         ControlFlow::Continue(())
     }
@@ -440,17 +652,32 @@ impl VisitorMut for Normalizer {
         self.selects.pop();
         for item in &mut select.projection {
             // `select a as a`: the alias says nothing.
-            if let SelectItem::ExprWithAlias { expr, alias } = item {
-                let own = match &*expr {
-                    Expr::Identifier(ident) => Some(ident),
-                    Expr::CompoundIdentifier(parts) => parts.last(),
-                    _ => None,
-                };
-                if own == Some(alias) {
-                    *item = SelectItem::UnnamedExpr(taken(expr));
-                }
+            if let SelectItem::ExprWithAlias { expr, alias } = item
+                && implied_name(expr).is_some_and(|name| name == alias.value)
+            {
+                *item = SelectItem::UnnamedExpr(taken(expr));
             }
         }
+        if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
+            keys.iter_mut().for_each(|key| by_place(key, &select.projection));
+        }
+        select.from.iter_mut().for_each(unnested);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let SetExpr::Select(select) = query.body.as_ref()
+            && let Some(order) = &mut query.order_by
+            && let OrderByKind::Expressions(keys) = &mut order.kind
+        {
+            // What the rows are sorted by stands behind the SELECT, and sees its table all the same.
+            let mut inside = Normalizer { dialect: self.dialect, types: self.types, selects: vec![only_table(select)] };
+            for key in keys {
+                let _ = key.expr.visit(&mut inside);
+                by_place(&mut key.expr, &select.projection);
+            }
+        }
+        unnamed_branches(&mut query.body);
         ControlFlow::Continue(())
     }
 

@@ -67,8 +67,8 @@ impl Visitor for Types<'_> {
 /// `create or replace view` allows without a change to what is read through the view so far.
 pub fn query_extends(old: &str, new: &str, dialect: Dialect) -> bool {
     let (Ok(old), Ok(new)) = (parse::query(old, dialect), parse::query(new, dialect)) else { return false };
-    let mut old = normal::query(old, dialect);
-    let mut new = normal::query(new, dialect);
+    let mut old = normal::query(old, dialect, &|_| None);
+    let mut new = normal::query(new, dialect, &|_| None);
     let (Some(before), Some(after)) = (take_output(&mut old), take_output(&mut new)) else { return false };
     old == new && after.len() >= before.len() && after[..before.len()] == before[..] && !before.iter().any(is_wildcard)
 }

@@ -1,5 +1,7 @@
 set lock_timeout = '2s';  -- rows only: nobody queues behind a batch that waits
 do $crossfade$
+#variable_conflict use_column
+<<crossfade_job>>
 declare
 {%- for k in key %}
   lo_{{ loop.index }} {{ k.type }};
@@ -42,7 +44,7 @@ begin
     select {{ cols }} into {{ his }}
     from (select {{ cols }} from {{ table }}
           where {{ cols_row }} >= {{ los_row }} and {{ cols_row }} <= {{ tops_row }}
-          order by {{ cols }} limit batch) as keys
+          order by {{ cols }} limit crossfade_job.batch) as keys
     order by {{ cols_desc }} limit 1;
     exit when hi_1 is null;  -- the last of them were deleted meanwhile
     begin
@@ -88,13 +90,13 @@ begin
           begin
 {%- if copy %}
             insert into {{ copy.target }} ({{ copy.columns }})
-            select {{ copy.values }} from {{ table }} where ctid = line.ctid
+            select {{ copy.values }} from {{ table }} where ctid = crossfade_job.line.ctid
             for share
             on conflict ({{ copy.key }}) do nothing;
 {%- else %}
             update {{ table }}
             set {{ sets_of_row }}
-            where ctid = line.ctid;
+            where ctid = crossfade_job.line.ctid;
 {%- endif %}
           exception
             when lock_not_available or deadlock_detected or serialization_failure then
@@ -110,7 +112,7 @@ begin
         end loop;
         raise;
     end;
-    update crossfade.checkpoint c set last_key = array[{{ hi_texts }}], rows = c.rows + changed
+    update crossfade.checkpoint c set last_key = array[{{ hi_texts }}], rows = c.rows + crossfade_job.changed
     where c.release = {{ release }} and c.backfill = {{ name }} and c.part = 0;
     commit;
     batch := least(batch * 2, {{ batch }});

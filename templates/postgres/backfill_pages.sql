@@ -1,5 +1,7 @@
 set lock_timeout = '2s';  -- rows only: nobody queues behind a batch that waits
 do $crossfade$
+#variable_conflict use_column
+<<crossfade_job>>
 declare
   checkpoint crossfade.checkpoint;
   low bigint;       -- the first page of the batch
@@ -24,7 +26,7 @@ begin
       -- Rows that come after this are filled by the trigger.
       low := 0;
       pages := pg_relation_size({{ table_literal }}) / current_setting('block_size')::bigint;
-      update crossfade.checkpoint set top_key = array[pages::text], last_key = array['0']
+      update crossfade.checkpoint set top_key = array[crossfade_job.pages::text], last_key = array['0']
       where release = {{ release }} and backfill = {{ name }} and part = 0;
       commit;
     end if;
@@ -33,7 +35,7 @@ begin
       begin
         update {{ table }}
         set {{ sets }}
-        where ctid >= format('(%s,0)', low)::tid and ctid < format('(%s,0)', high)::tid
+        where ctid >= format('(%s,0)', crossfade_job.low)::tid and ctid < format('(%s,0)', crossfade_job.high)::tid
           and {{ unfilled }};
         get diagnostics changed = row_count;
         failures := 0;
@@ -51,13 +53,13 @@ begin
           -- A row can't be filled. Which one is told by trying them one by one; nothing of this batch stays.
           for line in
             select ctid, {{ key_text }} as key from {{ table }}
-            where ctid >= format('(%s,0)', low)::tid and ctid < format('(%s,0)', high)::tid
+            where ctid >= format('(%s,0)', crossfade_job.low)::tid and ctid < format('(%s,0)', crossfade_job.high)::tid
               and {{ unfilled }}
           loop
             begin
               update {{ table }}
               set {{ sets_of_row }}
-              where ctid = line.ctid;
+              where ctid = crossfade_job.line.ctid;
             exception
               when lock_not_available or deadlock_detected or serialization_failure then
                 null;  -- somebody else has it: it is not the row that is looked for
@@ -72,7 +74,7 @@ begin
           end loop;
           raise;
       end;
-      update crossfade.checkpoint c set last_key = array[high::text], rows = c.rows + changed
+      update crossfade.checkpoint c set last_key = array[crossfade_job.high::text], rows = c.rows + crossfade_job.changed
       where c.release = {{ release }} and c.backfill = {{ name }} and c.part = 0;
       commit;
       low := high;

@@ -1,4 +1,5 @@
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;

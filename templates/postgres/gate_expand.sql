@@ -2,6 +2,9 @@
 do $crossfade$
 declare
   latest crossfade.revision;
+{%- if tables %}
+  partitioned text;
+{%- endif %}
 begin
   if current_setting('server_version_num')::integer < 150000 then
     raise exception 'crossfade needs PostgreSQL 15 or later, and this is %', current_setting('server_version');
@@ -35,6 +38,21 @@ begin
 {%- for table in tables %}
   if to_regclass({{ table.literal }}) is null then
     raise exception 'there is no table {{ table.message }}: is this the right database?';
+  end if;
+{%- endfor %}
+{%- if tables %}
+  select string_agg(oid::regclass::text, ', ' order by oid::regclass::text) into partitioned
+  from pg_class
+  where relkind = 'p' and oid in ({% for table in tables %}{{ ", " if not loop.first }}to_regclass({{ table.literal }}){% endfor %});
+  if partitioned is not null then
+    raise exception 'partitioned: %; crossfade takes no partitioned table through an upgrade', partitioned
+      using hint = 'Nothing was changed. Change these tables by hand, and in both snapshots.';
+  end if;
+{%- endif %}
+{%- for type in types %}
+  if to_regtype({{ type.literal }}) is null then
+    raise exception 'there is no type {{ type.message }}'
+      using hint = 'Types that are no enums (domains, composite types) are not part of a snapshot: make it by hand first, or name its extension under `extensions`.';
   end if;
 {%- endfor %}
 {%- if old_version %}

@@ -1,6 +1,7 @@
 create or replace function {{ function }}() returns trigger
 language plpgsql as $crossfade$
 {%- if variables %}
+#variable_conflict use_column
 declare
 {%- for variable in variables %}
   {{ variable }};

@@ -43,7 +43,7 @@ impl Expressions<'_> {
     /// The name of a relation: a namespace is a suffix here, since a file has no schemas.
     pub fn relation_name(&self, schema: &str, name: &str) -> String {
         match schema.strip_prefix(self.schema).and_then(|rest| rest.strip_prefix('_')) {
-            Some(version) => [name, "__", version].concat(),
+            Some(version) => super::namespace_name(name, version),
             None if schema == VERSION_SCHEMA => ["crossfade_", name].concat(),
             None => name.to_owned(),
         }

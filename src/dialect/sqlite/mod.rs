@@ -15,6 +15,11 @@ pub mod expression;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sqlite;
 
+/// What a relation of a version is called in versioned access.
+pub fn namespace_name(name: &str, version: &str) -> String {
+    [name, "__", version].concat()
+}
+
 /// What a column's type makes of the values that are stored in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Affinity {
@@ -71,6 +76,19 @@ impl Target for Sqlite {
         // No length and no width is looked at: what is declared is stored alike within a family. Times are texts of different
         // forms, so that one is not the other.
         old == new || (affinity(old) == affinity(new) && is_stored_alike(old, new))
+    }
+
+    fn refusal(&self, sqlstate: &str) -> String {
+        // https://www.sqlite.org/rescode.html
+        match sqlstate {
+            "23502" => "SQLITE_CONSTRAINT_NOTNULL",
+            "23503" => "SQLITE_CONSTRAINT_FOREIGNKEY",
+            "23505" => "SQLITE_CONSTRAINT_UNIQUE",
+            "23514" => "SQLITE_CONSTRAINT_CHECK",
+            // An upsert whose columns have no unique rule does not even parse.
+            _ => "SQLITE_ERROR",
+        }
+        .to_owned()
     }
 
     fn adds_column(&self, column: &ColumnSpec) -> bool {

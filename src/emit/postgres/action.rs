@@ -751,7 +751,8 @@ impl Actions<'_> {
     /// Work on the rows of a table, one range of keys after the other.
     fn in_ranges(&self, name: &str, table: &str, key: &[(String, Type)], batch: u32, work: Value) -> Rendered {
         let sql = &self.sql;
-        let numbered = |prefix: &str| (1..=key.len()).map(|n| format!("{prefix}_{n}")).collect::<Vec<_>>();
+        // By the name of their block: a column of the table may be called the same.
+        let numbered = |prefix: &str| (1..=key.len()).map(|n| format!("crossfade_job.{prefix}_{n}")).collect::<Vec<_>>();
         let texts = |prefix: &str| numbered(prefix).iter().map(|v| format!("{v}::text")).collect::<Vec<_>>().join(", ");
         let columns: Vec<String> = key.iter().map(|(name, _)| sql.ident(name)).collect();
         self.render(
@@ -771,7 +772,7 @@ impl Actions<'_> {
                 los => numbered("lo").join(", "),
                 his => numbered("hi").join(", "),
                 tops => numbered("top").join(", "),
-                top_1 => "top_1",
+                top_1 => "crossfade_job.top_1",
                 hi_texts => texts("hi"),
                 top_texts => texts("top"),
                 ..work
@@ -804,9 +805,14 @@ impl Actions<'_> {
         parts.join(" ")
     }
 
-    /// A collation's name: collations are case-sensitive, so all but plain names are quoted.
+    /// A collation's name: collations are case-sensitive, so all but plain names are quoted. A dot may be part of a name
+    /// (`en_US.utf8`): it ends a schema where it follows quotes, the catalog or the base schema.
     fn collation(&self, name: &str) -> String {
-        name.split('.').map(|part| self.sql.ident(part.trim_matches('"'))).collect::<Vec<_>>().join(".")
+        let parts = match name.split_once('.') {
+            Some((schema, rest)) if schema.ends_with('"') || ["pg_catalog", self.sql.schema].contains(&schema) => vec![schema, rest],
+            _ => vec![name],
+        };
+        parts.into_iter().map(|part| self.sql.ident(part.trim_matches('"'))).collect::<Vec<_>>().join(".")
     }
 
     fn column_comment(&self, table: &str, column: &ColumnSpec) -> Option<String> {

@@ -1,10 +1,13 @@
 //! PostgreSQL: each action fills in its template, and a script's frame is psql's.
 
+use std::collections::BTreeSet;
+
 use minijinja::context;
 
 use crate::dialect::postgres::expression::{Expressions, Row};
 use crate::plan::model::{Action, ColumnSpec, Finding, Footprint, Phase, Plan};
 use crate::snapshot::model::Access;
+use crate::snapshot::types::type_of_the_database;
 
 use super::renderer::{Check, Grants, Header, Renderer, Script};
 use super::templates::Templates;
@@ -25,6 +28,25 @@ pub(super) struct Postgres<'a> {
 impl<'a> Postgres<'a> {
     pub(super) fn new(plan: &'a Plan, templates: &'a Templates) -> Self {
         Postgres { plan, actions: Actions { templates, sql: Expressions { schema: &plan.schema }, release: &plan.release } }
+    }
+
+    /// The types of new columns that the server does not bring along and the scripts do not make. What an extension brings that
+    /// the scripts install can't be known before.
+    fn types_of_the_database(&self) -> Vec<minijinja::Value> {
+        let steps = || self.plan.steps.iter().map(|step| &step.action);
+        if steps().any(|action| matches!(action, Action::CreateExtension(_))) {
+            return Vec::new();
+        }
+        let columns = steps().flat_map(|action| match action {
+            Action::AddColumns { columns, .. } => columns.as_slice(),
+            Action::CreateTable(spec) => spec.columns.as_slice(),
+            _ => &[],
+        });
+        let names: BTreeSet<&str> = columns.filter_map(|column| type_of_the_database(&column.ty)).collect();
+        names
+            .into_iter()
+            .map(|name| context! { literal => self.actions.sql.literal(name), message => name.replace('\'', "''").replace('%', "%%") })
+            .collect()
     }
 
     fn gate(&self, phase: Phase) -> Rendered {
@@ -71,6 +93,7 @@ impl<'a> Postgres<'a> {
                         changes => plan.changes.len(),
                         has_virtual => has_virtual(plan),
                         tables,
+                        types => self.types_of_the_database(),
                     },
                 )
             }

@@ -3,6 +3,7 @@
 use crate::diff::model::{Direction, Mapping};
 use crate::snapshot::model::{Column, TypeKind};
 
+use super::super::Rules;
 use super::super::layout::Role;
 use super::super::planner::Planner;
 use super::{Work, names_word};
@@ -27,7 +28,10 @@ impl<'a> Planner<'a> {
             self.refuse_identity(work, physical);
             let object = |column: &Column| format!("{}.{}", work.name, column.name);
             match (physical.old, physical.new) {
-                (_, Some(new)) if physical.old.is_none() && new.generated.as_ref().is_some_and(|generated| generated.stored) => self.no_way(
+                (_, Some(new))
+                    if physical.old.is_none()
+                        && new.generated.as_ref().is_some_and(|generated| generated.stored)
+                        && self.target.capabilities().rules == Rules::Altered => self.no_way(
                     &object(new),
                     "PostgreSQL writes the whole table anew, under a lock, when a stored generated column is added or computed otherwise, and no plain column can become one",
                     "make it a plain column with `up`, which follows its inputs while both versions run, or let a view compute it",

@@ -105,6 +105,7 @@ $crossfade$;
 -- Both shapes must say the same of every row.
 -- Locks images ACCESS SHARE; scan.
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;
@@ -129,6 +130,7 @@ $crossfade$;
 -- visibility becomes NOT NULL.
 -- Locks images ACCESS SHARE; scan.
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;

@@ -107,6 +107,8 @@ $crossfade$;
 -- Locks images ROW EXCLUSIVE; copy.
 set lock_timeout = '2s';  -- rows only: nobody queues behind a batch that waits
 do $crossfade$
+#variable_conflict use_column
+<<crossfade_job>>
 declare
   lo_1 varchar(36);
   hi_1 varchar(36);
@@ -126,24 +128,24 @@ begin
   end if;
   -- Rows that come after this are filled by the trigger.
   if checkpoint.top_key is null then
-    select id into top_1 from public.images order by id desc limit 1;
-    update crossfade.checkpoint set top_key = array[top_1::text]
-    where release = 'ocata' and backfill = 'ocata_migrate01.images.visibility' and part = 0 and top_1 is not null;
+    select id into crossfade_job.top_1 from public.images order by id desc limit 1;
+    update crossfade.checkpoint set top_key = array[crossfade_job.top_1::text]
+    where release = 'ocata' and backfill = 'ocata_migrate01.images.visibility' and part = 0 and crossfade_job.top_1 is not null;
   else
     top_1 := checkpoint.top_key[1];
   end if;
   if checkpoint.last_key is null then
-    select id into lo_1 from public.images order by id limit 1;
+    select id into crossfade_job.lo_1 from public.images order by id limit 1;
   else
     hi_1 := checkpoint.last_key[1];
-    select id into lo_1 from public.images where id > hi_1 order by id limit 1;
+    select id into crossfade_job.lo_1 from public.images where id > crossfade_job.hi_1 order by id limit 1;
   end if;
   commit;
-  while lo_1 <= top_1 loop
-    select id into hi_1
+  while crossfade_job.lo_1 <= crossfade_job.top_1 loop
+    select id into crossfade_job.hi_1
     from (select id from public.images
-          where id >= lo_1 and id <= top_1
-          order by id limit batch) as keys
+          where id >= crossfade_job.lo_1 and id <= crossfade_job.top_1
+          order by id limit crossfade_job.batch) as keys
     order by id desc limit 1;
     exit when hi_1 is null;  -- the last of them were deleted meanwhile
     begin
@@ -151,7 +153,7 @@ begin
       set visibility = (case when images.is_public then 'public'
      when exists (select 1 from public.image_members m where m.image_id = images.id and not m.deleted) then 'shared'
      else 'private' end)::public.visibility
-      where id >= lo_1 and id <= hi_1
+      where id >= crossfade_job.lo_1 and id <= crossfade_job.hi_1
         and visibility is null;
       get diagnostics changed = row_count;
       failures := 0;
@@ -169,7 +171,7 @@ begin
         -- A row can't be filled. Which one is told by trying them one by one; nothing of this batch stays.
         for line in
           select ctid, id::text as key from public.images
-          where id >= lo_1 and id <= hi_1
+          where id >= crossfade_job.lo_1 and id <= crossfade_job.hi_1
             and visibility is null
         loop
           begin
@@ -177,7 +179,7 @@ begin
             set visibility = (case when images.is_public then 'public'
      when exists (select 1 from public.image_members m where m.image_id = images.id and not m.deleted) then 'shared'
      else 'private' end)::public.visibility
-            where ctid = line.ctid;
+            where ctid = crossfade_job.line.ctid;
           exception
             when lock_not_available or deadlock_detected or serialization_failure then
               null;  -- somebody else has it: it is not the row that is looked for
@@ -194,11 +196,11 @@ begin
         end loop;
         raise;
     end;
-    update crossfade.checkpoint c set last_key = array[hi_1::text], rows = c.rows + changed
+    update crossfade.checkpoint c set last_key = array[crossfade_job.hi_1::text], rows = c.rows + crossfade_job.changed
     where c.release = 'ocata' and c.backfill = 'ocata_migrate01.images.visibility' and c.part = 0;
     commit;
     batch := least(batch * 2, 10000);
-    select id into lo_1 from public.images where id > hi_1 order by id limit 1;
+    select id into crossfade_job.lo_1 from public.images where id > crossfade_job.hi_1 order by id limit 1;
   end loop;
   update crossfade.checkpoint set finished_at = now() where release = 'ocata' and backfill = 'ocata_migrate01.images.visibility' and part = 0;
 end
@@ -214,6 +216,7 @@ set lock_timeout = '300ms';
 -- Both shapes must say the same of every row.
 -- Locks images ACCESS SHARE; scan.
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;
@@ -238,6 +241,7 @@ $crossfade$;
 -- visibility becomes NOT NULL in contract: rows that would stop it are reported now.
 -- Locks images ACCESS SHARE; scan.
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;

@@ -105,6 +105,7 @@ $crossfade$;
 -- Both shapes must say the same of every row.
 -- Locks users ACCESS SHARE; scan.
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;
@@ -125,6 +126,7 @@ $crossfade$;
 -- nickname becomes NOT NULL.
 -- Locks users ACCESS SHARE; scan.
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;

@@ -105,6 +105,7 @@ $crossfade$;
 -- Both shapes must say the same of every row.
 -- Locks items ACCESS SHARE; scan.
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;
@@ -125,6 +126,7 @@ $crossfade$;
 -- crossfade_new_price becomes NOT NULL.
 -- Locks items ACCESS SHARE; scan.
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;

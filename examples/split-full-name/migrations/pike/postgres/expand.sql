@@ -86,6 +86,7 @@ grant select on crossfade.version to public;
 do $crossfade$
 declare
   latest crossfade.revision;
+  partitioned text;
 begin
   if current_setting('server_version_num')::integer < 150000 then
     raise exception 'crossfade needs PostgreSQL 15 or later, and this is %', current_setting('server_version');
@@ -107,6 +108,13 @@ begin
   end if;
   if to_regclass('public.users') is null then
     raise exception 'there is no table public.users: is this the right database?';
+  end if;
+  select string_agg(oid::regclass::text, ', ' order by oid::regclass::text) into partitioned
+  from pg_class
+  where relkind = 'p' and oid in (to_regclass('public.users'));
+  if partitioned is not null then
+    raise exception 'partitioned: %; crossfade takes no partitioned table through an upgrade', partitioned
+      using hint = 'Nothing was changed. Change these tables by hand, and in both snapshots.';
   end if;
   if not exists (select from crossfade.revision) then
     insert into crossfade.revision (release, old_version, new_version, changes, phase)
@@ -138,6 +146,7 @@ alter table public.users
 -- Locks users SHARE ROW EXCLUSIVE; instant.
 create or replace function crossfade.sync_users() returns trigger
 language plpgsql as $crossfade$
+#variable_conflict use_column
 declare
   up_first_name text;
   up_last_name text;

@@ -107,6 +107,8 @@ $crossfade$;
 -- Locks users ROW EXCLUSIVE; copy.
 set lock_timeout = '2s';  -- rows only: nobody queues behind a batch that waits
 do $crossfade$
+#variable_conflict use_column
+<<crossfade_job>>
 declare
   lo_1 bigint;
   hi_1 bigint;
@@ -126,31 +128,31 @@ begin
   end if;
   -- Rows that come after this are filled by the trigger.
   if checkpoint.top_key is null then
-    select id into top_1 from public.users order by id desc limit 1;
-    update crossfade.checkpoint set top_key = array[top_1::text]
-    where release = 'pike' and backfill = 'pike_migrate01.users.first_name+last_name' and part = 0 and top_1 is not null;
+    select id into crossfade_job.top_1 from public.users order by id desc limit 1;
+    update crossfade.checkpoint set top_key = array[crossfade_job.top_1::text]
+    where release = 'pike' and backfill = 'pike_migrate01.users.first_name+last_name' and part = 0 and crossfade_job.top_1 is not null;
   else
     top_1 := checkpoint.top_key[1];
   end if;
   if checkpoint.last_key is null then
-    select id into lo_1 from public.users order by id limit 1;
+    select id into crossfade_job.lo_1 from public.users order by id limit 1;
   else
     hi_1 := checkpoint.last_key[1];
-    select id into lo_1 from public.users where id > hi_1 order by id limit 1;
+    select id into crossfade_job.lo_1 from public.users where id > crossfade_job.hi_1 order by id limit 1;
   end if;
   commit;
-  while lo_1 <= top_1 loop
-    select id into hi_1
+  while crossfade_job.lo_1 <= crossfade_job.top_1 loop
+    select id into crossfade_job.hi_1
     from (select id from public.users
-          where id >= lo_1 and id <= top_1
-          order by id limit batch) as keys
+          where id >= crossfade_job.lo_1 and id <= crossfade_job.top_1
+          order by id limit crossfade_job.batch) as keys
     order by id desc limit 1;
     exit when hi_1 is null;  -- the last of them were deleted meanwhile
     begin
       update public.users
       set first_name = (split_part(full_name, ' ', 1))::text,
           last_name = (nullif(substr(full_name, strpos(full_name || ' ', ' ') + 1), ''))::text
-      where id >= lo_1 and id <= hi_1
+      where id >= crossfade_job.lo_1 and id <= crossfade_job.hi_1
         and first_name is null and last_name is null;
       get diagnostics changed = row_count;
       failures := 0;
@@ -168,14 +170,14 @@ begin
         -- A row can't be filled. Which one is told by trying them one by one; nothing of this batch stays.
         for line in
           select ctid, id::text as key from public.users
-          where id >= lo_1 and id <= hi_1
+          where id >= crossfade_job.lo_1 and id <= crossfade_job.hi_1
             and first_name is null and last_name is null
         loop
           begin
             update public.users
             set first_name = (split_part(full_name, ' ', 1))::text,
                 last_name = (nullif(substr(full_name, strpos(full_name || ' ', ' ') + 1), ''))::text
-            where ctid = line.ctid;
+            where ctid = crossfade_job.line.ctid;
           exception
             when lock_not_available or deadlock_detected or serialization_failure then
               null;  -- somebody else has it: it is not the row that is looked for
@@ -190,11 +192,11 @@ begin
         end loop;
         raise;
     end;
-    update crossfade.checkpoint c set last_key = array[hi_1::text], rows = c.rows + changed
+    update crossfade.checkpoint c set last_key = array[crossfade_job.hi_1::text], rows = c.rows + crossfade_job.changed
     where c.release = 'pike' and c.backfill = 'pike_migrate01.users.first_name+last_name' and c.part = 0;
     commit;
     batch := least(batch * 2, 10000);
-    select id into lo_1 from public.users where id > hi_1 order by id limit 1;
+    select id into crossfade_job.lo_1 from public.users where id > crossfade_job.hi_1 order by id limit 1;
   end loop;
   update crossfade.checkpoint set finished_at = now() where release = 'pike' and backfill = 'pike_migrate01.users.first_name+last_name' and part = 0;
 end
@@ -210,6 +212,7 @@ set lock_timeout = '300ms';
 -- Both shapes must say the same of every row.
 -- Locks users ACCESS SHARE; scan.
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;

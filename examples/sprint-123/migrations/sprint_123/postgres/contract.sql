@@ -105,6 +105,7 @@ $crossfade$;
 -- Both shapes must say the same of every row.
 -- Locks customers ACCESS SHARE; scan.
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;
@@ -125,6 +126,7 @@ $crossfade$;
 -- email_lower becomes NOT NULL.
 -- Locks customers ACCESS SHARE; scan.
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;
@@ -145,6 +147,7 @@ $crossfade$;
 -- Both shapes must say the same of every row.
 -- Locks orders ACCESS SHARE; scan.
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;
@@ -165,6 +168,7 @@ $crossfade$;
 -- Both shapes must say the same of every row.
 -- Locks orders ACCESS SHARE; scan.
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;
@@ -185,6 +189,7 @@ $crossfade$;
 -- Check orders_status_check is about to bind.
 -- Locks orders ACCESS SHARE; scan.
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;
@@ -205,6 +210,7 @@ $crossfade$;
 -- amount_cents becomes NOT NULL.
 -- Locks orders ACCESS SHARE; scan.
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;
@@ -225,6 +231,7 @@ $crossfade$;
 -- status becomes NOT NULL.
 -- Locks orders ACCESS SHARE; scan.
 do $crossfade$
+#variable_conflict use_column
 declare
   found bigint;
   sample text;

@@ -86,6 +86,7 @@ grant select on crossfade.version to public;
 do $crossfade$
 declare
   latest crossfade.revision;
+  partitioned text;
 begin
   if current_setting('server_version_num')::integer < 150000 then
     raise exception 'crossfade needs PostgreSQL 15 or later, and this is %', current_setting('server_version');
@@ -110,6 +111,13 @@ begin
   end if;
   if to_regclass('public.orders') is null then
     raise exception 'there is no table public.orders: is this the right database?';
+  end if;
+  select string_agg(oid::regclass::text, ', ' order by oid::regclass::text) into partitioned
+  from pg_class
+  where relkind = 'p' and oid in (to_regclass('public.customers'), to_regclass('public.orders'));
+  if partitioned is not null then
+    raise exception 'partitioned: %; crossfade takes no partitioned table through an upgrade', partitioned
+      using hint = 'Nothing was changed. Change these tables by hand, and in both snapshots.';
   end if;
   if not exists (select from crossfade.revision) then
     insert into crossfade.revision (release, old_version, new_version, changes, phase)
@@ -141,6 +149,7 @@ alter table public.customers
 -- Locks customers SHARE ROW EXCLUSIVE; instant.
 create or replace function crossfade.sync_customers() returns trigger
 language plpgsql as $crossfade$
+#variable_conflict use_column
 declare
   up_email_lower text;
 begin
@@ -191,6 +200,7 @@ alter table public.orders
 -- Locks orders SHARE ROW EXCLUSIVE; instant.
 create or replace function crossfade.sync_orders() returns trigger
 language plpgsql as $crossfade$
+#variable_conflict use_column
 declare
   up_status text;
   up_amount_cents bigint;
