@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Level, Span};
 use crate::diff::model::TableDiff;
-use crate::snapshot::model::{Check, Column, Expr, ForeignKey, Identity, IndexTarget, OnConflict, Table, TableHints, TableSource, Type};
+use crate::snapshot::model::{Check, Column, Expr, ForeignKey, Identity, IndexTarget, OnConflict, Table, TableHints, TableSource, Type, TypeKind};
 use crate::sql::expression::{defines_volatile, expression_equivalent, replace, row_references};
 
 use super::model::{
@@ -121,6 +121,9 @@ impl<'a> Planner<'a> {
             Some(expr) => self.typed(source, self.columns_of(expr, &source.name, self.diff.old)),
             None => Vec::new(),
         };
+        if let (Some(expr), Some(predicate)) = (&from.predicate, &predicate) {
+            self.refuse_folded(&format!("table {}", table.name), predicate, source, expr.span);
+        }
         let lenses = self.mirror_lenses(table, source, hints, &columns);
         let rest = if self.stays(&source.name) {
             self.stays_well(table, source, from, &columns, &predicate_columns)
@@ -246,7 +249,11 @@ impl<'a> Planner<'a> {
             } else if column.generated.is_some() {
                 self.cannot_mirror(&object, "the server computes it, so that no `up` can give its value", "leave `up` out", up.span);
             } else {
-                ups.push((column.name.clone(), self.up_formula(up, source, &column.ty)));
+                let formula = self.up_formula(up, source, &column.ty);
+                if let Formula::Written(written) = &formula {
+                    self.refuse_folded(&object, written, source, up.span);
+                }
+                ups.push((column.name.clone(), formula));
             }
         }
         for (name, hint) in &hints.columns {
@@ -261,7 +268,11 @@ impl<'a> Planner<'a> {
                 self.cannot_mirror(&object, "the server computes it, so that no `down` can give its value", "leave `down` out", down.span);
             } else {
                 let written = self.new_expr(down, &table.name, &|name| Some(name.to_owned()));
-                downs.insert(name.clone(), self.plain(written, target_type, &old.ty));
+                let formula = self.plain(written, target_type, &old.ty);
+                if let Formula::Written(written) = &formula {
+                    self.refuse_folded(&object, written, table, down.span);
+                }
+                downs.insert(name.clone(), formula);
             }
         }
         // What was copied is copied back, unless the author says otherwise.
@@ -289,6 +300,27 @@ impl<'a> Planner<'a> {
             }
         }
         Columns { ups, downs }
+    }
+
+    /// The triggers' functions find no operators but those of pg_catalog. There text in a type that folds case counts as plain
+    /// text, without an error: two cases of a word would be one in the copy, and two in a trigger.
+    fn refuse_folded(&mut self, object: &str, written: &RowExpr, row: &Table, span: Span) {
+        for (range, splice) in &written.splices {
+            let Splice::Column(name) = splice else { continue };
+            let folds = row.columns.get(name).is_some_and(
+                |column| matches!(&column.ty.kind, TypeKind::Native(text) if text.rsplit('.').next() == Some("citext")),
+            );
+            let is_cast = written.text[range.end..].trim_start().starts_with("::")
+                || written.text[..range.start].trim_end().to_ascii_lowercase().ends_with("cast(");
+            if folds && !is_cast {
+                self.cannot_mirror(
+                    object,
+                    &format!("`{}` reads {}.{name} as a citext, whose operators a trigger's function does not find", written.text.trim(), row.name),
+                    &format!("say which text is meant: `{name}::text`, or `lower({name}::text)`"),
+                    span,
+                );
+            }
+        }
     }
 
     fn typed(&self, table: &Table, names: impl IntoIterator<Item = String>) -> Vec<(String, Type)> {

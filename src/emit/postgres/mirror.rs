@@ -217,10 +217,28 @@ impl Mirroring<'_> {
             delete_trigger => sql.ident(&mirror.triggers.delete),
             truncate_trigger => sql.ident(&mirror.triggers.truncate),
             stays => mirror.rest != SourceRest::Goes,
+            names_message => sql.literal(&format!("rows of {} can't be carried over to {}: ", mirror.source, mirror.target)),
+            said_of_source => self.said(Way::Up),
+            said_of_target => self.said(Way::Down),
             has_predicate => mirror.predicate.is_some(),
             up => self.way(Way::Up, predicate),
             down => self.way(Way::Down, Vec::new()),
         }
+    }
+
+    /// What the author says of a row in words of his own, as values.
+    fn said(&self, way: Way) -> Vec<String> {
+        let row = Row::Alias("own");
+        let formulas: Vec<(&SyncColumn, &Formula)> = match way {
+            Way::Up => self.mirror.lenses.iter().flat_map(Self::ups).collect(),
+            Way::Down => self.mirror.lenses.iter().flat_map(Self::downs).collect(),
+        };
+        let written = formulas.into_iter().filter(|(_, formula)| !matches!(formula, Formula::Column(_)));
+        let mut values: Vec<String> = written.map(|(column, formula)| self.sql.value(formula, &column.ty, row)).collect();
+        if way == Way::Up {
+            values.extend(self.meant(row));
+        }
+        values
     }
 
     /// A row of the source that a row of the target, about to be written, would take the place of.
@@ -235,7 +253,7 @@ impl Mirroring<'_> {
         parts.extend(self.meant(own).map(grouped));
         parts.extend(self.says(own).map(grouped));
         parts.push(grouped(unlike));
-        Some(parts.join("\n           and "))
+        Some(parts.join("\n      and "))
     }
 
     /// What the function of one direction says.
@@ -282,7 +300,7 @@ impl Mirroring<'_> {
                     Some((true, sql.any(&parts.into_iter().map(grouped).collect::<Vec<_>>())))
                 }
             } else if Self::is_given(lens) {
-                self.given(lens, &inputs, &sets)
+                self.given(&inputs, &sets)
             } else {
                 let (source, target) = match way {
                     Way::Up => (HERE, THERE),
@@ -348,6 +366,7 @@ impl Mirroring<'_> {
             key_changed => self.key_changed(way),
             here_meant => self.meant(HERE),
             there_meant => self.meant(THERE),
+            fresh => self.fresh(),
             own_meant => self.meant(row("own")),
             image_meant => self.meant(row("image")),
             here_says => self.says(HERE),
@@ -379,24 +398,30 @@ impl Mirroring<'_> {
     }
 
     /// When a value that leads only from the new version to the old one is carried over, in the trigger of the target: as the
-    /// new version changes what it is made of. A row that is inserted is the image of what stands there, and takes nothing
-    /// from it; only where the source stays does it give a value to one that had none, or that `where` did not take.
-    fn given(&self, lens: &SyncLens, inputs: &[(String, Type)], sets: &[(&SyncColumn, &Formula)]) -> Option<(bool, String)> {
+    /// new version changes what it is made of, and where the source stays, as it inserts a row. An image that comes from a row
+    /// of the source gives it nothing.
+    fn given(&self, inputs: &[(String, Type)], sets: &[(&SyncColumn, &Formula)]) -> Option<(bool, String)> {
         let sql = self.sql;
         let differs: Vec<String> =
             sets.iter().map(|(c, f)| sql.distinct(&sql.column(&c.name, THERE), &sql.value(f, &c.ty, HERE), &c.ty)).collect();
-        let mut when: Vec<String> = self
-            .blanks()
-            .filter(|(name, _, _)| lens.old.iter().any(|column| column.name == *name))
-            .map(|(name, ty, value)| format!("not ({})", self.differs(&name, ty, &value, THERE)))
-            .collect();
+        let mut when = Vec::new();
         if self.mirror.rest != SourceRest::Goes {
-            when.extend(self.meant(THERE).map(|meant| format!("({meant}) is not true")));
+            when.push("fresh".to_owned());
         }
         if !inputs.is_empty() {
             when.push(format!("tg_op = 'UPDATE' and ({})", self.changed(inputs)));
         }
         (!when.is_empty()).then(|| (false, sql.all(&[sql.any(&differs), sql.any(&when)])))
+    }
+
+    /// The row of a source that stays had no image before this one: it says nothing, or was not meant.
+    fn fresh(&self) -> Option<String> {
+        if !self.mirror.lenses.iter().any(Self::is_given) {
+            return None;
+        }
+        let mut parts = vec![format!("({}) is not true", self.says(THERE)?)];
+        parts.extend(self.meant(THERE).map(|meant| format!("({meant}) is not true")));
+        Some(self.sql.any(&parts))
     }
 
     fn own(&self, way: Way) -> &str {
