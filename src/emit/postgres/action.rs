@@ -581,7 +581,7 @@ impl Actions<'_> {
             }
             Finding::Unlike(mirror, side) => {
                 let message = match side {
-                    MirrorSide::Source => format!("{table}: no image in {}, or another one,", mirror.target),
+                    MirrorSide::Source => format!("{table}: no image in {} that says the same", mirror.target),
                     MirrorSide::Target => format!("{table}: no image of a row of {}", mirror.source),
                 };
                 let function = [sql.relation(VERSION_SCHEMA, &mirror.to_target), "()".to_owned()].concat();
