@@ -409,7 +409,13 @@ const MUTANTS: &[Mutant] = &[
         "on conflict (number) do update set domain = excluded.domain",
         "probe `the new version inserts`",
     ),
-    ("the copy is forgotten", "migrate", "where id >= crossfade_job.lo_1", "where false and id >= crossfade_job.lo_1", "no image in customers"),
+    (
+        "the copy is forgotten",
+        "migrate",
+        "where id >= crossfade_job.lo_1",
+        "where false and id >= crossfade_job.lo_1",
+        "no image in customers",
+    ),
     ("a function is left over", "contract", "drop function if exists crossfade.mirror_guard_customers();", "", "left over of crossfade"),
     ("abort leaves a trigger", "abort", "drop trigger if exists zz_crossfade_mirror_customers_truncate on public.accounts;", "", "abort"),
 ];

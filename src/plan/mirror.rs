@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Level, Span};
 use crate::diff::model::TableDiff;
-use crate::snapshot::model::{Check, Column, Expr, ForeignKey, Identity, IndexTarget, OnConflict, Table, TableHints, TableSource, Type, TypeKind};
+use crate::snapshot::model::{
+    Check, Column, Expr, ForeignKey, Identity, IndexTarget, OnConflict, Table, TableHints, TableSource, Type, TypeKind,
+};
 use crate::sql::expression::{defines_volatile, expression_equivalent, replace, row_references};
 
 use super::model::{
@@ -95,15 +97,16 @@ impl<'a> Planner<'a> {
         self.mirrors.values().filter(move |mirror| mirror.source == source)
     }
 
-    /// Whether a column of an old table is carried over into another table.
+    /// Whether the values of an old table's column are carried over into another table. A `down` alone, which says what the
+    /// old version reads, carries nothing.
     pub(super) fn carries(&self, source: &str, column: &str) -> bool {
         self.mirrors_from(source).any(|mirror| {
             let reads = |formula: &Formula| formula_columns(formula).iter().any(|name| name == column);
             mirror.key.iter().any(|key| key.source == column)
-                || mirror
-                    .lenses
-                    .iter()
-                    .any(|lens| lens.old.iter().any(|c| c.name == column) || lens.new.iter().filter_map(|c| c.formula.as_ref()).any(reads))
+                || mirror.lenses.iter().any(|lens| {
+                    !lens.new.is_empty() && lens.old.iter().any(|c| c.name == column)
+                        || lens.new.iter().filter_map(|c| c.formula.as_ref()).any(reads)
+                })
         })
     }
 
@@ -307,15 +310,20 @@ impl<'a> Planner<'a> {
     fn refuse_folded(&mut self, object: &str, written: &RowExpr, row: &Table, span: Span) {
         for (range, splice) in &written.splices {
             let Splice::Column(name) = splice else { continue };
-            let folds = row.columns.get(name).is_some_and(
-                |column| matches!(&column.ty.kind, TypeKind::Native(text) if text.rsplit('.').next() == Some("citext")),
-            );
+            let folds = row
+                .columns
+                .get(name)
+                .is_some_and(|column| matches!(&column.ty.kind, TypeKind::Native(text) if text.rsplit('.').next() == Some("citext")));
             let is_cast = written.text[range.end..].trim_start().starts_with("::")
                 || written.text[..range.start].trim_end().to_ascii_lowercase().ends_with("cast(");
             if folds && !is_cast {
                 self.cannot_mirror(
                     object,
-                    &format!("`{}` reads {}.{name} as a citext, whose operators a trigger's function does not find", written.text.trim(), row.name),
+                    &format!(
+                        "`{}` reads {}.{name} as a citext, whose operators a trigger's function does not find",
+                        written.text.trim(),
+                        row.name
+                    ),
                     &format!("say which text is meant: `{name}::text`, or `lower({name}::text)`"),
                     span,
                 );
@@ -698,10 +706,7 @@ impl<'a> Planner<'a> {
             slug: format!("copy_rows.{target}"),
             object: target.clone(),
             why: format!("The rows of {source} that nobody has written since expand. What stands in {target} already is left alone."),
-            action: Action::CopyRows(Box::new(CopyRows {
-                mirror: mirror.clone(),
-                batch: BATCH,
-            })),
+            action: Action::CopyRows(Box::new(CopyRows { mirror: mirror.clone(), batch: BATCH })),
             unit: None,
             requires: vec![install],
         });
