@@ -5,14 +5,16 @@
 use crate::plan::model::{Action, Finding, Phase, Plan};
 use crate::sql::Dialect;
 
+pub mod live;
 pub mod manifest;
 mod postgres;
+pub mod program;
 mod renderer;
 mod script;
 mod sqlite;
 mod templates;
 
-use renderer::{Check, Grants, Header, Renderer, Script};
+use renderer::{Check, Grants, Header, Live, Renderer, Script};
 
 pub use script::{Scripts, scripts};
 

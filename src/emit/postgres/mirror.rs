@@ -334,6 +334,12 @@ impl Mirroring<'_> {
 
     /// What `backfill` needs to copy rows instead of updating them.
     pub(super) fn copy(&self, copy: &CopyRows) -> Value {
+        let CopyParts { target, columns, values, meant, key } = self.parts(copy);
+        context! { target, columns, values, meant, key }
+    }
+
+    /// The parts of the statement that copies rows.
+    pub(super) fn parts(&self, copy: &CopyRows) -> CopyParts {
         let sql = self.sql;
         let row = Row::Table(&copy.mirror.source);
         let mut columns = copy.mirror.target_key();
@@ -342,14 +348,23 @@ impl Mirroring<'_> {
             columns.push(column.name.clone());
             values.push(sql.value(formula, &column.ty, row));
         }
-        context! {
-            target => sql.table(&copy.mirror.target),
-            columns => sql.list(&columns),
-            values => values.join(", "),
-            meant => self.meant(row),
-            key => sql.list(&copy.mirror.target_key()),
+        CopyParts {
+            target: sql.table(&copy.mirror.target),
+            columns: sql.list(&columns),
+            values: values.join(", "),
+            meant: self.meant(row),
+            key: sql.list(&copy.mirror.target_key()),
         }
     }
+}
+
+/// The parts of a statement that copies rows.
+pub(super) struct CopyParts {
+    pub(super) target: String,
+    pub(super) columns: String,
+    pub(super) values: String,
+    pub(super) meant: Option<String>,
+    pub(super) key: String,
 }
 
 /// A condition that can stand beside others.
