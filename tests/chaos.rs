@@ -114,19 +114,50 @@ fn must_be_new(server: &Server, scripts: &Scripts) {
 }
 
 /// Kills the server and all of its processes with SIGKILL: none of them gets to write anything any more.
+///
+/// The server is stopped first, so that it starts no process that this does not see: one that is left alone may wait for
+/// ever for a lock that a dead one held, and holds the memory that the next server needs.
 fn kill_9(server: &mut Server) {
-    let mut session = connect(server, "postgres");
-    let mut pids: Vec<String> = session
-        .run("select split_part(pg_read_file('postmaster.pid'), e'\\n', 1) union all select pid::text from pg_stat_activity where pid <> pg_backend_pid()")
+    let postmaster: u32 = connect(server, "postgres")
+        .value("select split_part(pg_read_file('postmaster.pid'), e'\\n', 1)")
         .unwrap()
-        .rows
-        .into_iter()
-        .map(|row| row[0].clone().unwrap())
-        .collect();
-    pids.dedup();
-    // Some may have ended meanwhile; that of the server itself comes first.
-    let _ = Command::new("kill").arg("-9").args(&pids).stderr(Stdio::null()).status().unwrap();
+        .unwrap()
+        .parse()
+        .unwrap();
+    signal("-STOP", &[postmaster]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while processes().into_iter().any(|process| process.id == postmaster && process.state != 'T') {
+        assert!(Instant::now() < deadline, "the server does not stop");
+        std::thread::yield_now();
+    }
+    let mut doomed = vec![postmaster];
+    doomed.extend(processes().into_iter().filter(|process| process.parent == postmaster).map(|process| process.id));
+    signal("-KILL", &doomed);
     server.kill_hard();
+}
+
+/// Some may have ended meanwhile.
+fn signal(signal: &str, to: &[u32]) {
+    let _ = Command::new("kill").arg(signal).args(to.iter().map(u32::to_string)).stderr(Stdio::null()).status().unwrap();
+}
+
+struct Process {
+    id: u32,
+    state: char,
+    parent: u32,
+}
+
+/// All that run now, from `/proc/ID/stat`: `ID (name) state parent …`, where the name may have anything in it.
+fn processes() -> Vec<Process> {
+    let folders = std::fs::read_dir("/proc").unwrap().flatten();
+    folders
+        .filter_map(|folder| {
+            let id = folder.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(folder.path().join("stat")).ok()?;
+            let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+            Some(Process { id, state: fields.next()?.chars().next()?, parent: fields.next()?.parse().ok()? })
+        })
+        .collect()
 }
 
 fn restart(server: &mut Server) {

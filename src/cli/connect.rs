@@ -24,6 +24,9 @@ pub(crate) struct Args {
     /// The schema (PostgreSQL) that the tables live in. By default crossfade.yaml's, else public.
     #[arg(long, value_name = "NAME")]
     schema: Option<String>,
+    /// The database (MySQL, MariaDB) that the tables live in. By default crossfade.yaml's.
+    #[arg(long, value_name = "NAME")]
+    database: Option<String>,
     /// How the diagnostics are written.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -38,9 +41,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Failed);
     }
     let dialect = args.dialect.or(settings.dialects.first().copied()).unwrap_or(Dialect::Postgres);
-    if !matches!(dialect, Dialect::Postgres | Dialect::Sqlite) {
-        anyhow::bail!("not yet: how a client connects to {}", dialect.name());
-    }
     let known = match args.access {
         Some(AccessArg::Shared) => Some(Access::Shared),
         Some(AccessArg::Versioned) => Some(Access::Versioned),
@@ -49,8 +49,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             .or_else(|| settings.access(dialect))
             .or_else(|| of_snapshot(&settings.schemas, &args.version, dialect).map(|_| Access::Shared)),
     };
-    let base = args.schema.clone().unwrap_or_else(|| planning::schema_of(&settings).to_owned());
+    let base = planning::base(dialect, args.schema.as_ref(), args.database.as_ref(), &settings);
+    if planning::mysql_like(dialect) && base.is_empty() {
+        anyhow::bail!("the name of the database is needed: `--database NAME`, or `database: NAME` in crossfade.yaml");
+    }
     let line = |access: Access| match access {
+        // A client of MySQL or MariaDB chooses one database.
+        Access::Versioned if dialect != Dialect::Postgres => vec![ident(&namespace(&base, &args.version), dialect)],
         Access::Shared => vec![ident(&base, dialect)],
         // Types, functions and operators (of an extension, say) stay in the base schema: without it `=` on a citext
         // would be that of text.
@@ -59,23 +64,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     if dialect == Dialect::Sqlite {
         return names(args, known, &snapshot_of(&settings.schemas, &args.version, dialect).unwrap_or_default());
     }
+    let (setting, key) = if dialect == Dialect::Postgres { ("set search_path =", "search_path") } else { ("use", "database") };
+    let statement = |names: Vec<String>| format!("{setting} {};\n", names.join(", "));
     let ways: Vec<Access> = known.map_or_else(|| vec![Access::Versioned, Access::Shared], |access| vec![access]);
     match args.format {
         Format::Text if ways.len() == 1 => {
-            output::print(&ways.iter().map(|way| format!("set search_path = {};\n", line(*way).join(", "))).collect::<String>())?;
+            output::print(&ways.iter().map(|way| statement(line(*way))).collect::<String>())?;
         }
         Format::Text => {
             // Neither a manifest nor a snapshot tells: say both.
-            output::print(&format!(
-                "-- versioned access\nset search_path = {};\n-- shared access\nset search_path = {};\n",
-                line(Access::Versioned).join(", "),
-                line(Access::Shared).join(", ")
-            ))?;
+            let (versioned, shared) = (statement(line(Access::Versioned)), statement(line(Access::Shared)));
+            output::print(&format!("-- versioned access\n{versioned}-- shared access\n{shared}"))?;
         }
         Format::Json => {
             let answers: Vec<_> = ways
                 .iter()
-                .map(|way| serde_json::json!({ "version": args.version, "dialect": dialect, "access": way, "search_path": line(*way) }))
+                .map(|way| serde_json::json!({ "version": args.version, "dialect": dialect, "access": way, key: line(*way) }))
                 .collect();
             output::print(&(serde_json::to_string_pretty(&answers)? + "\n"))?;
         }

@@ -151,9 +151,15 @@ pub(crate) fn plan_for(args: &PlanningArgs, only: Option<Dialect>) -> anyhow::Re
             Some(AccessArg::Versioned) => Access::Versioned,
             None => in_transition.or_else(|| planned.settings.access(dialect)).unwrap_or(Access::Shared),
         };
+        if access == Access::Versioned && mysql_like(dialect) && args.database.as_ref().or(planned.settings.database.as_ref()).is_none() {
+            bail!(
+                "versioned access on {} needs the name of the database, after which the new version's is called: `--database NAME`, or `database: NAME` in crossfade.yaml",
+                dialect.name()
+            );
+        }
         let wanted = plan::Settings {
             access,
-            schema: schema.clone(),
+            schema: base(dialect, Some(&schema), args.database.as_ref(), &planned.settings),
             allow: args.allow.iter().cloned().chain(planned.settings.allow.iter().map(|(code, _)| code.clone())).collect(),
         };
         if has_errors(&planned.diagnostics) {
@@ -167,6 +173,20 @@ pub(crate) fn plan_for(args: &PlanningArgs, only: Option<Dialect>) -> anyhow::Re
         planned.plans = plans;
     }
     Ok(planned)
+}
+
+/// Whether a schema and a database are one thing there.
+pub(crate) fn mysql_like(dialect: Dialect) -> bool {
+    matches!(dialect, Dialect::Mysql | Dialect::Mariadb)
+}
+
+/// The schema of the tables: PostgreSQL's, or MySQL's and MariaDB's database (empty where nobody has named it).
+pub(crate) fn base(dialect: Dialect, schema: Option<&String>, database: Option<&String>, settings: &Settings) -> String {
+    if mysql_like(dialect) {
+        database.or(settings.database.as_ref()).cloned().unwrap_or_default()
+    } else {
+        schema.cloned().unwrap_or_else(|| schema_of(settings).to_owned())
+    }
 }
 
 impl Planned {

@@ -4,6 +4,8 @@
 use crate::plan::Target;
 use crate::sql::Dialect;
 
+pub mod language;
+pub mod mysql_like;
 pub mod postgres;
 pub mod sqlite;
 
@@ -11,7 +13,8 @@ pub mod sqlite;
 pub fn target(dialect: Dialect) -> Option<&'static dyn Target> {
     match dialect {
         Dialect::Postgres => Some(&postgres::Postgres),
+        Dialect::Mysql => Some(&mysql_like::MYSQL),
+        Dialect::Mariadb => Some(&mysql_like::MARIADB),
         Dialect::Sqlite => Some(&sqlite::Sqlite),
-        Dialect::Mysql | Dialect::Mariadb => None,
     }
 }

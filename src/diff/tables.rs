@@ -1,6 +1,6 @@
 //! Tables: what differs in each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::diagnostic::Diagnostic;
 use crate::snapshot::model::{Column, ColumnHints, Generated, Table, TableHints};
@@ -14,13 +14,14 @@ use super::pairing::{NamePair, sorted_entries};
 use super::{Context, question};
 
 impl<'a> Context<'a> {
-    /// The tables that differ, sorted.
+    /// The tables that differ, and those that are the same but have foreign keys to them; both sorted.
     pub(super) fn tables(
         &mut self,
         pairs: &[(NamePair<'a>, Vec<NamePair<'a>>)],
         shapes: &HashMap<&'a str, EnumShape<'a>>,
-    ) -> Vec<TableDiff<'a>> {
+    ) -> (Vec<TableDiff<'a>>, Vec<TableDiff<'a>>) {
         let mut found = Vec::new();
+        let mut same = Vec::new();
         let mirrors = self.mirrors();
         question::tables(self, pairs);
         for ((old, new), columns) in pairs {
@@ -31,6 +32,8 @@ impl<'a> Context<'a> {
                     let change = self.table_change(old, new, columns, shapes, &mirrors);
                     if differs(&change) {
                         found.push(TableDiff::Changed(Box::new(change)));
+                    } else if !new.foreign_keys.is_empty() {
+                        same.push(TableDiff::Changed(Box::new(change)));
                     }
                 }
                 (Some(old), None) => {
@@ -45,7 +48,9 @@ impl<'a> Context<'a> {
                 (None, None) => {}
             }
         }
-        found
+        let differ: HashSet<&str> = found.iter().map(|diff| diff.table().name.as_str()).collect();
+        same.retain(|diff| diff.table().foreign_keys.iter().any(|key| differ.contains(key.ref_table.as_str())));
+        (found, same)
     }
 
     /// What the transition says of a table, by its new name.

@@ -2,16 +2,19 @@
 //!
 //! Invariant: it decides nothing. What is done, in which phase and in which order is the plan's; how it is said is the templates'.
 
+use crate::dialect::mysql_like::{MARIADB, MYSQL};
 use crate::plan::model::{Action, Finding, Phase, Plan};
 use crate::sql::Dialect;
 
 pub mod live;
 pub mod manifest;
+mod mysql_like;
 mod postgres;
 pub mod program;
 mod renderer;
 mod script;
 mod sqlite;
+mod sync;
 mod templates;
 
 use renderer::{Check, Grants, Header, Live, Renderer, Script};
@@ -47,9 +50,8 @@ fn agreements(plan: &Plan) -> impl Iterator<Item = (&str, &Finding)> {
 fn renderer<'a>(plan: &'a Plan, templates: &'a templates::Templates) -> Result<Box<dyn Renderer + 'a>, EmitError> {
     match plan.dialect {
         Dialect::Postgres => Ok(Box::new(postgres::Postgres::new(plan, templates))),
+        Dialect::Mysql => Ok(Box::new(mysql_like::MysqlLikeRenderer::new(plan, MYSQL, templates))),
+        Dialect::Mariadb => Ok(Box::new(mysql_like::MysqlLikeRenderer::new(plan, MARIADB, templates))),
         Dialect::Sqlite => Ok(Box::new(sqlite::Sqlite::new(plan, templates))),
-        Dialect::Mysql | Dialect::Mariadb => {
-            Err(EmitError { template: plan.dialect.name().to_owned(), why: "there are no templates for it".to_owned() })
-        }
     }
 }

@@ -65,6 +65,10 @@ pub(super) trait Renderer {
     fn header(&self, header: &Header<'_>) -> Rendered;
     /// The version tables, and the conditions without which nothing is changed. In contract the plan's own gates follow.
     fn gates(&self, script: Script) -> Rendered;
+    /// What a script does first, once all its gates are passed.
+    fn begin(&self, _script: Script) -> Result<Option<String>, EmitError> {
+        Ok(None)
+    }
     /// What a step locks and how long, in the comment before it.
     fn cost(&self, footprint: &Footprint) -> String;
     /// The statements of a step.

@@ -99,6 +99,9 @@ impl Writer<'_> {
         for step in gates {
             self.step(&mut out, step)?;
         }
+        if let Some(text) = self.says.begin(Script::Phase(phase))? {
+            let _ = write!(out, "\n{text}\n");
+        }
         let by_change = by_change(steps);
         for change in &plan.changes {
             let revision = plan.revision(phase, change.number);
@@ -178,6 +181,9 @@ impl Writer<'_> {
             if let Some(text) = self.says.abort_gate(&step.action)? {
                 let _ = write!(out, "\n-- {}: the rule comes back, so its rows must allow it.\n{text}\n", step.object);
             }
+        }
+        if let Some(text) = self.says.begin(Script::Abort)? {
+            let _ = write!(out, "\n{text}\n");
         }
         let by_change = by_change(undone);
         for change in plan.changes.iter().rev() {

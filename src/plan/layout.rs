@@ -248,7 +248,11 @@ fn treatment(lens: &Lens<'_>, change: &TableChange<'_>, reach: Reach, around: &S
     let renamed = old.column.name != new.column.name;
     match (old.mapping, new.mapping) {
         (Some(Mapping::Copy(_)), Some(Mapping::Copy(_))) if alike && !backfilled && old.column.ty == new.column.ty => {
-            if reach == Reach::View || !renamed { Treatment::Alias } else { Treatment::TwoSides }
+            if !renamed || (reach == Reach::View && around.target.capabilities().renames_under_views) {
+                Treatment::Alias
+            } else {
+                Treatment::TwoSides
+            }
         }
         (Some(Mapping::Cast(_) | Mapping::Copy(_)), Some(Mapping::Cast(_) | Mapping::Copy(_)))
             if alike

@@ -44,7 +44,7 @@ pub struct Settings {
     pub allow: Vec<String>,
 }
 
-/// What a server can do where servers differ. Where each entry comes from stands with the dialect's table.
+/// What a server can do, as far as a plan depends on it. Each dialect gives its own, with the sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
     /// How the rules and types of a column change.
@@ -53,6 +53,36 @@ pub struct Capabilities {
     pub fills_in_time: bool,
     /// Whether an INSERT that names no columns still works when a table has got more of them.
     pub positional_inserts: bool,
+    /// Statements that change the schema take effect together. Without it each one is safe to be the last that ran.
+    pub transactional_ddl: bool,
+    /// A column or a table can be renamed under a view that shows it.
+    pub renames_under_views: bool,
+    /// A column of a view has a default of its own.
+    pub view_defaults: bool,
+    /// How a row says who wrote it.
+    pub writer: WriterMark,
+    /// A column can be hidden from `select *` and from an INSERT that names no columns.
+    pub invisible_columns: bool,
+    /// A constraint can bind new writes before it is proved for the rows that are there, and is proved in a statement of its own.
+    pub validates_apart: bool,
+    /// An INSERT that names no columns gives a hidden column its default, even if that is an expression.
+    pub hidden_defaults: bool,
+    /// A hidden column can be NOT NULL without a default.
+    pub hides_not_null: bool,
+    /// A column is changed by stating it anew, with all that it has.
+    pub restates_columns: bool,
+    /// A unique constraint is its index, and nothing besides.
+    pub unique_is_index: bool,
+    /// A check can be added to a table that exists while clients write.
+    pub adds_checks_online: bool,
+    /// Enums are types with names of their own.
+    pub enum_types: bool,
+    /// Statistics of a new column are taken by a statement.
+    pub analyzes: bool,
+    /// Rows of a table without a key can be reached by where they lie.
+    pub reaches_rows_without_key: bool,
+    /// What is named after a table or a column keeps its name when that is renamed.
+    pub leaves_names_behind: bool,
     /// Whether rows can stand in two tables (`from:`).
     pub mirrors: bool,
 }
@@ -66,10 +96,38 @@ pub enum Rules {
     Rebuilt,
 }
 
+/// How a row says which version wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriterMark {
+    /// The view that it came through gives the marker a default of its own.
+    View,
+    /// The marker's default is the database that the client has chosen, which tells in versioned access.
+    Database,
+}
+
+/// Why an action has no statements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lack {
+    /// The server keeps clients waiting: why, and the way out.
+    NoWay(String, String),
+    /// Not yet: what.
+    NotYet(String),
+}
+
 /// What a plan asks of a dialect.
 pub trait Target {
-    /// What its server can do.
+    /// What the server can do.
     fn capabilities(&self) -> Capabilities;
+    /// Whether a column with this default can be added without writing the rows that are there.
+    fn adds_default_at_once(&self, ty: &Type, default: &str) -> bool;
+    /// A default as a statement of its own takes it for a column of the type.
+    fn default_text(&self, ty: &Type, default: &str) -> String;
+    /// Whether a column of the type gets such a default only by being stated anew.
+    fn restates_default(&self, ty: &Type, default: &str) -> bool;
+    /// Why an action has no statements: what the server can't do while clients write, or what is not there yet.
+    fn lacks(&self, action: &Action) -> Option<Lack>;
+    /// A value that any column of the type takes, as an expression: what stands in an old column that nothing fills any more.
+    fn any_value(&self, ty: &Type) -> Option<String>;
     /// Locks and cost of an action.
     fn footprint(&self, action: &Action) -> Footprint;
     /// Whether a column's type can change from `old` to `new` as metadata, the rows untouched and unread.

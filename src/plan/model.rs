@@ -118,7 +118,7 @@ impl Cost {
     }
 }
 
-/// A table lock of PostgreSQL, weakest first (manual: Explicit Locking, table-level locks).
+/// A lock on a table. PostgreSQL's, weakest first (manual: Explicit Locking, table-level locks), then those of other servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub enum LockMode {
     /// `ACCESS SHARE`: what a SELECT takes.
@@ -142,6 +142,12 @@ pub enum LockMode {
     /// `ACCESS EXCLUSIVE`: blocks all.
     #[serde(rename = "ACCESS EXCLUSIVE")]
     AccessExclusive,
+    /// `ROWS`: rows as they are written (MySQL, MariaDB).
+    #[serde(rename = "ROWS")]
+    Rows,
+    /// `METADATA EXCLUSIVE`: blocks all, for an instant at the beginning and at the end of a statement (MySQL, MariaDB).
+    #[serde(rename = "METADATA EXCLUSIVE")]
+    MetadataExclusive,
 }
 
 impl LockMode {
@@ -155,6 +161,8 @@ impl LockMode {
             LockMode::Share => "SHARE",
             LockMode::ShareRowExclusive => "SHARE ROW EXCLUSIVE",
             LockMode::AccessExclusive => "ACCESS EXCLUSIVE",
+            LockMode::Rows => "ROWS",
+            LockMode::MetadataExclusive => "METADATA EXCLUSIVE",
         }
     }
 }
@@ -288,6 +296,8 @@ pub struct ColumnSpec {
     pub labels: Vec<String>,
     /// Comment.
     pub comment: Option<String>,
+    /// Hidden from clients that name no columns.
+    pub hidden: bool,
 }
 
 /// An index as a statement makes it, over physical columns.
@@ -324,6 +334,7 @@ impl IndexSpec {
             nulls: None,
             collation: None,
             opclass: None,
+            length: None,
         };
         IndexSpec {
             name: name.to_owned(),
@@ -353,6 +364,8 @@ pub struct IndexKeySpec {
     pub collation: Option<String>,
     /// Operator class.
     pub opclass: Option<String>,
+    /// Prefix in characters.
+    pub length: Option<u32>,
 }
 
 /// What an index key is.
@@ -539,7 +552,7 @@ pub struct FillColumn {
 pub struct Sync {
     /// The table's physical name.
     pub table: String,
-    /// Name of the trigger function (in schema `crossfade`).
+    /// Name of the trigger function (in schema `crossfade`), where the triggers share one.
     pub function: String,
     /// Name of the INSERT trigger.
     pub insert_trigger: String,
@@ -560,7 +573,7 @@ pub struct Sync {
 /// How an INSERT tells which version wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writer {
-    /// The marker column: 2 through the new version's view, 1 otherwise.
+    /// The marker column: what the client came through.
     Marker,
     /// The new version wrote when it gave a column of the new side.
     NewSideGiven,
@@ -965,6 +978,8 @@ pub enum Action {
         /// The swap in which it gets its name, where it is built under an interim one beside the old key of that name.
         until: Option<String>,
     },
+    /// Adds a foreign key in the swap in which the key that it stood on goes.
+    RestoreForeignKey(ForeignKeySpec),
     /// Changes when a foreign key is checked: only the catalog is written.
     AlterForeignKey {
         /// The key as it was.
@@ -989,6 +1004,15 @@ pub enum Action {
         column: String,
         /// The check.
         check: String,
+    },
+    /// States a column anew, with one thing about it changed: NULL, type, comment, or whether it is hidden.
+    RestateColumn {
+        /// Physical table.
+        table: String,
+        /// The column as it is (for the way back).
+        old: Box<ColumnSpec>,
+        /// The column as it becomes.
+        new: Box<ColumnSpec>,
     },
     /// Drops an index.
     DropIndex {
@@ -1039,6 +1063,9 @@ pub enum Action {
         from: String,
         /// Name afterwards.
         to: String,
+        /// The view that changes places in the same statement, where a view does not follow by itself: the one that has the
+        /// name until now, or the one of the namespace, as it is from then on.
+        view: Option<ShapeView>,
     },
     /// Renames a constraint.
     RenameConstraint {

@@ -33,6 +33,10 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn enums(&mut self) {
+        if !self.can.enum_types {
+            self.inline_enums();
+            return;
+        }
         for diff in &self.diff.enums {
             match (diff.pair.old, diff.pair.new) {
                 (None, Some(new)) => {
@@ -109,6 +113,26 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Where an enum is no type of its own, it changes with each column that has it.
+    fn inline_enums(&mut self) {
+        for found in &self.diff.enums {
+            let (Some(_), Some(new)) = (found.pair.old, found.pair.new) else { continue };
+            let appended = found.pair.old.is_some_and(|old| new.labels.starts_with(&old.labels));
+            if !appended {
+                self.not_yet(&format!("enum {}", new.name), "labels go, are renamed or come between others", new.span);
+                continue;
+            }
+            for (label, _) in &found.added {
+                self.warn(
+                    ("old-reads-unknown-label", Level::Warning),
+                    &format!("enum {}", new.name),
+                    format!("the old version may read the label {label}, which it does not know, as soon as the new version writes it"),
+                    new.span,
+                );
+            }
+        }
+    }
+
     /// An enum whose labels go, are renamed or change their order: the new version gets a type of its own, under a helper name.
     fn enum_replaced(&mut self, new: &'a EnumType) {
         let Some(physical) = self.types.get(&new.name).cloned() else { return };
@@ -127,6 +151,9 @@ impl<'a> Planner<'a> {
 
     /// The new version's types get their names, when nothing has the old ones any more.
     pub(super) fn settle_types(&mut self) {
+        if !self.can.enum_types {
+            return;
+        }
         for diff in &self.diff.enums {
             let (Some(old), Some(new)) = (diff.pair.old, diff.pair.new) else { continue };
             let Some(physical) = self.types.get(&new.name).cloned() else { continue };
@@ -304,23 +331,24 @@ impl<'a> Planner<'a> {
             if added_too && key.ref_table != table.name {
                 requires.push(format!("expand{:02}.create_table.{}", self.change_of_table(&key.ref_table), key.ref_table));
             }
-            if self
-                .layouts
-                .get(key.ref_table.as_str())
-                .is_some_and(|layout| key.ref_columns.iter().any(|c| layout.of_new(c).is_some_and(|c| c.role != super::layout::Role::Both)))
-            {
+            let referred = self.layouts.get(key.ref_table.as_str());
+            if referred.is_some_and(|layout| super::table::goes_from_under(layout, &key.ref_columns)) {
                 self.not_yet(
                     &format!("foreign key {}", key.name.text),
-                    &format!("it refers to a column of {} that this transition makes", key.ref_table),
+                    &format!("the key of {} that it stands on until contract goes", key.ref_table),
                     key.name.span,
                 );
                 continue;
             }
+            // What it stands on may be built by this transition.
+            let index = referred.and_then(|layout| self.index_to_be(layout, key));
+            let phase = index.as_ref().map_or(Phase::Expand, |(phase, _)| *phase);
+            requires.extend(index.map(|(_, step)| step));
             let spec = self.foreign_key_spec(key, &key.name.text, &table.name, &|name| name.to_owned());
             let references = spec.key.ref_table.clone();
             let object = format!("{}.{}", table.name, key.name.text);
             let add = self.step(Draft {
-                phase: Phase::Expand,
+                phase,
                 change,
                 slug: format!("add_foreign_key.{object}"),
                 object: object.clone(),
@@ -329,9 +357,12 @@ impl<'a> Planner<'a> {
                 unit: None,
                 requires,
             });
+            if !self.can.validates_apart {
+                continue;
+            }
             self.step(Draft {
                 // Two new tables are empty: nothing is left for migrate.
-                phase: if self.added.contains(key.ref_table.as_str()) { Phase::Expand } else { Phase::Migrate },
+                phase: if self.added.contains(key.ref_table.as_str()) { phase } else { phase.max(Phase::Migrate) },
                 change,
                 slug: format!("validate.{object}"),
                 object,

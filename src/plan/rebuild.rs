@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Level;
-use crate::snapshot::model::{Access, Expr, ForeignKey, Index, Name, PrimaryKey, Table, Type, TypeKind, Unique};
+use crate::snapshot::model::{Access, ForeignKey, Index, Name, PrimaryKey, Table, Type, TypeKind, Unique};
 
 use super::model::{
     Action, ColumnSpec, Concurrently, ConstraintSpec, IndexKeySpec, IndexSpec, KeyTarget, Marker, Materialized, Phase, Rebuild, Rename,
@@ -314,7 +314,7 @@ impl<'a> Planner<'a> {
                 columns: table
                     .columns
                     .values()
-                    .map(|column| Column { spec: self.old_column(column, table), origin: None, fill: None })
+                    .map(|column| Column { spec: self.old_column_spec(column, &table.name), origin: None, fill: None })
                     .collect(),
                 primary_key: table.primary_key.clone(),
                 checks: table.checks.iter().map(|check| (check.name.text.clone(), self.old_expr(&check.expression, &table.name))).collect(),
@@ -331,21 +331,6 @@ impl<'a> Planner<'a> {
             }
         }
         state
-    }
-
-    fn old_column(&self, column: &crate::snapshot::model::Column, table: &Table) -> ColumnSpec {
-        let expr = |expr: &Expr| self.old_expr(expr, &table.name);
-        ColumnSpec {
-            name: column.name.clone(),
-            ty: column.ty.clone(),
-            not_null: column.not_null,
-            default: column.default.as_ref().map(expr),
-            generated: column.generated.as_ref().map(|g| (expr(&g.expression), g.stored)),
-            identity: column.identity,
-            collation: column.collation.clone(),
-            labels: Vec::new(),
-            comment: column.comment.clone(),
-        }
     }
 
     fn old_index(&self, index: &Index, table: &Table) -> IndexSpec {
@@ -622,7 +607,7 @@ impl State {
                 self.tables.remove(table.as_str());
                 Fate::Kept
             }
-            Action::RenameTable { from, to } => {
+            Action::RenameTable { from, to, .. } => {
                 if let Some(mut shape) = self.tables.remove(from.as_str()) {
                     shape.indexes.values_mut().for_each(|index| index.table.clone_from(to));
                     self.tables.insert(to.clone(), shape);
@@ -676,7 +661,7 @@ impl State {
             Action::AddCheck { table, name, condition, .. } => {
                 self.table(table, |shape| drop(shape.checks.insert(name.clone(), condition.clone())))
             }
-            Action::AddForeignKey { spec, .. } => {
+            Action::AddForeignKey { spec, .. } | Action::RestoreForeignKey(spec) => {
                 self.table(&spec.table, |shape| drop(shape.foreign_keys.insert(spec.key.name.text.clone(), spec.key.clone())))
             }
             Action::AlterForeignKey { old, new } => self.table(&old.table, |shape| {
@@ -773,6 +758,7 @@ impl State {
             | Action::AlterSequence { .. }
             | Action::DropSequence(_)
             | Action::AlterType { .. }
+            | Action::RestateColumn { .. }
             | Action::CreateNamespace { .. }
             | Action::CopyGrants { .. }
             | Action::Analyze { .. }
@@ -936,6 +922,7 @@ fn of_unique(unique: &Unique, table: &str) -> IndexSpec {
                 nulls: None,
                 collation: None,
                 opclass: None,
+                length: None,
             })
             .collect(),
         unique: true,
@@ -960,6 +947,7 @@ fn marker_column() -> ColumnSpec {
         collation: None,
         labels: Vec::new(),
         comment: None,
+        hidden: false,
     }
 }
 

@@ -280,11 +280,11 @@ impl<'a> Planner<'a> {
                 let Some(physical) = layout.and_then(|layout| layout.of_new(&column.name)) else {
                     return ViewColumn { physical: column.name.clone(), name: column.name.clone(), default: ViewDefault::OfTable };
                 };
-                let default = self.view_default(name, physical);
+                let default = if self.can.view_defaults { self.view_default(name, physical) } else { ViewDefault::OfTable };
                 ViewColumn { physical: physical.name.clone(), name: column.name.clone(), default }
             })
             .collect();
-        let marker_view = layout.filter(|layout| layout.has_two_sides()).map(|_| naming::marker_view(schema, name, self.diff.dialect));
+        let marker_view = layout.and_then(|layout| self.marker_view(layout, schema));
         ShapeView {
             schema: schema.to_owned(),
             name: name.to_owned(),
@@ -676,7 +676,8 @@ impl<'a> Planner<'a> {
             }
         }
         // Who reads through the view with the marker reads the marker.
-        for (name, layout) in self.layouts.iter().filter(|(_, layout)| layout.has_two_sides() && layout.reach == Reach::View) {
+        let marked = |layout: &super::layout::Layout<'a>| layout.has_two_sides() && self.tells_writer(layout);
+        for (name, layout) in self.layouts.iter().filter(|(_, layout)| marked(layout)) {
             let in_lens = |column: &str| layout.lenses.iter().any(|(lens, _)| lens.old.iter().any(|member| member.column.name == column));
             let old: Vec<String> = layout
                 .columns

@@ -1,25 +1,13 @@
 //! Values and conditions over rows, as PostgreSQL reads them.
 
+use crate::dialect::language::{Language, Row};
 use crate::plan::VERSION_SCHEMA;
-use crate::plan::model::{Formula, FormulaOtherwise, RowExpr, Splice, SyncLens};
+use crate::plan::model::{Formula, FormulaOtherwise, RowExpr, Splice};
 use crate::snapshot::model::{Type, TypeKind, Value};
 use crate::snapshot::types::sql_name;
 use crate::sql::Dialect;
 use crate::sql::expression::replace;
 use crate::sql::quote::{ident, literal};
-
-/// Which row an expression is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Row<'a> {
-    /// The row as a trigger lets it be written.
-    New,
-    /// The row as it was.
-    Old,
-    /// A row of a table in FROM or UPDATE, by the table's name.
-    Table(&'a str),
-    /// A row by the alias that a query gives it, or by the variable that holds it.
-    Alias(&'a str),
-}
 
 /// Writes values and conditions.
 #[derive(Debug, Clone, Copy)]
@@ -82,16 +70,6 @@ impl Expressions<'_> {
         self.ty(&Type { kind, array_dimensions: ty.array_dimensions })
     }
 
-    /// A column of a row.
-    pub fn column(&self, name: &str, row: Row<'_>) -> String {
-        match row {
-            Row::New => ["new", &self.ident(name)].join("."),
-            Row::Old => ["old", &self.ident(name)].join("."),
-            Row::Table(_) => self.ident(name),
-            Row::Alias(alias) => [alias, ".", &self.ident(name)].concat(),
-        }
-    }
-
     /// An expression of the author's, with its names put in.
     pub fn written(&self, expr: &RowExpr, row: Row<'_>) -> String {
         let edits: Vec<_> = expr
@@ -112,8 +90,33 @@ impl Expressions<'_> {
         replace(&expr.text, &edits)
     }
 
-    /// The value that a formula gives a column of a type.
-    pub fn value(&self, formula: &Formula, ty: &Type, row: Row<'_>) -> String {
+    /// A scalar of the format as a literal of a type.
+    pub fn scalar(&self, value: &Value, ty: &Type) -> String {
+        let numeric = matches!(
+            ty.kind,
+            TypeKind::SmallInt | TypeKind::Integer | TypeKind::BigInt | TypeKind::Numeric { .. } | TypeKind::Real | TypeKind::Double
+        );
+        match value {
+            Value::Null => "null".to_owned(),
+            Value::Boolean(truth) if ty.kind == TypeKind::Boolean => truth.to_string(),
+            Value::Boolean(truth) => self.literal(&truth.to_string()),
+            Value::Number(number) if numeric => number.clone(),
+            Value::Number(text) | Value::Text(text) => self.literal(text),
+        }
+    }
+}
+
+impl Language for Expressions<'_> {
+    fn column(&self, name: &str, row: Row<'_>) -> String {
+        match row {
+            Row::New => ["new", &self.ident(name)].join("."),
+            Row::Old => ["old", &self.ident(name)].join("."),
+            Row::Table(_) => self.ident(name),
+            Row::Alias(alias) => [alias, ".", &self.ident(name)].concat(),
+        }
+    }
+
+    fn value(&self, formula: &Formula, ty: &Type, row: Row<'_>) -> String {
         match formula {
             Formula::Column(name) => self.column(name, row),
             Formula::Cast(name) => format!("{}::{}", self.column(name, row), self.cast_type(ty)),
@@ -152,23 +155,7 @@ impl Expressions<'_> {
         }
     }
 
-    /// A scalar of the format as a literal of a type.
-    pub fn scalar(&self, value: &Value, ty: &Type) -> String {
-        let numeric = matches!(
-            ty.kind,
-            TypeKind::SmallInt | TypeKind::Integer | TypeKind::BigInt | TypeKind::Numeric { .. } | TypeKind::Real | TypeKind::Double
-        );
-        match value {
-            Value::Null => "null".to_owned(),
-            Value::Boolean(truth) if ty.kind == TypeKind::Boolean => truth.to_string(),
-            Value::Boolean(truth) => self.literal(&truth.to_string()),
-            Value::Number(number) if numeric => number.clone(),
-            Value::Number(text) | Value::Text(text) => self.literal(text),
-        }
-    }
-
-    /// Whether two values of a type differ, NULL counting as a value. Types without equality are compared as text.
-    pub fn distinct(&self, a: &str, b: &str, ty: &Type) -> String {
+    fn distinct(&self, a: &str, b: &str, ty: &Type) -> String {
         let incomparable = match &ty.kind {
             TypeKind::Json => true,
             TypeKind::Native(name) => {
@@ -178,60 +165,5 @@ impl Expressions<'_> {
             _ => false,
         };
         if incomparable { format!("{a}::text is distinct from {b}::text") } else { format!("{a} is distinct from {b}") }
-    }
-
-    /// Conditions, one of which must hold.
-    pub fn any(&self, conditions: &[String]) -> String {
-        match conditions {
-            [] => "false".to_owned(),
-            [one] => one.clone(),
-            many => many.join(" or "),
-        }
-    }
-
-    /// Conditions, all of which must hold.
-    pub fn all(&self, conditions: &[String]) -> String {
-        match conditions {
-            [] => "true".to_owned(),
-            [one] => one.clone(),
-            many => many.iter().map(|c| if c.contains(" or ") { format!("({c})") } else { c.clone() }).collect::<Vec<_>>().join(" and "),
-        }
-    }
-
-    /// The rows on which the two sides of a lens disagree: neither follows from the other, nor is the new side what the
-    /// backfill gives. A side that nothing is derived for can't disagree.
-    pub fn disagree(&self, lens: &SyncLens, row: Row<'_>) -> String {
-        let differs = |columns: &[crate::plan::model::SyncColumn], backfill: bool| -> Option<String> {
-            let parts: Vec<String> = columns
-                .iter()
-                .filter_map(|c| {
-                    let formula = if backfill { c.backfill.as_ref().or(c.formula.as_ref())? } else { c.formula.as_ref()? };
-                    Some(self.distinct(&self.column(&c.name, row), &self.value(formula, &c.ty, row), &c.ty))
-                })
-                .collect();
-            (!parts.is_empty()).then(|| self.any(&parts))
-        };
-        if lens.old.iter().all(|c| c.formula.is_none()) {
-            // The new version may have said something else: only what was never filled disagrees.
-            let parts: Vec<String> = lens
-                .new
-                .iter()
-                .filter_map(|c| {
-                    let formula = c.backfill.as_ref().or(c.formula.as_ref())?;
-                    Some(format!("({} is null and {} is not null)", self.column(&c.name, row), self.value(formula, &c.ty, row)))
-                })
-                .collect();
-            return self.any(&parts);
-        }
-        if lens.new.is_empty() {
-            return "false".to_owned();
-        }
-        let mut conditions: Vec<String> = Vec::new();
-        conditions.extend(differs(&lens.new, false));
-        conditions.extend(differs(&lens.old, false));
-        if lens.new.iter().any(|c| c.backfill.is_some()) {
-            conditions.extend(differs(&lens.new, true));
-        }
-        self.all(&conditions)
     }
 }

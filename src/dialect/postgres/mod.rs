@@ -5,8 +5,10 @@
 use crate::plan::model::{
     Action, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Highest, Lock, LockMode, Marker, Materialized,
 };
-use crate::plan::{Capabilities, Rules, Target};
+use crate::plan::{Capabilities, Lack, Rules, Target, WriterMark};
 use crate::snapshot::model::{Type, TypeKind};
+use crate::sql::Dialect;
+use crate::sql::expression::defines_volatile;
 
 pub mod expression;
 
@@ -23,8 +25,49 @@ impl Target for Postgres {
             fills_in_time: true,
             // Manual, "INSERT": the columns that a list of values does not reach get their defaults.
             positional_inserts: true,
+            // Manual, "Transactions" and "ALTER TABLE": all but a few statements (CREATE INDEX CONCURRENTLY, ADD VALUE).
+            transactional_ddl: true,
+            // A view holds on to columns and tables by number (manual, "CREATE VIEW").
+            renames_under_views: true,
+            // Manual, "ALTER VIEW": SET DEFAULT.
+            view_defaults: true,
+            writer: WriterMark::View,
+            invisible_columns: false,
+            hides_not_null: false,
+            hidden_defaults: true,
+            // Manual, "ALTER TABLE": NOT VALID and VALIDATE CONSTRAINT.
+            validates_apart: true,
+            restates_columns: false,
+            unique_is_index: false,
+            adds_checks_online: true,
+            enum_types: true,
+            analyzes: true,
+            // Ranges of ctid (manual, "System Columns").
+            reaches_rows_without_key: true,
+            // Sequences of identity columns; from 18 on, NOT NULL constraints.
+            leaves_names_behind: true,
             mirrors: true,
         }
+    }
+
+    fn adds_default_at_once(&self, _ty: &Type, default: &str) -> bool {
+        !defines_volatile(default, Dialect::Postgres)
+    }
+
+    fn default_text(&self, _ty: &Type, default: &str) -> String {
+        default.to_owned()
+    }
+
+    fn restates_default(&self, _ty: &Type, _default: &str) -> bool {
+        false
+    }
+
+    fn lacks(&self, _action: &Action) -> Option<Lack> {
+        None
+    }
+
+    fn any_value(&self, _ty: &Type) -> Option<String> {
+        None
     }
 
     fn footprint(&self, action: &Action) -> Footprint {
@@ -74,6 +117,7 @@ impl Target for Postgres {
             | Action::AddCheck { table, .. }
             | Action::AddNotNullCheck { table, .. }
             | Action::SetNotNull { table, .. }
+            | Action::RestateColumn { table, .. }
             | Action::SwapColumns { table, .. }
             | Action::RenameConstraint { table, .. }
             | Action::TidyNames { table }
@@ -113,7 +157,7 @@ impl Target for Postgres {
             }
             // ALTER CONSTRAINT leaves the table that the key refers to alone (pg_locks on 15 and 18).
             Action::AlterForeignKey { old, .. } => instant(&[&old.table]),
-            Action::AddForeignKey { spec, .. } => {
+            Action::AddForeignKey { spec, .. } | Action::RestoreForeignKey(spec) => {
                 footprint(locks(&distinct(&spec.table, &spec.key.ref_table), LockMode::ShareRowExclusive), Cost::Instant)
             }
             Action::ValidateConstraint { table, references, .. } => {

@@ -4,10 +4,11 @@
 //! transaction, and what it costs others is that writers wait for its end (<https://www.sqlite.org/lockingv3.html>).
 
 use crate::plan::model::{Action, ColumnSpec, Cost, Footprint};
-use crate::plan::{Capabilities, Rules, Target};
+use crate::plan::{Capabilities, Lack, Rules, Target, WriterMark};
 use crate::snapshot::model::{Type, TypeKind};
 use crate::snapshot::types::{family, sql_name};
 use crate::sql::Dialect;
+use crate::sql::expression::defines_volatile;
 
 pub mod expression;
 
@@ -54,9 +55,48 @@ impl Target for Sqlite {
             fills_in_time: false,
             // "table t has 3 columns but 2 values were supplied"; https://www.sqlite.org/lang_insert.html
             positional_inserts: false,
+            // https://www.sqlite.org/lang_transaction.html
+            transactional_ddl: true,
+            // ALTER TABLE RENAME takes the views along; https://www.sqlite.org/lang_altertable.html
+            renames_under_views: true,
+            // By the trigger that writes for the view.
+            view_defaults: true,
+            writer: WriterMark::View,
+            invisible_columns: false,
+            hides_not_null: false,
+            hidden_defaults: true,
+            // Rules change with the table that is written anew, and these don't come up.
+            validates_apart: true,
+            restates_columns: false,
+            unique_is_index: false,
+            adds_checks_online: true,
+            enum_types: true,
+            analyzes: true,
+            reaches_rows_without_key: true,
+            leaves_names_behind: true,
             // Not written yet.
             mirrors: false,
         }
+    }
+
+    fn adds_default_at_once(&self, _ty: &Type, default: &str) -> bool {
+        !defines_volatile(default, Dialect::Sqlite)
+    }
+
+    fn default_text(&self, _ty: &Type, default: &str) -> String {
+        default.to_owned()
+    }
+
+    fn restates_default(&self, _ty: &Type, _default: &str) -> bool {
+        false
+    }
+
+    fn lacks(&self, _action: &Action) -> Option<Lack> {
+        None
+    }
+
+    fn any_value(&self, _ty: &Type) -> Option<String> {
+        None
     }
 
     fn footprint(&self, action: &Action) -> Footprint {

@@ -2,7 +2,8 @@
 
 use minijinja::{Value, context};
 
-use crate::dialect::postgres::expression::{Expressions, Row};
+use crate::dialect::language::{Language, Row};
+use crate::dialect::postgres::expression::Expressions;
 use crate::plan::model::{
     Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, CopyRows, Finding, ForeignKeySpec, Formula, Highest,
     IndexSpec, KeyTarget, Marker, Materialized, MirrorSide, OnFinding, Origin, RowExpr, SequenceFrom, ShapeView, Splice, TableSpec,
@@ -238,6 +239,10 @@ impl Actions<'_> {
                 needed.extend(until.as_ref().map(|swap| self.is_before(swap)));
                 self.add_constraint(&spec.table, &spec.key.name.text, &self.foreign_key(spec), needed)
             }
+            Action::RestoreForeignKey(spec) => self.render(
+                "restore_foreign_key",
+                context! { table => sql.table(&spec.table), name => sql.ident(&spec.key.name.text), definition => self.foreign_key(spec) },
+            ),
             Action::AlterForeignKey { old, new } => self.alter_foreign_key(old, *new),
             Action::ValidateConstraint { table, name, .. } => self.render(
                 "validate_constraint",
@@ -297,7 +302,7 @@ impl Actions<'_> {
             Action::RenameView(rename) => {
                 self.render("rename_view", context! { from => sql.table(&rename.from), to => sql.ident(&rename.to) })
             }
-            Action::RenameTable { from, to } => self.render("rename_table", context! { from => sql.table(from), to => sql.ident(to) }),
+            Action::RenameTable { from, to, .. } => self.render("rename_table", context! { from => sql.table(from), to => sql.ident(to) }),
             Action::RenameConstraint { table, rename } => self.render(
                 "rename_constraint",
                 context! { table => sql.table(table), from => sql.ident(&rename.from), to => sql.ident(&rename.to) },
@@ -319,6 +324,8 @@ impl Actions<'_> {
                 },
             ),
             Action::Comment { target, new, .. } => self.comment(target, new.as_deref()),
+            // Never planned for this dialect: here one thing about a column changes in a statement of its own.
+            Action::RestateColumn { .. } => Err(EmitError { template: "restate_column".to_owned(), why: "there is none".to_owned() }),
         }
     }
 
@@ -442,6 +449,8 @@ impl Actions<'_> {
             | Action::DropViews { .. }
             | Action::SwapColumns { .. }
             | Action::AddPrimaryKey { .. }
+            | Action::RestoreForeignKey(_)
+            | Action::RestateColumn { .. }
             | Action::DropIdentity { .. }
             | Action::RenameTable { .. }
             | Action::RenameView(_)

@@ -5,7 +5,8 @@
 
 use minijinja::{Value, context};
 
-use crate::dialect::postgres::expression::{Expressions, Row};
+use crate::dialect::language::{Language, Row};
+use crate::dialect::postgres::expression::Expressions;
 use crate::plan::VERSION_SCHEMA;
 use crate::plan::model::{CopyRows, Follow, Formula, Mirror, MirrorSide, SourceRest, SyncColumn, SyncLens};
 use crate::snapshot::model::Type;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use minijinja::context;
 
-use crate::dialect::postgres::expression::{Expressions, Row};
+use crate::dialect::language::{Language, Row};
+use crate::dialect::postgres::expression::Expressions;
 use crate::plan::model::{Action, ColumnSpec, Finding, Footprint, Phase, Plan};
 use crate::snapshot::model::Access;
 use crate::snapshot::types::type_of_the_database;

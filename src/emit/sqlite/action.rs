@@ -62,7 +62,7 @@ impl Actions<'_> {
                     renames => renames.iter().map(|r| context! { from => sql.ident(&r.from), to => sql.ident(&r.to) }).collect::<Vec<_>>(),
                 },
             ),
-            Action::RenameTable { from, to } => self.render("rename_table", context! { from => sql.ident(from), to => sql.ident(to) }),
+            Action::RenameTable { from, to, .. } => self.render("rename_table", context! { from => sql.ident(from), to => sql.ident(to) }),
             other => Err(EmitError { template: "sqlite".to_owned(), why: format!("no plan for SQLite has the step {other:?}") }),
         }
     }

@@ -15,6 +15,13 @@ impl<'a> Planner<'a> {
             let old_columns = pair.old.map(|check| self.check_columns(check, work.table, self.diff.old)).unwrap_or_default();
             let stays = self.stay(work, &old_columns);
             match (pair.old, pair.new) {
+                (Some(old), Some(new)) if pair.equal && stays && !self.can.validates_apart && old.name.text != new.name.text => {
+                    self.not_yet(
+                        &format!("table {}", work.name),
+                        &format!("check {} is called {}", old.name.text, new.name.text),
+                        new.name.span,
+                    );
+                }
                 (Some(old), Some(new)) if pair.equal && stays => {
                     self.rename_constraint(work, &old.name, &new.name);
                 }

@@ -1,11 +1,11 @@
 //! Columns: loosened for both versions, added for the new one.
 
 use crate::diagnostic::Level;
-use crate::snapshot::model::{Type, TypeKind};
-use crate::sql::expression::defines_volatile;
+use crate::snapshot::model::{Column, Type, TypeKind};
 
+use super::super::WriterMark;
 use super::super::layout::{Physical, Role, default_loosens};
-use super::super::model::{Action, Formula, Marker, Origin, Phase, RowExpr, Sync, Writer};
+use super::super::model::{Action, ColumnSpec, Formula, Marker, Origin, Phase, RowExpr, Sync, Writer};
 use super::super::planner::{Draft, Planner};
 use super::Work;
 
@@ -23,9 +23,9 @@ impl<'a> Planner<'a> {
                 Some(new) => old.not_null && !new.not_null,
                 None => old.not_null && old.default.is_none() && old.identity.is_none() && old.generated.is_none() && !written,
             };
-            // What stands in a primary key can't be NULL: it is loosened when the key goes.
+            // What stands in a primary key can't be NULL: it is loosened when the key goes. Where the triggers come late, it can.
             let in_key = self.key_goes(work).is_some_and(|key| key.columns.contains(&old.name));
-            if loosened && !in_key {
+            if loosened && (late || !in_key) {
                 if physical.new.is_none() && !late {
                     self.warn(
                         ("old-reads-null", Level::Warning),
@@ -45,14 +45,17 @@ impl<'a> Planner<'a> {
                         "The new version writes NULL here, or nothing at all."
                     }
                     .to_owned(),
-                    action: Action::DropNotNull { table: work.table.to_owned(), column: physical.name.clone() },
+                    action: self.loosened(work.table, old),
                     unit: None,
                     requires: Vec::new(),
                 });
                 work.ready.push(id);
             }
             let Some(new) = physical.new else { continue };
-            if old.ty != self.physical_type(&new.ty) && physical.role == Role::Both {
+            if self.old_type(&old.ty) != self.physical_type(&new.ty) && physical.role == Role::Both && self.can.restates_columns {
+                let id = self.type_restated(work, physical, old, new);
+                work.ready.push(id);
+            } else if old.ty != self.physical_type(&new.ty) && physical.role == Role::Both {
                 let checks = self.checks_reading(work, &old.name);
                 let validate: Vec<String> = checks.iter().map(|(name, _)| name.clone()).collect();
                 let id = self.step(Draft {
@@ -103,7 +106,7 @@ impl<'a> Planner<'a> {
                 && default_loosens(old, new)
                 && let Some(default) = &new.default
             {
-                let default = self.new_expr(default, work.name, &|_| None);
+                let default = self.settled_default(&new.ty, self.new_expr(default, work.name, &|_| None));
                 self.step(Draft {
                     phase: Phase::Expand,
                     change: work.change,
@@ -121,6 +124,72 @@ impl<'a> Planner<'a> {
                 });
             }
         }
+    }
+
+    /// Widens a type that both versions have, where a column is stated anew.
+    fn type_restated(&mut self, work: &Work<'a, '_>, physical: &Physical<'a>, old: &Column, new: &Column) -> String {
+        let object = format!("{}.{}", work.table, physical.name);
+        let before = self.old_column_spec(old, work.table);
+        let after = ColumnSpec { ty: self.physical_type(&new.ty), ..before.clone() };
+        self.warn(
+            ("old-reads-longer", Level::Warning),
+            &object,
+            "the old version may read values that its type never held, as soon as the new version writes them",
+            new.span,
+        );
+        self.warn(
+            ("abort-rewrites", Level::Warning),
+            &object,
+            "abort narrows the type again, which reads or rewrites the table under a lock, and fails on values that are longer by then",
+            new.span,
+        );
+        self.step(Draft {
+            phase: Phase::Expand,
+            change: work.change,
+            slug: format!("alter_type.{object}"),
+            object,
+            why: "The new type holds all that the old one holds, and rows are stored alike: nothing is read or written.".to_owned(),
+            action: Action::RestateColumn { table: work.table.to_owned(), old: Box::new(before), new: Box::new(after) },
+            unit: None,
+            requires: Vec::new(),
+        })
+    }
+
+    /// Gives a column that expand has added its default.
+    fn set_default(&self, work: &Work<'a, '_>, physical: &Physical<'a>, default: RowExpr) -> Action {
+        let table = work.table.to_owned();
+        match physical.new {
+            Some(new) if self.target.restates_default(&new.ty, &default.text) => {
+                let old = ColumnSpec { default: None, not_null: false, ..self.overlap_column(work, physical, new) };
+                let new = ColumnSpec { default: Some(default), ..old.clone() };
+                Action::RestateColumn { table, old: Box::new(old), new: Box::new(new) }
+            }
+            _ => Action::SetDefault { table, column: physical.name.clone(), origin: Origin::Added, default },
+        }
+    }
+
+    /// Takes NOT NULL from a column of the old shape.
+    pub(super) fn loosened(&self, table: &str, column: &Column) -> Action {
+        if !self.can.restates_columns {
+            return Action::DropNotNull { table: table.to_owned(), column: column.name.clone() };
+        }
+        let old = self.old_column_spec(column, table);
+        let new = ColumnSpec { not_null: false, ..old.clone() };
+        Action::RestateColumn { table: table.to_owned(), old: Box::new(old), new: Box::new(new) }
+    }
+
+    /// A column of the new shape as it stands while both versions run, behind expand.
+    pub(super) fn overlap_column(&self, work: &Work<'a, '_>, physical: &Physical<'a>, new: &Column) -> ColumnSpec {
+        if let (Role::Both, Some(old)) = (physical.role, physical.old) {
+            return self.old_column_spec(old, work.table);
+        }
+        let physical_of = |name: &str| work.layout.of_new(name).map(|c| c.name.clone());
+        let mut spec = self.column_spec(new, work.name, &physical.name, &physical_of);
+        spec.hidden = self.can.invisible_columns;
+        if physical.role == Role::NewFromLens && (self.can.view_defaults || !self.tells_writer(work.layout)) {
+            spec.default = None;
+        }
+        spec
     }
 
     pub(super) fn checks_reading(&self, work: &Work<'a, '_>, column: &str) -> Vec<(String, RowExpr)> {
@@ -159,15 +228,16 @@ impl<'a> Planner<'a> {
                 Role::New if new.generated.is_some() => spec.not_null = false,
                 Role::New => {
                     if let Some(default) = &new.default
-                        && defines_volatile(&default.text, self.diff.dialect)
+                        && !self.target.adds_default_at_once(&new.ty, &default.text)
                     {
                         spec.not_null = false;
                         if let Some(default) = spec.default.take() {
-                            late_defaults.push((physical, default));
+                            late_defaults.push((physical, self.settled_default(&new.ty, default)));
                         }
                     }
                 }
             }
+            spec.hidden = self.can.invisible_columns;
             specs.push(spec);
         }
         let marker = match sync {
@@ -191,7 +261,12 @@ impl<'a> Planner<'a> {
                 if !why.is_empty() {
                     why.push(' ');
                 }
-                why.push_str("The default of crossfade_writer stands for the old version; the new one's view says 2.");
+                why.push_str(match self.can.writer {
+                    WriterMark::View => "The default of crossfade_writer stands for the old version; the new one's view says 2.",
+                    WriterMark::Database => {
+                        "The default of crossfade_writer is the database that the client has chosen: it tells who writes."
+                    }
+                });
             }
             let id = self.step(Draft {
                 phase: Phase::Expand,
@@ -225,10 +300,34 @@ impl<'a> Planner<'a> {
             });
             work.ready.push(id);
         }
+        // Where the view has no defaults of its own and a row says who wrote it, the table's default stands for the new version:
+        // the trigger gives the old one's rows another value. It comes behind the trigger.
+        if sync.is_some_and(|sync| sync.writer == Writer::Marker && !self.can.view_defaults) {
+            for physical in work.layout.columns.iter().filter(|c| c.role == Role::NewFromLens) {
+                let Some(new) = physical.new else { continue };
+                let Some(default) = &new.default else { continue };
+                let object = format!("{}.{}", work.table, physical.name);
+                let default = self.settled_default(&new.ty, self.new_expr(default, work.name, &physical_of));
+                let action = self.set_default(work, physical, default);
+                let id = self.step(Draft {
+                    phase: Phase::Expand,
+                    change: work.change,
+                    slug: format!("set_default.{object}"),
+                    object,
+                    why: "What the new version's rows get when they leave it out; the trigger gives the old version's rows their own."
+                        .to_owned(),
+                    action,
+                    unit: None,
+                    requires: work.ready.clone(),
+                });
+                work.ready.push(id);
+            }
+        }
         for physical in counted {
             self.identity_added(work, physical);
         }
         for (physical, default) in late_defaults {
+            let action = self.set_default(work, physical, default.clone());
             let object = format!("{}.{}", work.table, physical.name);
             let id = self.step(Draft {
                 phase: Phase::Expand,
@@ -236,16 +335,14 @@ impl<'a> Planner<'a> {
                 slug: format!("set_default.{object}"),
                 object: object.clone(),
                 why: "A default that gives each row another value is set apart: with the column it would rewrite the table.".to_owned(),
-                action: Action::SetDefault {
-                    table: work.table.to_owned(),
-                    column: physical.name.clone(),
-                    origin: Origin::Added,
-                    default: default.clone(),
-                },
+                action,
                 unit: None,
                 requires: work.ready.clone(),
             });
             work.ready.push(id.clone());
+            if sync.is_some_and(|sync| sync.fills.iter().any(|fill| fill.column == physical.name)) {
+                continue;
+            }
             let ty = physical.new.map(|c| self.physical_type(&c.ty)).unwrap_or(Type { kind: TypeKind::Text, array_dimensions: 0 });
             self.backfill(work, &physical.name.clone(), vec![(physical.name.clone(), ty, Formula::Written(default))], vec![id]);
         }

@@ -3,7 +3,7 @@
 use crate::snapshot::model::Enforce;
 
 use super::super::layout::Role;
-use super::super::model::{Action, Finding, Phase};
+use super::super::model::{Action, ColumnSpec, Finding, Phase};
 use super::super::naming;
 use super::super::planner::{Draft, Planner};
 use super::Work;
@@ -26,6 +26,8 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let phase = match (physical.role, physical.hints.and_then(|hints| hints.enforce)) {
+                // An INSERT of the old version that names no columns would get an empty value where a trigger gives it the default.
+                (Role::New, _) if !self.can.hidden_defaults => Phase::Contract,
                 // The old version leaves the column to its default.
                 (Role::New, _) if new.generated.is_none() => Phase::Migrate,
                 (_, Some(Enforce::Migrate)) => Phase::Migrate,
@@ -33,6 +35,28 @@ impl<'a> Planner<'a> {
             };
             let object = format!("{}.{}", work.table, physical.name);
             let gate = self.gate(work, phase, &format!("null.{}", physical.name), Finding::Null(physical.name.clone()), None);
+            if self.can.restates_columns {
+                let old = ColumnSpec { not_null: false, ..self.overlap_column(work, physical, new) };
+                let mut new = ColumnSpec { not_null: true, ..old.clone() };
+                if phase == Phase::Contract
+                    && (!self.can.hides_not_null && new.default.is_none() || !self.can.hidden_defaults && physical.role == Role::New)
+                {
+                    new.hidden = false;
+                }
+                let set = self.step(Draft {
+                    phase,
+                    change: work.change,
+                    slug: format!("set_not_null.{object}"),
+                    object,
+                    why: "From now on NULL is refused. The table is copied beside its readers and writers, who wait for an instant only."
+                        .to_owned(),
+                    action: Action::RestateColumn { table: work.table.to_owned(), old: Box::new(old), new: Box::new(new) },
+                    unit: None,
+                    requires: vec![gate],
+                });
+                work.before_swap.push(set);
+                continue;
+            }
             let check = naming::not_null_check(work.table, &physical.name, self.diff.dialect);
             let add = self.step(Draft {
                 phase,

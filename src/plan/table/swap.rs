@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use crate::snapshot::model::{Access, Expr, Name};
 use crate::sql::Dialect;
 
-use super::super::VERSION_SCHEMA;
 use super::super::layout::{Layout, Reach, Role, default_comes_late};
-use super::super::model::{Action, CommentTarget, ConstraintSpec, Materialized, Phase, Rename, ShapeView, Sync, ViewColumn, ViewDefault};
+use super::super::model::{
+    Action, ColumnSpec, CommentTarget, ConstraintSpec, Materialized, Origin, Phase, Rename, RowExpr, ShapeView, Sync, ViewColumn,
+    ViewDefault,
+};
 use super::super::naming;
 use super::super::planner::{Draft, Planner};
+use super::super::{VERSION_SCHEMA, WriterMark};
 use super::{RenameKind, Work};
 
 impl<'a> Planner<'a> {
@@ -53,6 +56,10 @@ impl<'a> Planner<'a> {
                 // By the table's last name: the rename of the table comes before.
                 (format!("rename_constraint.{}.{from}", work.name), Action::RenameConstraint { table: work.name.to_owned(), rename })
             }
+            // An index is told from others by its table's name too.
+            RenameKind::Index if self.can.unique_is_index => {
+                (format!("rename_index.{from}"), Action::RenameConstraint { table: work.name.to_owned(), rename })
+            }
             RenameKind::Index => (format!("rename_index.{from}"), Action::RenameIndex(rename)),
         };
         work.swap.push((slug, to, what, action));
@@ -65,7 +72,7 @@ impl<'a> Planner<'a> {
         if layout.reach == Reach::View {
             match self.settings.access {
                 Access::Versioned => {
-                    if layout.has_two_sides() {
+                    if layout.has_two_sides() && self.can.writer == WriterMark::View {
                         let namespace = self.new_namespace();
                         let view = self.shape_view_of(&namespace, layout);
                         work.swap.push((
@@ -76,6 +83,8 @@ impl<'a> Planner<'a> {
                         ));
                     }
                 }
+                // Where a view does not follow, it changes places with the table in one statement.
+                Access::Shared if !self.can.renames_under_views => {}
                 Access::Shared => {
                     let base = self.base().to_owned();
                     let mut views = vec![(base.clone(), work.name.to_owned())];
@@ -96,7 +105,12 @@ impl<'a> Planner<'a> {
             work.swap.push((
                 format!("remove_sync.{}", work.table),
                 work.table.to_owned(),
-                "In the same transaction as the columns: no write is ever without the one and with the other.".to_owned(),
+                if self.can.transactional_ddl {
+                    "In the same transaction as the columns: no write is ever without the one and with the other."
+                } else {
+                    "Before the columns that they name: a trigger over a column that is gone makes every write fail."
+                }
+                .to_owned(),
                 Action::RemoveSync(Box::new(sync)),
             ));
         }
@@ -117,10 +131,16 @@ impl<'a> Planner<'a> {
                     Some(ViewColumn { physical: physical.name.clone(), name: column.name.clone(), default: ViewDefault::OfTable })
                 })
                 .collect(),
-            marker_view: layout.has_two_sides().then(|| naming::marker_view(namespace, &layout.change.new.name, self.diff.dialect)),
+            marker_view: self.marker_view(layout, namespace),
             writes: None,
             comment: layout.change.new.comment.clone(),
         }
+    }
+
+    /// The view behind a view that marks what comes through it.
+    pub(in crate::plan) fn marker_view(&self, layout: &Layout<'a>, namespace: &str) -> Option<String> {
+        (layout.has_two_sides() && self.can.writer == WriterMark::View)
+            .then(|| naming::marker_view(namespace, &layout.change.new.name, self.diff.dialect))
     }
 
     pub(super) fn swap_columns(&mut self, work: &mut Work<'a, '_>) {
@@ -129,7 +149,7 @@ impl<'a> Planner<'a> {
         let mut gone: Vec<_> = layout.columns.iter().filter(|c| c.role == Role::Old).collect();
         gone.sort_by_key(|physical| physical.old.is_some_and(|old| old.generated.is_none()));
         let mut drops: Vec<String> = gone.into_iter().map(|c| c.name.clone()).collect();
-        if layout.reach == Reach::View && layout.has_two_sides() {
+        if layout.has_two_sides() && self.tells_writer(layout) {
             drops.push(naming::MARKER.to_owned());
         }
         let renames = ordered_renames(
@@ -163,15 +183,17 @@ impl<'a> Planner<'a> {
             ));
         }
         if work.table != work.name {
+            let namespace = if self.settings.access == Access::Versioned { self.new_namespace() } else { self.base().to_owned() };
+            let view = (!self.can.renames_under_views).then(|| self.shape_view_of(&namespace, layout));
             work.swap.push((
                 format!("rename_table.{}", work.table),
                 work.table.to_owned(),
                 format!("The table gets the name that the new version has known it by: {}.", work.name),
-                Action::RenameTable { from: work.table.to_owned(), to: work.name.to_owned() },
+                Action::RenameTable { from: work.table.to_owned(), to: work.name.to_owned(), view },
             ));
         }
         work.swap.extend(late);
-        if work.table != work.name || !renames.is_empty() {
+        if self.can.leaves_names_behind && (work.table != work.name || !renames.is_empty()) {
             work.swap.push((
                 format!("tidy_names.{}", work.name),
                 work.name.to_owned(),
@@ -181,6 +203,8 @@ impl<'a> Planner<'a> {
             ));
         }
         self.settle_defaults(work);
+        self.reveal(work);
+        self.order_single_statements(work);
     }
 
     /// Defaults that only the view had, or (shared access) that would have changed what the old version writes.
@@ -188,12 +212,18 @@ impl<'a> Planner<'a> {
         let layout = work.layout;
         let mut defaults = Vec::new();
         let mut of_view = Vec::new();
+        let mut restated = Vec::new();
         for physical in &layout.columns {
             let Some(new) = physical.new else { continue };
-            let expr = |expr: &Expr| self.new_expr(expr, work.name, &|name| Some(name.to_owned()));
+            let expr = |expr: &Expr| self.settled_default(&new.ty, self.new_expr(expr, work.name, &|name| Some(name.to_owned())));
             match (physical.role, physical.old) {
                 (Role::NewFromLens, _) => {
                     if let Some(default) = &new.default {
+                        let default_text = self.target.default_text(&new.ty, &default.text);
+                        if self.target.restates_default(&new.ty, &default_text) {
+                            restated.push(physical);
+                            continue;
+                        }
                         defaults.push((new.name.clone(), Some(expr(default))));
                         of_view.push(new.name.clone());
                     }
@@ -207,16 +237,96 @@ impl<'a> Planner<'a> {
                 (Role::Both, None) | (Role::New | Role::Old, _) => {}
             }
         }
+        for physical in restated {
+            let Some(new) = physical.new else { continue };
+            let spec = self.column_spec(new, work.name, &new.name, &|name| Some(name.to_owned()));
+            let new = ColumnSpec { hidden: self.can.invisible_columns, ..spec };
+            let old = ColumnSpec { default: None, ..new.clone() };
+            let object = format!("{}.{}", work.name, new.name);
+            work.swap.push((
+                format!("settle_default.{object}"),
+                object,
+                "Only the new version is left: its default becomes the table's.".to_owned(),
+                Action::RestateColumn { table: work.name.to_owned(), old: Box::new(old), new: Box::new(new) },
+            ));
+        }
         if defaults.is_empty() {
             return;
         }
-        let view = (self.settings.access == Access::Versioned).then(|| (self.new_namespace(), work.name.to_owned(), of_view));
+        let has_own = self.settings.access == Access::Versioned && self.can.view_defaults;
+        let view = has_own.then(|| (self.new_namespace(), work.name.to_owned(), of_view));
         work.swap.push((
             format!("settle_defaults.{}", work.name),
             work.name.to_owned(),
             "Only the new version is left: its defaults become the table's.".to_owned(),
             Action::SettleDefaults { table: work.name.to_owned(), defaults, view },
         ));
+    }
+
+    /// Columns that were hidden from clients of the old version that name none.
+    fn reveal(&mut self, work: &mut Work<'a, '_>) {
+        if !self.can.invisible_columns {
+            return;
+        }
+        for physical in work.layout.columns.iter().filter(|c| matches!(c.role, Role::New | Role::NewFromLens)) {
+            let Some(new) = physical.new else { continue };
+            let spec = self.column_spec(new, work.name, &new.name, &|name| Some(name.to_owned()));
+            let hidden = ColumnSpec { hidden: true, ..spec.clone() };
+            let object = format!("{}.{}", work.name, new.name);
+            work.swap.push((
+                format!("reveal.{object}"),
+                object,
+                "Every client knows the column now: `select *` shows it.".to_owned(),
+                Action::RestateColumn { table: work.name.to_owned(), old: Box::new(hidden), new: Box::new(spec) },
+            ));
+        }
+    }
+
+    /// Where statements don't take effect together, the order in which each of them may be the last one that ran: rules on the
+    /// old shape go first, an old column takes any row before nothing fills it any more, and triggers go before columns.
+    fn order_single_statements(&mut self, work: &mut Work<'a, '_>) {
+        if self.can.transactional_ddl {
+            return;
+        }
+        for physical in work.layout.columns.iter().filter(|c| c.role == Role::Old) {
+            let Some(old) = physical.old else { continue };
+            let loosened = old.default.is_some() || old.generated.is_some() || old.identity.is_some() || !old.not_null;
+            let in_key = self.key_goes(work).is_some_and(|key| key.columns.contains(&old.name));
+            if loosened || in_key || !self.is_filled(work, &physical.name) {
+                continue;
+            }
+            let object = format!("{}.{}", work.table, physical.name);
+            let action = match self.target.any_value(&old.ty) {
+                Some(text) => Action::SetDefault {
+                    table: work.table.to_owned(),
+                    column: physical.name.clone(),
+                    origin: Origin::Old,
+                    default: RowExpr { text, splices: Vec::new(), has_subquery: false },
+                },
+                None => self.loosened(work.table, old),
+            };
+            let why = "Nothing fills it any more from the next statement on, and it still refuses NULL: any value will do until it goes.";
+            work.swap.push((format!("let_go.{object}"), object, why.to_owned(), action));
+        }
+        let rank = |action: &Action| match action {
+            Action::DropConstraint { .. } | Action::DropIndex { .. } => 0,
+            Action::SetDefault { .. } | Action::DropNotNull { .. } => 1,
+            Action::RestateColumn { new, .. } if !new.not_null && !new.hidden && work.layout.of_old(&new.name).is_some() => 1,
+            Action::RemoveSync(_) => 2,
+            Action::SettleShapeView(_) | Action::DropViews { .. } => 3,
+            Action::SwapColumns { .. } => 4,
+            Action::RenameTable { .. } => 5,
+            Action::SettleDefaults { .. } => 8,
+            Action::RestateColumn { old, new, .. } if old.default != new.default => 8,
+            Action::RestateColumn { .. } => 9,
+            _ => 6,
+        };
+        work.swap.sort_by_key(|(_, _, _, action)| rank(action));
+    }
+
+    /// Whether a trigger has filled an old column up to now.
+    fn is_filled(&self, work: &Work<'a, '_>, column: &str) -> bool {
+        work.layout.lenses.iter().any(|(lens, _)| lens.old.iter().any(|member| member.column.name == column && member.mapping.is_some()))
     }
 
     pub(super) fn finish_swap(&mut self, work: Work<'a, '_>) {
@@ -229,7 +339,12 @@ impl<'a> Planner<'a> {
             requires.extend(self.drop_namespace_step.clone());
             requires.extend(self.drop_views_step.get(&work.change).cloned());
             requires.extend(previous.take());
-            if matches!(&action, Action::DropConstraint { constraint: ConstraintSpec::PrimaryKey(_), .. }) {
+            let is_key = matches!(
+                &action,
+                Action::DropConstraint { constraint: ConstraintSpec::PrimaryKey(_) | ConstraintSpec::Unique(_), .. }
+                    | Action::DropIndex { .. }
+            );
+            if is_key {
                 requires.extend(work.swap_requires.clone());
             }
             let id = self.step(Draft {

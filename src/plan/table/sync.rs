@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::diff::model::{Direction, Lens, LensColumn, Mapping};
-use crate::snapshot::model::{OnConflict, Otherwise, Type, TypeKind, Value};
+use crate::snapshot::model::{Access, OnConflict, Otherwise, Type, TypeKind, Value};
 
-use super::super::layout::{Reach, Treatment};
+use super::super::layout::{Layout, Reach, Role, Treatment};
 use super::super::model::{FillColumn, Follow, Formula, FormulaOtherwise, RowExpr, Splice, Sync, SyncColumn, SyncLens, Writer};
-use super::super::naming;
 use super::super::planner::Planner;
+use super::super::{WriterMark, naming};
 use super::{Work, is_null};
 
 impl<'a> Planner<'a> {
@@ -32,6 +32,17 @@ impl<'a> Planner<'a> {
                 Treatment::TwoSides => lenses.push(self.sync_lens(work, lens)),
             }
         }
+        if !self.can.hidden_defaults {
+            for physical in work.layout.columns.iter().filter(|c| c.role == Role::New) {
+                let Some(new) = physical.new.filter(|new| new.not_null) else { continue };
+                let Some(default) = &new.default else { continue };
+                if !self.target.adds_default_at_once(&new.ty, &default.text) {
+                    let physical_of = |name: &str| work.layout.of_new(name).map(|c| c.name.clone());
+                    let formula = Formula::Written(self.new_expr(default, work.name, &physical_of));
+                    fills.push(FillColumn { column: physical.name.clone(), ty: self.physical_type(&new.ty), formula });
+                }
+            }
+        }
         if lenses.is_empty() && fills.is_empty() {
             return None;
         }
@@ -42,10 +53,7 @@ impl<'a> Planner<'a> {
             function: naming::sync_function(work.table, dialect),
             insert_trigger: naming::sync_trigger(work.table, "insert", dialect),
             update_trigger: naming::sync_trigger(work.table, "update", dialect),
-            writer: match work.layout.reach {
-                Reach::View => Writer::Marker,
-                Reach::Direct => Writer::NewSideGiven,
-            },
+            writer: if self.tells_writer(work.layout) { Writer::Marker } else { Writer::NewSideGiven },
             lenses,
             fills,
             not_null,
@@ -57,6 +65,16 @@ impl<'a> Planner<'a> {
                 .map(|c| c.name.clone())
                 .collect(),
         })
+    }
+
+    /// Whether a row of the table says who wrote it.
+    pub(in crate::plan) fn tells_writer(&self, layout: &Layout<'a>) -> bool {
+        layout.reach == Reach::View
+            && match self.can.writer {
+                WriterMark::View => true,
+                // Beside the table, in one database, nothing tells the two apart.
+                WriterMark::Database => self.settings.access == Access::Versioned,
+            }
     }
 
     /// Old columns that the new version's rows get from a trigger which comes too late for their NOT NULL.
@@ -91,7 +109,7 @@ impl<'a> Planner<'a> {
                         name,
                         ty: match direction {
                             Direction::Up => self.physical_type(&member.column.ty),
-                            Direction::Down => member.column.ty.clone(),
+                            Direction::Down => self.old_type(&member.column.ty),
                         },
                         formula: member.mapping.as_ref().and_then(|mapping| self.formula(work, mapping, direction, &other)),
                         backfill: match direction {
@@ -125,7 +143,9 @@ impl<'a> Planner<'a> {
                 .columns
                 .iter()
                 .filter(|c| names.contains(&c.name))
-                .filter_map(|c| Some((c.name.clone(), c.new.map(|new| self.physical_type(&new.ty)).or_else(|| Some(c.old?.ty.clone()))?)))
+                .filter_map(|c| {
+                    Some((c.name.clone(), c.new.map(|new| self.physical_type(&new.ty)).or_else(|| Some(self.old_type(&c.old?.ty)))?))
+                })
                 .collect()
         };
         SyncLens {
@@ -176,7 +196,7 @@ impl<'a> Planner<'a> {
                     }
                 }
                 let ty = match direction {
-                    Direction::Up => work.layout.of_old(column).and_then(|c| c.old).map(|c| c.ty.clone()),
+                    Direction::Up => work.layout.of_old(column).and_then(|c| c.old).map(|c| self.old_type(&c.ty)),
                     Direction::Down => work.layout.of_new(column).and_then(|c| c.new).map(|c| self.physical_type(&c.ty)),
                 }
                 .unwrap_or(Type { kind: TypeKind::Text, array_dimensions: 0 });

@@ -1,0 +1,265 @@
+//! Values and conditions over rows, as MySQL and MariaDB read them.
+
+use crate::dialect::language::{Language, Row};
+use crate::plan::model::{Formula, FormulaOtherwise, RowExpr, Splice};
+use crate::snapshot::model::{Type, TypeKind, Value};
+use crate::snapshot::types::sql_name;
+use crate::sql::Dialect;
+use crate::sql::expression::replace;
+use crate::sql::quote::{ident, literal};
+
+/// Writes values and conditions.
+#[derive(Debug, Clone, Copy)]
+pub struct Expressions<'a> {
+    /// MySQL or MariaDB.
+    pub dialect: Dialect,
+    /// The database of the tables; empty when nobody has named it.
+    pub schema: &'a str,
+}
+
+impl Expressions<'_> {
+    /// A name.
+    pub fn ident(&self, name: &str) -> String {
+        ident(name, self.dialect)
+    }
+
+    /// Names, separated by commas.
+    pub fn list<'n>(&self, names: impl IntoIterator<Item = &'n String>) -> String {
+        names.into_iter().map(|name| self.ident(name)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// A relation of a database. Those of the base database stand bare: scripts run in it, and a trigger reads its own.
+    pub fn relation(&self, schema: &str, name: &str) -> String {
+        if schema == self.schema { self.ident(name) } else { [self.ident(schema), self.ident(name)].join(".") }
+    }
+
+    /// A relation with its database, for what is read from another one.
+    pub fn qualified(&self, schema: &str, name: &str) -> String {
+        if schema.is_empty() { self.ident(name) } else { [self.ident(schema), self.ident(name)].join(".") }
+    }
+
+    /// A text.
+    pub fn literal(&self, text: &str) -> String {
+        literal(text, self.dialect)
+    }
+
+    /// A type.
+    pub fn ty(&self, ty: &Type) -> String {
+        sql_name(ty, self.dialect)
+    }
+
+    /// An expression of the author's, with its names put in.
+    pub fn written(&self, expr: &RowExpr, row: Row<'_>) -> String {
+        self.spliced(expr, row, &|schema, name| self.relation(schema, name))
+    }
+
+    /// A query of the author's, for a view: its tables stand with their database, since the view may be in another one.
+    pub fn query(&self, expr: &RowExpr) -> String {
+        self.spliced(expr, Row::Table(""), &|schema, name| self.qualified(schema, name))
+    }
+
+    fn spliced(&self, expr: &RowExpr, row: Row<'_>, relation: &dyn Fn(&str, &str) -> String) -> String {
+        let edits: Vec<_> = expr
+            .splices
+            .iter()
+            .map(|(range, splice)| {
+                let text = match splice {
+                    // Inside a subquery a bare name could mean the subquery's own column.
+                    Splice::Column(name) => match row {
+                        Row::Table(table) if expr.has_subquery && !table.is_empty() => [self.ident(table), self.ident(name)].join("."),
+                        row => self.column(name, row),
+                    },
+                    Splice::Relation(schema, name) => relation(schema, name),
+                    // Enums have no names here.
+                    Splice::Type(_, name) => self.ident(name),
+                };
+                (range.clone(), text)
+            })
+            .collect();
+        replace(&expr.text, &edits)
+    }
+
+    /// A scalar of the format as a literal of a type.
+    pub fn scalar(&self, value: &Value, ty: &Type) -> String {
+        match value {
+            Value::Null => "null".to_owned(),
+            Value::Boolean(truth) if ty.kind == TypeKind::Boolean => truth.to_string(),
+            Value::Boolean(truth) => self.literal(&truth.to_string()),
+            Value::Number(number) if !self.is_text(ty) => number.clone(),
+            Value::Number(text) | Value::Text(text) => self.literal(text),
+        }
+    }
+
+    /// The first word of the type's name.
+    fn word(&self, ty: &Type) -> String {
+        self.ty(ty).split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_owned()
+    }
+
+    /// Whether values of the type are text, which a collation compares.
+    pub fn is_text(&self, ty: &Type) -> bool {
+        matches!(self.word(ty).as_str(), "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set")
+    }
+
+    /// Whether it is JSON.
+    fn is_json(&self, ty: &Type) -> bool {
+        self.word(ty) == "json"
+    }
+
+    /// A value as the type has it: rounded, and without what the column would not keep. An assignment does that by itself and
+    /// refuses what does not fit; a comparison does not.
+    fn cast(&self, text: &str, ty: &Type) -> String {
+        let name = self.ty(ty);
+        let arguments = name.find('(').and_then(|open| Some(&name[open..=name.find(')')?])).unwrap_or_default();
+        let target = match self.word(ty).as_str() {
+            "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" if name.contains("unsigned") => "unsigned".to_owned(),
+            "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" => "signed".to_owned(),
+            "decimal" | "numeric" => format!("decimal{arguments}"),
+            "double" => "double".to_owned(),
+            "date" => "date".to_owned(),
+            "time" => format!("time{arguments}"),
+            "datetime" | "timestamp" => format!("datetime{arguments}"),
+            "json" if self.dialect == Dialect::Mysql => "json".to_owned(),
+            _ => return text.to_owned(),
+        };
+        format!("cast({text} as {target})")
+    }
+}
+
+impl Language for Expressions<'_> {
+    fn column(&self, name: &str, row: Row<'_>) -> String {
+        match row {
+            Row::New => ["new", &self.ident(name)].join("."),
+            Row::Old => ["old", &self.ident(name)].join("."),
+            Row::Table(_) => self.ident(name),
+            Row::Alias(alias) => [alias, ".", &self.ident(name)].concat(),
+        }
+    }
+
+    fn value(&self, formula: &Formula, ty: &Type, row: Row<'_>) -> String {
+        match formula {
+            Formula::Column(name) => self.column(name, row),
+            Formula::Cast(name) => self.cast(&self.column(name, row), ty),
+            Formula::Relabel { column, pairs } => {
+                let of = self.column(column, row);
+                if pairs.is_empty() {
+                    // By its label, never by its number.
+                    return format!("concat({of}, '')");
+                }
+                let cases: Vec<String> =
+                    pairs.iter().map(|(from, to)| format!("when {} then {}", self.literal(from), self.literal(to))).collect();
+                format!("case {of} {} else concat({of}, '') end", cases.join(" "))
+            }
+            Formula::Values { column, ty: from, pairs, otherwise } => {
+                let of = self.column(column, row);
+                let compared = if self.is_text(from) { format!("binary {of}") } else { of.clone() };
+                let mut text = format!("case when {of} is null then null");
+                for (value, result) in pairs {
+                    text.push_str(&format!(" when {compared} = {} then {}", self.scalar(value, from), self.scalar(result, ty)));
+                }
+                match otherwise {
+                    FormulaOtherwise::Nothing => {}
+                    FormulaOtherwise::Value(value) => text.push_str(&format!(" else {}", self.scalar(value, ty))),
+                    // There is no expression that raises; in a write a cast that can't succeed does, and says why.
+                    FormulaOtherwise::Error => {
+                        let why = self.literal(&format!("{column} has a value that the mapping does not list: "));
+                        text.push_str(&format!(" else cast(concat({why}, {of}) as signed)"));
+                    }
+                }
+                text.push_str(" end");
+                text
+            }
+            // Numbers of a counter are given by the server itself here.
+            Formula::Next(_) => "null".to_owned(),
+            Formula::Written(expr) => self.cast(&format!("({})", self.written(expr, row).trim()), ty),
+        }
+    }
+
+    fn distinct(&self, a: &str, b: &str, ty: &Type) -> String {
+        if self.is_json(ty) {
+            return format!("not (binary cast({a} as char) <=> binary cast({b} as char))");
+        }
+        if self.is_text(ty) {
+            // By the bytes of its UTF-8: a collation may call two texts equal that are not, and two character sets one text.
+            let bytes = |text: &str| if text == "null" { text.to_owned() } else { format!("binary convert({text} using utf8mb4)") };
+            return format!("not ({} <=> {})", bytes(a), bytes(b));
+        }
+        format!("not ({a} <=> {b})")
+    }
+
+    fn changed(&self, name: &str, ty: &Type) -> String {
+        let (new, old) = (self.column(name, Row::New), self.column(name, Row::Old));
+        if self.is_text(ty) { format!("not (binary {new} <=> binary {old})") } else { self.distinct(&new, &old, ty) }
+    }
+}
+
+/// Whether a default is a literal, which the server keeps as a value.
+pub fn is_literal(text: &str) -> bool {
+    let text = text.trim();
+    let word = text.to_ascii_lowercase();
+    if matches!(word.as_str(), "null" | "true" | "false") {
+        return true;
+    }
+    let number = word.strip_prefix(['-', '+']).unwrap_or(&word);
+    if !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '.') {
+        return true;
+    }
+    let Some(inside) = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) else { return false };
+    !inside.replace("''", "").replace("\\'", "").contains('\'')
+}
+
+/// Whether a default is the time of the statement, which both servers keep in a form of its own.
+pub fn is_current_timestamp(text: &str) -> bool {
+    let text = text.trim().to_ascii_lowercase();
+    let word = text.split('(').next().unwrap_or_default().trim();
+    matches!(word, "current_timestamp" | "now" | "localtime" | "localtimestamp")
+        && text[word.len()..].chars().all(|c| matches!(c, '(' | ')' | ' ') || c.is_ascii_digit())
+}
+
+/// A default as the server takes it: what is no literal stands in parentheses, and the time has the column's precision.
+pub fn default_text(ty: &Type, default: &str, dialect: Dialect) -> String {
+    let text = default.trim();
+    if is_current_timestamp(text) {
+        let name = sql_name(ty, dialect);
+        let precision = name.find('(').map_or("", |open| &name[open..]);
+        return if text.contains(|c: char| c.is_ascii_digit()) { text.to_owned() } else { format!("current_timestamp{precision}") };
+    }
+    let bare = is_literal(text) && !wants_parentheses(ty, dialect);
+    let wrapped = text.starts_with('(') && text.ends_with(')');
+    if bare || wrapped { text.to_owned() } else { format!("({text})") }
+}
+
+/// Whether even a literal must stand in parentheses as the default of such a column.
+pub fn wants_parentheses(ty: &Type, dialect: Dialect) -> bool {
+    let name = sql_name(ty, dialect);
+    let word = name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    matches!(word, "tinytext" | "text" | "mediumtext" | "longtext" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "json" | "geometry")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_are_told_from_expressions() {
+        for text in ["0", "-1.5", "'it''s'", "true", "NULL", "''"] {
+            assert!(is_literal(text), "{text}");
+        }
+        for text in ["1 + 1", "uuid()", "'a' || 'b'", "(1)", "current_timestamp"] {
+            assert!(!is_literal(text), "{text}");
+        }
+        assert!(
+            is_current_timestamp("NOW()")
+                && is_current_timestamp("current_timestamp(6)")
+                && !is_current_timestamp("now() + interval 1 day")
+        );
+    }
+
+    #[test]
+    fn text_is_compared_by_bytes() {
+        let sql = Expressions { dialect: Dialect::Mysql, schema: "" };
+        let text = Type { kind: TypeKind::Text, array_dimensions: 0 };
+        let number = Type { kind: TypeKind::BigInt, array_dimensions: 0 };
+        assert_eq!(sql.changed("name", &text), "not (binary new.name <=> binary old.name)");
+        assert_eq!(sql.distinct("a", "b", &number), "not (a <=> b)");
+    }
+}

@@ -1,0 +1,310 @@
+//! MySQL and MariaDB: what they share. [`mysql`] and [`mariadb`] hold what differs.
+//!
+//! Facts about `ALGORITHM` and `LOCK`: each operation was run on MySQL 9.7, MariaDB 10.11 and 11.8 with the clause that is
+//! printed, and the server took it. Manuals: MySQL, "Online DDL Operations"; MariaDB, "InnoDB Online DDL Operations".
+
+use crate::plan::model::{Action, ColumnSpec, CommentTarget, ConstraintSpec, Cost, Footprint, KeyTarget, Lock, LockMode, Marker};
+use crate::plan::{Capabilities, Lack, Rules, Target, WriterMark};
+use crate::snapshot::model::{Type, TypeKind};
+use crate::snapshot::types::sql_name;
+use crate::sql::Dialect;
+use crate::sql::expression::defines_volatile;
+
+pub mod expression;
+pub mod mariadb;
+pub mod mysql;
+
+pub use mariadb::MARIADB;
+pub use mysql::MYSQL;
+
+/// One of the two servers.
+#[derive(Debug, Clone, Copy)]
+pub struct MysqlLike {
+    /// Which one.
+    pub dialect: Dialect,
+    /// Its name in sentences.
+    pub product: &'static str,
+    /// Its client program.
+    pub client: &'static str,
+    /// The oldest version that the scripts run on, as the server counts.
+    pub oldest: (u32, u32, u32),
+    /// Whether a column is shown or hidden by a statement of its own. Otherwise it is stated anew.
+    pub sets_visible: bool,
+    /// Whether any default that is an expression copies the table when it comes with the column. Otherwise only one that gives
+    /// each row another value does.
+    pub expression_default_copies: bool,
+    /// The clauses of a change of metadata that MySQL does not count as INSTANT: a name of an index, a longer `varchar`, a
+    /// comment of a table, a foreign key that goes.
+    pub metadata: &'static str,
+    /// The clauses of an index that is built or dropped.
+    pub index: &'static str,
+}
+
+/// The clause of what is only metadata, and so takes no LOCK clause.
+pub const INSTANT: &str = "algorithm=instant";
+
+/// The clauses of a table that is written anew beside its writers.
+pub const REBUILD: &str = "algorithm=inplace, lock=none";
+
+impl Target for MysqlLike {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            rules: Rules::Altered,
+            // NOT NULL is looked at behind BEFORE triggers (seen on both).
+            fills_in_time: true,
+            // What is added is hidden from them.
+            positional_inserts: true,
+            // Each statement that changes the schema commits (MySQL manual, "Statements That Cause an Implicit Commit").
+            transactional_ddl: false,
+            // A view holds its text: between a rename and the view's next definition reads fail with 1356.
+            renames_under_views: false,
+            view_defaults: false,
+            // `default (database())` on the marker.
+            writer: WriterMark::Database,
+            // MySQL 8.0.23, MariaDB 10.3.
+            invisible_columns: true,
+            // MySQL 9.7 leaves NULL there instead (seen with VALUES, not with SELECT); a literal it gives.
+            hidden_defaults: self.dialect == Dialect::Mariadb,
+            // MariaDB refuses it with 4108.
+            hides_not_null: self.sets_visible,
+            // There is no NOT VALID.
+            validates_apart: false,
+            restates_columns: true,
+            unique_is_index: true,
+            // ADD CHECK copies the table; before MariaDB 11.2 nobody writes meanwhile.
+            adds_checks_online: false,
+            enum_types: false,
+            // InnoDB keeps its statistics by itself (manual, "Configuring Persistent Optimizer Statistics Parameters").
+            analyzes: false,
+            reaches_rows_without_key: false,
+            leaves_names_behind: false,
+            // Not written yet.
+            mirrors: false,
+        }
+    }
+
+    fn adds_column(&self, _column: &ColumnSpec) -> bool {
+        // What would rewrite the table is split by the planner, or refused.
+        true
+    }
+
+    fn adds_default_at_once(&self, ty: &Type, default: &str) -> bool {
+        let text = default.trim();
+        if expression::is_literal(text) {
+            return !expression::wants_parentheses(ty, self.dialect);
+        }
+        expression::is_current_timestamp(text) || !(self.expression_default_copies || defines_volatile(text, self.dialect))
+    }
+
+    fn default_text(&self, ty: &Type, default: &str) -> String {
+        expression::default_text(ty, default, self.dialect)
+    }
+
+    fn restates_default(&self, ty: &Type, default: &str) -> bool {
+        // MySQL 9.7: ALTER COLUMN … SET DEFAULT ('x') of a text is error 1101, where MODIFY takes it.
+        let literal = default.trim().trim_start_matches('(').trim_end_matches(')');
+        self.dialect == Dialect::Mysql && expression::wants_parentheses(ty, self.dialect) && expression::is_literal(literal)
+    }
+
+    fn lacks(&self, action: &Action) -> Option<Lack> {
+        let product = self.product;
+        let not_yet = |what: &str| Some(Lack::NotYet(what.to_owned()));
+        match action {
+            Action::AddCheck { .. } => Some(Lack::NoWay(
+                format!("{product} copies the table to add a check, and lets nobody write meanwhile"),
+                "add it by hand in a maintenance window and to both snapshots, or make a new table with it".to_owned(),
+            )),
+            Action::CreateIndex(index) if matches!(index.method.as_str(), "fulltext" | "spatial") => Some(Lack::NoWay(
+                format!("{product} lets nobody write while it builds a {} index", index.method),
+                "add it by hand in a maintenance window and to both snapshots, or make a new table with it".to_owned(),
+            )),
+            Action::CreateIndex(index) if index.keys.iter().any(|key| matches!(key.target, KeyTarget::Expression(_))) => Some(Lack::NoWay(
+                format!("{product} lets nobody write while it builds an index over an expression"),
+                "index a virtual generated column that has the expression".to_owned(),
+            )),
+            Action::RestateColumn { old, new, .. }
+                if new.hidden && new.not_null && !old.not_null && new.default.is_none() && !self.sets_visible =>
+            {
+                Some(Lack::NoWay(
+                    "MariaDB hides no column that is NOT NULL and has no default, and until contract the old version must not meet it"
+                        .to_owned(),
+                    "leave `enforce: migrate` out, so that the rule binds from contract".to_owned(),
+                ))
+            }
+            Action::AddColumns { columns, .. } if columns.iter().any(|c| c.generated.as_ref().is_some_and(|(_, stored)| *stored)) => {
+                Some(Lack::NoWay(
+                    format!("{product} writes the whole table anew to add a stored generated column, and lets nobody write meanwhile"),
+                    "make it virtual, or a plain column with `up`".to_owned(),
+                ))
+            }
+            Action::CreateSequence(_) | Action::AlterSequence { .. } | Action::DropSequence(_) => not_yet("a sequence changes"),
+            Action::AddCounter { .. }
+            | Action::AddIdentity { .. }
+            | Action::AdvanceIdentity { .. }
+            | Action::DropIdentity { .. }
+            | Action::AlterIdentity { .. } => not_yet("what counts its rows changes"),
+            Action::AddPrimaryKey { .. } | Action::DropConstraint { constraint: ConstraintSpec::PrimaryKey(_), .. } => {
+                not_yet("its primary key changes")
+            }
+            Action::SwapColumns { renames, .. } if !renames.is_empty() => {
+                not_yet("old and new version need different things under one name")
+            }
+            Action::RestoreForeignKey(_) => not_yet("the key that it stands on goes, and the foreign key over to another one"),
+            Action::Comment { target: CommentTarget::Table(_), .. } => None,
+            Action::Comment { .. } => not_yet("its comment changes"),
+            _ => None,
+        }
+    }
+
+    fn any_value(&self, ty: &Type) -> Option<String> {
+        let name = sql_name(ty, self.dialect);
+        let word = name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        Some(
+            match word {
+                "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" | "decimal" | "numeric" | "float" | "double"
+                | "boolean" | "bit" | "year" => "0",
+                "char" | "varchar" | "binary" | "varbinary" => "''",
+                "tinytext" | "text" | "mediumtext" | "longtext" | "tinyblob" | "blob" | "mediumblob" | "longblob" => "('')",
+                "json" => "('null')",
+                "date" => "'2000-01-01'",
+                "time" => "'00:00:00'",
+                "datetime" | "timestamp" => "'2000-01-01 00:00:00'",
+                "set" => "''",
+                "uuid" => "'00000000-0000-0000-0000-000000000000'",
+                "enum" => return first_label(&name),
+                _ => return None,
+            }
+            .to_owned(),
+        )
+    }
+
+    fn footprint(&self, action: &Action) -> Footprint {
+        let locks = |tables: &[&str], mode: LockMode| -> Vec<Lock> {
+            tables.iter().map(|table| Lock { table: (*table).to_owned(), mode }).collect()
+        };
+        let footprint = |locks: Vec<Lock>, cost: Cost| Footprint { locks, cost, transactional: false };
+        let briefly = |tables: &[&str], cost: Cost| footprint(locks(tables, LockMode::MetadataExclusive), cost);
+        match action {
+            Action::CreateTable(_)
+            | Action::CreateSequence(_)
+            | Action::AlterSequence { .. }
+            | Action::DropSequence(_)
+            | Action::CreateNamespace { .. }
+            | Action::DropNamespace { .. }
+            | Action::CopyGrants { .. }
+            // CREATE VIEW and CREATE OR REPLACE VIEW wait for who uses that view, not for who uses the table.
+            | Action::CreateShapeView(_)
+            | Action::CreateView(_)
+            | Action::ReplaceView { .. }
+            | Action::DropViews { .. }
+            | Action::SettleShapeView(_)
+            | Action::CreateExtension(_)
+            | Action::DropExtension(_)
+            | Action::CreateEnum(_)
+            | Action::AddEnumValue { .. }
+            | Action::DropEnum(_)
+            | Action::RenameType(_)
+            | Action::RenameView(_)
+            | Action::TidyNames { .. }
+            | Action::RebuildTable(_)
+            | Action::ShareNumbers { .. }
+            | Action::InstallMirror(_)
+            | Action::CopyRows(_)
+            | Action::RemoveMirror(_)
+            | Action::RenameIndex(_) => footprint(Vec::new(), Cost::Instant),
+            Action::CheckRows { .. } => footprint(Vec::new(), Cost::Scan),
+            Action::Analyze { .. } => footprint(Vec::new(), Cost::Scan),
+            Action::Backfill(backfill) => footprint(locks(&[&backfill.table], LockMode::Rows), Cost::Copy),
+            Action::AddColumns { table, columns, marker } => {
+                debug_assert!(!columns.is_empty() || *marker == Marker::With);
+                briefly(&[table], Cost::Instant)
+            }
+            Action::InstallSync(sync) | Action::RemoveSync(sync) => briefly(&[&sync.table], Cost::Instant),
+            Action::SetDefault { table, .. }
+            | Action::AlterIdentity { table, .. }
+            | Action::AttachUnique { table, .. }
+            | Action::RenameConstraint { table, .. }
+            | Action::SettleDefaults { table, .. }
+            | Action::DropConstraint { table, .. }
+            | Action::DropTable { table }
+            | Action::SwapColumns { table, .. } => briefly(&[table], Cost::Instant),
+            Action::RestateColumn { table, old, new } => {
+                briefly(&[table], if old.not_null == new.not_null { Cost::Instant } else { Cost::Rewrite })
+            }
+            Action::DropNotNull { table, .. }
+            | Action::SetNotNull { table, .. }
+            | Action::AddPrimaryKey { table, .. }
+            | Action::AddIdentity { table, .. }
+            | Action::AddCounter { table, .. }
+            | Action::AdvanceIdentity { table, .. }
+            | Action::DropIdentity { table, .. } => briefly(&[table], Cost::Rewrite),
+            Action::AlterType { table, .. } => briefly(&[table], Cost::Instant),
+            Action::RenameTable { from, .. } => briefly(&[from], Cost::Instant),
+            Action::CreateIndex(index) => briefly(&[&index.table], Cost::Scan),
+            Action::DropIndex { index, .. } => briefly(&[&index.table], Cost::Instant),
+            Action::AddCheck { table, .. } | Action::AddNotNullCheck { table, .. } => briefly(&[table], Cost::Rewrite),
+            Action::ValidateConstraint { .. } => footprint(Vec::new(), Cost::Scan),
+            Action::AddForeignKey { spec, .. } | Action::RestoreForeignKey(spec) | Action::AlterForeignKey { old: spec, .. } => {
+                let mut tables = vec![spec.table.as_str(), spec.key.ref_table.as_str()];
+                tables.sort_unstable();
+                tables.dedup();
+                briefly(&tables, Cost::Instant)
+            }
+            Action::Comment { target, .. } => match target {
+                CommentTarget::Table(table) | CommentTarget::Column(table, _) => {
+                    briefly(&[table], Cost::Instant)
+                }
+                _ => footprint(Vec::new(), Cost::Instant),
+            },
+        }
+    }
+
+    fn widens_in_place(&self, old: &Type, new: &Type) -> bool {
+        if old == new {
+            return true;
+        }
+        match (&old.kind, &new.kind) {
+            // The length takes one byte up to 255 bytes, two above. A character may have four.
+            (TypeKind::Varchar(Some(from)), TypeKind::Varchar(Some(to))) => from <= to && (*to <= 63 || *from > 255),
+            _ => false,
+        }
+    }
+}
+
+/// The first label of `enum('a','b')`, as a literal.
+fn first_label(ty: &str) -> Option<String> {
+    let mut characters = ty.char_indices().skip_while(|(_, c)| *c != '\'').peekable();
+    let (start, _) = characters.next()?;
+    while let Some((at, c)) = characters.next() {
+        if c != '\'' {
+            continue;
+        }
+        match characters.peek() {
+            Some((_, '\'')) => {
+                characters.next();
+            }
+            _ => return Some(ty[start..=at].to_owned()),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_label_may_have_a_quote() {
+        assert_eq!(first_label("enum('it''s','b')").as_deref(), Some("'it''s'"));
+        assert_eq!(first_label("enum").as_deref(), None);
+    }
+
+    #[test]
+    fn a_longer_varchar_is_metadata_as_long_as_its_length_byte_stays() {
+        let varchar = |n| Type { kind: TypeKind::Varchar(Some(n)), array_dimensions: 0 };
+        assert!(MYSQL.widens_in_place(&varchar(20), &varchar(63)));
+        assert!(!MYSQL.widens_in_place(&varchar(63), &varchar(64)));
+        assert!(MYSQL.widens_in_place(&varchar(300), &varchar(400)));
+        assert!(!MYSQL.widens_in_place(&varchar(400), &varchar(300)));
+    }
+}

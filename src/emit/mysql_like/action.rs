@@ -1,0 +1,755 @@
+//! An action as statements: which template, with what in it. ALTER TABLE is one line, written here: one kind of change a
+//! statement, with the algorithm and the lock that the server must take it with or refuse.
+
+use minijinja::{Value, context};
+
+use crate::dialect::language::{Language, Row};
+use crate::dialect::mysql_like::expression::{Expressions, default_text};
+use crate::dialect::mysql_like::{INSTANT, MysqlLike, REBUILD};
+use crate::plan::MARKER;
+use crate::plan::model::{
+    Action, Backfill, ColumnSpec, CommentTarget, ConstraintSpec, Finding, ForeignKeySpec, IndexSpec, KeyTarget, Marker, OnFinding, Plan,
+    RowExpr, ShapeView, SyncColumn, TableSpec, ViewSpec,
+};
+use crate::snapshot::model::{ReferentialAction, Type};
+use crate::sql::Dialect;
+
+use super::super::templates::Templates;
+use super::super::{EmitError, Rendered};
+use super::probe::{Probe, not};
+use super::sync;
+
+/// Renders actions for one plan.
+pub(super) struct Actions<'a> {
+    pub(super) templates: &'a Templates,
+    pub(super) sql: Expressions<'a>,
+    pub(super) server: MysqlLike,
+    pub(super) plan: &'a Plan,
+}
+
+/// What takes the place of a name for the time of a swap.
+const PARKED: &str = "crossfade_old_";
+/// What is about to take a name.
+const INTERIM: &str = "crossfade_new_";
+
+impl Actions<'_> {
+    pub(super) fn render(&self, name: &str, context: Value) -> Rendered {
+        self.templates.render(&format!("mysql_like/{name}"), context)
+    }
+
+    fn probe(&self) -> Probe<'_> {
+        Probe { sql: &self.sql }
+    }
+
+    fn text(&self, expr: &RowExpr) -> String {
+        self.sql.written(expr, Row::Table("")).trim().to_owned()
+    }
+
+    /// A statement that runs if it is needed.
+    fn step(&self, needed: &str, statement: &str) -> String {
+        format!("call crossfade_step(\n  {needed},\n  {});", self.sql.literal(statement))
+    }
+
+    fn alter(&self, needed: &str, table: &str, change: &str, clauses: &str) -> String {
+        self.step(needed, &format!("alter table {} {change}, {clauses}", self.sql.ident(table)))
+    }
+
+    /// What no plan for these servers has.
+    fn never(&self, action: &Action) -> EmitError {
+        let name: String = format!("{action:?}").chars().take_while(|c| c.is_alphanumeric()).collect();
+        EmitError { template: format!("mysql_like/{name}"), why: "there is none".to_owned() }
+    }
+
+    /// The statements that do it.
+    pub(super) fn apply(&self, action: &Action) -> Rendered {
+        let (sql, probe) = (&self.sql, self.probe());
+        Ok(match action {
+            Action::CheckRows { table, key, finding, on_finding, .. } => return self.check_rows(table, key, finding, *on_finding, None),
+            Action::CreateTable(spec) => return self.create_table(spec),
+            Action::DropTable { table } => format!("drop table if exists {};", sql.ident(table)),
+            Action::AddColumns { table, columns, marker } => {
+                let mut statements: Vec<String> = columns
+                    .iter()
+                    .map(|column| {
+                        let change = format!("add column {}", self.column_definition(column));
+                        self.alter(&not(&probe.column(table, &column.name)), table, &change, INSTANT)
+                    })
+                    .collect();
+                if *marker == Marker::With {
+                    let marker = sql.ident(MARKER);
+                    // In one statement they would copy the table.
+                    statements.push(self.alter(
+                        &not(&probe.column(table, MARKER)),
+                        table,
+                        &format!("add column {marker} varchar(64) null invisible"),
+                        INSTANT,
+                    ));
+                    let bare = probe.column_with(table, MARKER, " and column_default is null");
+                    // MariaDB shows a missing default of a column that may be NULL as the word.
+                    let bare = bare.replace("column_default is null", "coalesce(column_default, 'NULL') = 'NULL'");
+                    statements.push(self.alter(&bare, table, &format!("alter column {marker} set default (database())"), INSTANT));
+                }
+                statements.join("\n")
+            }
+            Action::RestateColumn { table, old, new } => self.restate(table, old, new),
+            Action::InstallSync(sync) => return self.render("install_sync", sync::context(sync, sql, self.plan)),
+            Action::RemoveSync(sync) => {
+                return self.render(
+                    "remove_sync",
+                    context! { insert_trigger => sql.ident(&sync.insert_trigger), update_trigger => sql.ident(&sync.update_trigger) },
+                );
+            }
+            Action::SetDefault { table, column, default, .. } => {
+                let change = format!("alter column {} set default {}", sql.ident(column), self.text(default));
+                self.alter(&probe.column(table, column), table, &change, INSTANT)
+            }
+            Action::SettleDefaults { table, defaults, .. } => defaults
+                .iter()
+                .map(|(column, default)| {
+                    let change = match default {
+                        Some(default) => format!("set default {}", self.text(default)),
+                        None => "drop default".to_owned(),
+                    };
+                    self.alter(&probe.column(table, column), table, &format!("alter column {} {change}", sql.ident(column)), INSTANT)
+                })
+                .collect::<Vec<_>>()
+                .join("\n"),
+            Action::CreateNamespace { schema } => format!("create database if not exists {};", sql.ident(schema)),
+            Action::CreateShapeView(view) | Action::SettleShapeView(view) => return self.shape_view(view),
+            Action::CreateView(view) | Action::ReplaceView { new: view, .. } => return self.view(view),
+            Action::DropViews { views, .. } => self.drop_views(views),
+            Action::DropNamespace { schema, views } => self.drop_namespace(schema, views),
+            Action::CopyGrants { schema, pairs, lenses } => {
+                return self.render(
+                    "copy_grants",
+                    context! {
+                        schema => schema.as_ref().map(|name| sql.ident(name).replace('\'', "''")),
+                        pairs => pairs.iter().map(|pair| context! {
+                            source => sql.literal(&pair.source),
+                            view => sql.qualified(&pair.view.0, &pair.view.1).replace('\'', "''"),
+                        }).collect::<Vec<_>>(),
+                        lenses => lenses.iter().map(|lens| context! {
+                            table => sql.ident(&lens.table).replace('\'', "''"),
+                            table_literal => sql.literal(&lens.table),
+                            new => sql.list(&lens.new).replace('\'', "''"),
+                            old => lens.old.iter().map(|name| sql.literal(name)).collect::<Vec<_>>().join(", "),
+                            count => lens.old.len(),
+                        }).collect::<Vec<_>>(),
+                    },
+                );
+            }
+            Action::Backfill(backfill) => return self.backfill(backfill),
+            Action::CreateIndex(index) => self.create_index(index),
+            Action::DropIndex { index, .. } => self.drop_index(&index.table, &index.name),
+            Action::AddForeignKey { spec, .. } => {
+                let orphans = self.check_rows(&spec.table, &[], &Finding::Orphan(spec.clone()), OnFinding::Refuse, None)?;
+                [self.add_foreign_key(spec), orphans].join("\n")
+            }
+            Action::DropConstraint { table, constraint } => self.drop_constraint(table, constraint),
+            Action::RenameConstraint { table, rename } => self.rename_index(table, &rename.from, &rename.to),
+            Action::RenameIndex(rename) => {
+                // The statement names the table too.
+                format!("-- {} is called {} from now on.", rename.from, rename.to)
+            }
+            Action::SwapColumns { table, drops, renames } => {
+                if !renames.is_empty() {
+                    return Err(self.never(action));
+                }
+                let drop = |column: &String| {
+                    self.alter(&probe.column(table, column), table, &format!("drop column {}", sql.ident(column)), INSTANT)
+                };
+                drops.iter().map(drop).collect::<Vec<_>>().join("\n")
+            }
+            Action::RenameTable { from, to, view } => self.rename_table(from, to, view.as_ref())?,
+            Action::Comment { target, new, .. } => self.comment(target, new.as_deref())?,
+            Action::CreateExtension(_)
+            | Action::DropExtension(_)
+            | Action::CreateEnum(_)
+            | Action::AddEnumValue { .. }
+            | Action::DropEnum(_)
+            | Action::RenameType(_)
+            | Action::CreateSequence(_)
+            | Action::AlterSequence { .. }
+            | Action::DropSequence(_)
+            | Action::DropNotNull { .. }
+            | Action::SetNotNull { .. }
+            | Action::AlterType { .. }
+            | Action::AddCounter { .. }
+            | Action::AdvanceIdentity { .. }
+            | Action::AddIdentity { .. }
+            | Action::DropIdentity { .. }
+            | Action::AlterIdentity { .. }
+            | Action::AttachUnique { .. }
+            | Action::AddPrimaryKey { .. }
+            | Action::AddCheck { .. }
+            | Action::AddNotNullCheck { .. }
+            | Action::ValidateConstraint { .. }
+            | Action::AlterForeignKey { .. }
+            | Action::RestoreForeignKey(_)
+            | Action::Analyze { .. }
+            | Action::RenameView(_)
+            | Action::TidyNames { .. }
+            | Action::ShareNumbers { .. }
+            | Action::InstallMirror(_)
+            | Action::CopyRows(_)
+            | Action::RemoveMirror(_)
+            | Action::RebuildTable(_) => return Err(self.never(action)),
+        })
+    }
+
+    /// The statements that take it back before contract; `None` where nothing is left to take back.
+    pub(super) fn undo(&self, action: &Action) -> Result<Option<String>, EmitError> {
+        let (sql, probe) = (&self.sql, self.probe());
+        Ok(Some(match action {
+            Action::CreateTable(spec) => format!("drop table if exists {};", sql.ident(&spec.name)),
+            Action::AddColumns { table, columns, marker } => {
+                let mut names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+                if *marker == Marker::With {
+                    names.push(MARKER);
+                }
+                let drop =
+                    |name: &&str| self.alter(&probe.column(table, name), table, &format!("drop column {}", sql.ident(name)), INSTANT);
+                names.iter().map(drop).collect::<Vec<_>>().join("\n")
+            }
+            Action::RestateColumn { table, old, new } => self.restate(table, new, old),
+            Action::InstallSync(sync) => self.apply(&Action::RemoveSync(sync.clone()))?,
+            Action::SetDefault { table, column, origin: crate::plan::model::Origin::Old, .. } => {
+                self.alter(&probe.column(table, column), table, &format!("alter column {} drop default", sql.ident(column)), INSTANT)
+            }
+            Action::CreateNamespace { schema } => self.drop_namespace(schema, &[]),
+            Action::CreateShapeView(view) => self.drop_views(&[(view.schema.clone(), view.name.clone())]),
+            Action::CreateView(view) => self.drop_views(&[(view.schema.clone(), view.name.clone())]),
+            Action::ReplaceView { old, .. } => self.view(old)?,
+            Action::CreateIndex(index) => self.drop_index(&index.table, &index.name),
+            Action::AddForeignKey { spec, .. } => self.drop_constraint(&spec.table, &ConstraintSpec::ForeignKey(spec.clone())),
+            Action::DropIndex { index, .. } => self.create_index(index),
+            Action::DropConstraint { table, constraint } => self.restore_constraint(table, constraint),
+            Action::Comment { target, old, .. } => self.comment(target, old.as_deref())?,
+            _ => return Ok(None),
+        }))
+    }
+
+    /// The rows that would keep abort from restoring a rule that expand took away.
+    pub(super) fn abort_gate(&self, action: &Action) -> Result<Option<String>, EmitError> {
+        let (table, finding) = match action {
+            Action::RestateColumn { table, old, new } if old.not_null && !new.not_null => (table, Finding::Null(old.name.clone())),
+            Action::DropConstraint { table, constraint } => (
+                table,
+                match constraint {
+                    ConstraintSpec::Check(name, condition) => Finding::Check(name.clone(), condition.clone()),
+                    ConstraintSpec::Unique(unique) => Finding::Duplicate {
+                        name: unique.name.text.clone(),
+                        keys: KeyTarget::columns(&unique.columns),
+                        predicate: None,
+                        nulls_not_distinct: false,
+                    },
+                    ConstraintSpec::ForeignKey(spec) => Finding::Orphan(spec.clone()),
+                    ConstraintSpec::PrimaryKey(_) | ConstraintSpec::Exclusion(_) => return Ok(None),
+                },
+            ),
+            _ => return Ok(None),
+        };
+        let why = "The old version's rule can't be restored over these rows. Change them, then run abort.sql again; nothing was changed.";
+        self.check_rows(table, &[], &finding, OnFinding::Refuse, Some(why)).map(Some)
+    }
+
+    // --- columns ---
+
+    fn column_definition(&self, column: &ColumnSpec) -> String {
+        let sql = &self.sql;
+        let mut parts = vec![sql.ident(&column.name), sql.ty(&column.ty)];
+        if let Some(collation) = &column.collation {
+            parts.push(format!("collate {collation}"));
+        }
+        match &column.generated {
+            Some((expression, stored)) => {
+                let kind = if *stored { "stored" } else { "virtual" };
+                parts.push(format!("generated always as ({}) {kind}", self.text(expression)));
+                // MariaDB takes neither word there.
+                if column.not_null && self.server.dialect == Dialect::Mysql {
+                    parts.push("not null".to_owned());
+                }
+            }
+            None => parts.push(if column.not_null { "not null" } else { "null" }.to_owned()),
+        }
+        if let Some(default) = &column.default {
+            parts.push(format!("default {}", default_text(&column.ty, &self.text(default), self.server.dialect)));
+        }
+        if column.identity.is_some() {
+            parts.push("auto_increment".to_owned());
+        }
+        if column.hidden {
+            parts.push("invisible".to_owned());
+        }
+        if let Some(comment) = &column.comment {
+            parts.push(format!("comment {}", sql.literal(comment)));
+        }
+        parts.join(" ")
+    }
+
+    /// A column with one thing about it changed.
+    fn restate(&self, table: &str, old: &ColumnSpec, new: &ColumnSpec) -> String {
+        let (sql, probe) = (&self.sql, self.probe());
+        let modify = format!("modify column {}", self.column_definition(new));
+        if old.not_null != new.not_null {
+            let nullable = if new.not_null { "YES" } else { "NO" };
+            let needed = probe.column_with(table, &new.name, &format!(" and is_nullable = '{nullable}'"));
+            return self.alter(&needed, table, &modify, REBUILD);
+        }
+        if old.hidden != new.hidden {
+            let (still, words) =
+                if new.hidden { ("not like '%invisible%'", "set invisible") } else { ("like '%invisible%'", "set visible") };
+            let needed = probe.column_with(table, &new.name, &format!(" and lower(extra) {still}"));
+            let change = if self.server.sets_visible { format!("alter column {} {words}", sql.ident(&new.name)) } else { modify };
+            return self.alter(&needed, table, &change, INSTANT);
+        }
+        if old.default != new.default {
+            return self.alter(&probe.column_with(table, &new.name, " and column_default is null"), table, &modify, INSTANT);
+        }
+        let clauses = if old.ty != new.ty && !sql.ty(&new.ty).starts_with("enum") { self.server.metadata } else { INSTANT };
+        self.alter(&probe.column(table, &new.name), table, &modify, clauses)
+    }
+
+    // --- tables ---
+
+    fn create_table(&self, spec: &TableSpec) -> Rendered {
+        let sql = &self.sql;
+        let mut lines: Vec<String> = spec.columns.iter().map(|c| self.column_definition(c)).collect();
+        if let Some(key) = &spec.primary_key {
+            lines.push(format!("primary key ({})", sql.list(&key.columns)));
+        }
+        lines.extend(spec.uniques.iter().map(|u| format!("unique key {} ({})", sql.ident(&u.name.text), sql.list(&u.columns))));
+        lines.extend(spec.indexes.iter().map(|index| self.index_definition(index)));
+        lines
+            .extend(spec.checks.iter().map(|(name, condition)| format!("constraint {} check ({})", sql.ident(name), self.text(condition))));
+        self.render(
+            "create_table",
+            context! { name => sql.ident(&spec.name), lines, comment => spec.comment.as_ref().map(|text| sql.literal(text)) },
+        )
+    }
+
+    /// A table takes the name that a view has, or changes its name under a view: all names in one statement.
+    fn rename_table(&self, from: &str, to: &str, view: Option<&ShapeView>) -> Rendered {
+        let (sql, probe) = (&self.sql, self.probe());
+        let parked = sql.ident(&crate::snapshot::names::bounded(&format!("{PARKED}{to}"), self.server.dialect));
+        let (old, new) = (sql.ident(from), sql.ident(to));
+        let view = match view {
+            None => return Ok(self.step(&probe.table(from), &format!("rename table {old} to {new}"))),
+            Some(view) if view.schema == self.plan.schema => {
+                let needed = format!("{} and {}", probe.table(from), probe.view(to));
+                let swap = self.step(&needed, &format!("rename table {new} to {parked}, {old} to {new}"));
+                return Ok([swap, format!("drop view if exists {parked};")].join("\n"));
+            }
+            Some(view) => view,
+        };
+        let interim = crate::snapshot::names::bounded(&format!("{INTERIM}{to}"), self.server.dialect);
+        let next = ShapeView { name: interim.clone(), table: to.to_owned(), ..view.clone() };
+        let still = probe.table(from);
+        let shown = |name: &str| sql.qualified(&view.schema, name);
+        let parked_view = sql.qualified(&view.schema, &crate::snapshot::names::bounded(&format!("{PARKED}{to}"), self.server.dialect));
+        // A view can't be made over a table that is not there: an empty one stands in for it until the names change places.
+        Ok([
+            self.step(&format!("{still} and {}", not(&probe.table(to))), &format!("create table {new} like {old}")),
+            self.step(&still, self.shape_view(&next)?.trim_end_matches(';')),
+            self.step(
+                &still,
+                &format!(
+                    "rename table {new} to {parked}, {old} to {new}, {} to {parked_view}, {} to {}",
+                    shown(&view.name),
+                    shown(&interim),
+                    shown(&view.name)
+                ),
+            ),
+            format!("drop view if exists {parked_view};"),
+            format!("drop table if exists {parked};"),
+        ]
+        .join("\n"))
+    }
+
+    // --- indexes and constraints ---
+
+    fn index_definition(&self, index: &IndexSpec) -> String {
+        let sql = &self.sql;
+        let keys: Vec<String> = index
+            .keys
+            .iter()
+            .map(|key| {
+                let mut text = match &key.target {
+                    KeyTarget::Column(name) => sql.ident(name),
+                    KeyTarget::Expression(expr) => format!("({})", self.text(expr)),
+                };
+                if let Some(length) = key.length {
+                    text.push_str(&format!("({length})"));
+                }
+                if key.descending {
+                    text.push_str(" desc");
+                }
+                text
+            })
+            .collect();
+        let kind = match index.method.as_str() {
+            "fulltext" => "fulltext index",
+            "spatial" => "spatial index",
+            _ if index.unique => "unique index",
+            _ => "index",
+        };
+        let mut text = format!("{kind} {} ({})", sql.ident(&index.name), keys.join(", "));
+        if index.method == "hash" {
+            text.push_str(" using hash");
+        }
+        if let Some(comment) = &index.comment {
+            text.push_str(&format!(" comment {}", sql.literal(comment)));
+        }
+        text
+    }
+
+    fn create_index(&self, index: &IndexSpec) -> String {
+        let needed = not(&self.probe().index(&index.table, &index.name));
+        self.alter(&needed, &index.table, &format!("add {}", self.index_definition(index)), self.server.index)
+    }
+
+    fn drop_index(&self, table: &str, name: &str) -> String {
+        let needed = self.probe().index(table, name);
+        self.alter(&needed, table, &format!("drop index {}", self.sql.ident(name)), self.server.index)
+    }
+
+    fn rename_index(&self, table: &str, from: &str, to: &str) -> String {
+        let (sql, probe) = (&self.sql, self.probe());
+        let needed = format!("{} and {}", probe.index(table, from), not(&probe.index(table, to)));
+        self.alter(&needed, table, &format!("rename index {} to {}", sql.ident(from), sql.ident(to)), self.server.metadata)
+    }
+
+    fn foreign_key(&self, spec: &ForeignKeySpec) -> String {
+        let sql = &self.sql;
+        let key = &spec.key;
+        let mut text = format!(
+            "constraint {} foreign key ({}) references {} ({})",
+            sql.ident(&key.name.text),
+            sql.list(&key.columns),
+            sql.ident(&key.ref_table),
+            sql.list(&key.ref_columns)
+        );
+        for (event, action) in [("delete", &key.on_delete), ("update", &key.on_update)] {
+            let words = match action {
+                ReferentialAction::NoAction => continue,
+                ReferentialAction::Restrict => "restrict",
+                ReferentialAction::Cascade => "cascade",
+                ReferentialAction::SetNull(_) => "set null",
+                ReferentialAction::SetDefault(_) => "set default",
+            };
+            text.push_str(&format!(" on {event} {words}"));
+        }
+        text
+    }
+
+    /// With the checks on, the server would copy the table, and keep its writers waiting.
+    fn add_foreign_key(&self, spec: &ForeignKeySpec) -> String {
+        let needed = not(&self.probe().constraint(&spec.table, &spec.key.name.text));
+        let add = self.alter(&needed, &spec.table, &format!("add {}", self.foreign_key(spec)), self.server.index);
+        ["set session foreign_key_checks = 0;", &add, "set session foreign_key_checks = 1;"].join("\n")
+    }
+
+    fn drop_constraint(&self, table: &str, constraint: &ConstraintSpec) -> String {
+        let (sql, probe) = (&self.sql, self.probe());
+        let name = constraint.name();
+        let needed = probe.constraint(table, name);
+        match constraint {
+            ConstraintSpec::Unique(_) | ConstraintSpec::Exclusion(_) => self.drop_index(table, name),
+            ConstraintSpec::Check(..) => self.alter(&needed, table, &format!("drop constraint {}", sql.ident(name)), INSTANT),
+            ConstraintSpec::ForeignKey(_) => {
+                let drop = self.alter(&needed, table, &format!("drop foreign key {}", sql.ident(name)), self.server.metadata);
+                // The index that the server made for the key has its name.
+                [drop, self.drop_index(table, name)].join("\n")
+            }
+            ConstraintSpec::PrimaryKey(_) => self.alter(&probe.index(table, "PRIMARY"), table, "drop primary key", REBUILD),
+        }
+    }
+
+    fn restore_constraint(&self, table: &str, constraint: &ConstraintSpec) -> String {
+        let (sql, probe) = (&self.sql, self.probe());
+        match constraint {
+            ConstraintSpec::Unique(unique) => {
+                let needed = not(&probe.index(table, &unique.name.text));
+                let change = format!("add unique index {} ({})", sql.ident(&unique.name.text), sql.list(&unique.columns));
+                self.alter(&needed, table, &change, self.server.index)
+            }
+            ConstraintSpec::ForeignKey(spec) => self.add_foreign_key(spec),
+            ConstraintSpec::Check(name, condition) => {
+                let needed = not(&probe.constraint(table, name));
+                let change = format!("add constraint {} check ({})", sql.ident(name), self.text(condition));
+                self.alter(&needed, table, &change, "algorithm=copy")
+            }
+            ConstraintSpec::PrimaryKey(_) | ConstraintSpec::Exclusion(_) => String::new(),
+        }
+    }
+
+    // --- views ---
+
+    fn shape_view(&self, view: &ShapeView) -> Rendered {
+        let sql = &self.sql;
+        let columns: Vec<String> = view
+            .columns
+            .iter()
+            .map(|column| match column.physical == column.name {
+                true => sql.ident(&column.name),
+                false => format!("{} as {}", sql.ident(&column.physical), sql.ident(&column.name)),
+            })
+            .collect();
+        let query = format!("select {}\n  from {}", columns.join(", "), sql.qualified(&self.plan.schema, &view.table));
+        self.render("view", context! { view => sql.relation(&view.schema, &view.name), query })
+    }
+
+    fn view(&self, view: &ViewSpec) -> Rendered {
+        let query = self.sql.query(&view.query).trim().trim_end_matches(';').to_owned();
+        self.render("view", context! { view => self.sql.relation(&view.schema, &view.name), query })
+    }
+
+    fn drop_views(&self, views: &[(String, String)]) -> String {
+        let names: Vec<String> = views.iter().map(|(schema, name)| self.sql.relation(schema, name)).collect();
+        format!("drop view if exists {};", names.join(", "))
+    }
+
+    /// The views, and the database if nothing else is in it.
+    fn drop_namespace(&self, schema: &str, views: &[String]) -> String {
+        let sql = &self.sql;
+        // Where nobody has named the database, the namespace is called after the one that the script runs in.
+        let (name, quoted) = if self.plan.schema.is_empty() {
+            let suffix = sql.literal(schema);
+            (format!("concat(database(), {suffix})"), format!("concat('`', database(), {}, '`')", sql.literal(schema)))
+        } else {
+            (sql.literal(schema), sql.literal(&sql.ident(schema)))
+        };
+        let exists = format!("exists (select * from information_schema.schemata where schema_name = {name})");
+        let mut statements: Vec<String> = views
+            .chunks(50)
+            .map(|chunk| {
+                let list: Vec<String> =
+                    chunk.iter().map(|view| format!("{quoted}, {}", sql.literal(&[".", &sql.ident(view)].concat()))).collect();
+                format!("call crossfade_step(\n  {exists},\n  concat('drop view if exists ', {}));", list.join(", ', ', "))
+            })
+            .collect();
+        statements.push(format!(
+            "call crossfade_step(\n  {exists}\n    and not exists (select * from information_schema.tables where table_schema = {name})\n    and not exists (select * from information_schema.routines where routine_schema = {name}),\n  concat('drop database ', {quoted}));"
+        ));
+        statements.join("\n")
+    }
+
+    // --- rows ---
+
+    fn check_rows(&self, table: &str, key: &[String], finding: &Finding, on_finding: OnFinding, why: Option<&str>) -> Rendered {
+        let (sql, probe) = (&self.sql, self.probe());
+        let own = |column: &String| [sql.ident(table), sql.ident(column)].join(".");
+        let names = |columns: &[SyncColumn]| columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+        let (message, condition, group, needed) = match finding {
+            Finding::Disagree(lens) => {
+                let message = match (lens.old.is_empty(), lens.new.is_empty()) {
+                    (false, false) => format!("{table}: {} and {} disagree", names(&lens.old), names(&lens.new)),
+                    _ => format!("{table}: {} is not filled", names(if lens.new.is_empty() { &lens.old } else { &lens.new })),
+                };
+                let columns: Vec<String> = lens.old.iter().chain(&lens.new).map(|c| c.name.clone()).collect();
+                (message, sql.disagree(lens, Row::Table(table)), None, probe.columns(table, &columns))
+            }
+            // Never planned for these servers.
+            Finding::Unlike(..) => {
+                return Err(EmitError { template: "mysql_like/check_rows".to_owned(), why: "there are no mirrors".to_owned() });
+            }
+            Finding::Null(column) => (
+                format!("{table}: {column} is NULL"),
+                format!("{} is null", sql.ident(column)),
+                None,
+                probe.column_with(table, column, " and is_nullable = 'YES'"),
+            ),
+            Finding::Check(name, condition) => (
+                format!("{table}: check {name} is broken"),
+                format!("not ({})", sql.written(condition, Row::Table(table)).trim()),
+                None,
+                not(&probe.constraint(table, name)),
+            ),
+            Finding::Orphan(spec) => {
+                let given: Vec<String> = spec.key.columns.iter().map(|c| format!("{} is not null", own(c))).collect();
+                let pairs: Vec<String> = spec
+                    .key
+                    .columns
+                    .iter()
+                    .zip(&spec.key.ref_columns)
+                    .map(|(from, to)| format!("referred.{} = {}", sql.ident(to), own(from)))
+                    .collect();
+                let condition = format!(
+                    "{} and not exists (select * from {} as referred where {})",
+                    given.join(" and "),
+                    sql.ident(&spec.key.ref_table),
+                    pairs.join(" and ")
+                );
+                let message = format!("{table}: foreign key {} leads nowhere", spec.key.name.text);
+                (message, condition, None, probe.columns(table, &spec.key.columns))
+            }
+            Finding::Duplicate { name, keys, .. } => {
+                let plain: Vec<String> = keys
+                    .iter()
+                    .filter_map(|key| match key {
+                        KeyTarget::Column(column) => Some(column.clone()),
+                        KeyTarget::Expression(_) => None,
+                    })
+                    .collect();
+                let texts: Vec<String> = keys
+                    .iter()
+                    .map(|key| match key {
+                        KeyTarget::Column(column) => sql.ident(column),
+                        KeyTarget::Expression(expr) => format!("({})", self.text(expr)),
+                    })
+                    .collect();
+                let given: Vec<String> = texts.iter().map(|key| format!("{key} is not null")).collect();
+                let shown = name.strip_prefix(INTERIM).unwrap_or(name);
+                let needed = format!("{}\n    and {}", not(&probe.index(table, name)), probe.columns(table, &plain));
+                (format!("{table}: unique {shown} is broken by keys"), given.join(" and "), Some(texts.join(", ")), needed)
+            }
+        };
+        let key = match (key, finding) {
+            ([], Finding::Orphan(spec)) => spec.key.columns.iter().map(own).collect::<Vec<_>>().join(", "),
+            ([], _) => "'?'".to_owned(),
+            (key, _) => key.iter().map(own).collect::<Vec<_>>().join(", "),
+        };
+        let hint = match (why, on_finding) {
+            (Some(why), _) => why,
+            (None, OnFinding::Refuse) => "Nothing was lost. Change these rows, then run this script again.",
+            (None, OnFinding::Report) => "Contract will refuse while there are such rows.",
+        };
+        let what = if group.is_some() { " keys stand there more than once (for example " } else { " rows (for example " };
+        self.render(
+            "check_rows",
+            context! {
+                table => sql.ident(table),
+                condition,
+                group,
+                key,
+                needed,
+                message => sql.literal(&message),
+                what => sql.literal(what),
+                hint => sql.literal(hint),
+                refuse => why.is_some() || on_finding == OnFinding::Refuse,
+            },
+        )
+    }
+
+    fn backfill(&self, backfill: &Backfill) -> Rendered {
+        let sql = &self.sql;
+        let count = backfill.key.len();
+        let table = sql.ident(&backfill.table);
+        let columns: Vec<String> = backfill.key.iter().map(|(name, _)| sql.ident(name)).collect();
+        let variables = |prefix: &str| (1..=count).map(|n| format!("@{prefix}_{n}")).collect::<Vec<_>>();
+        let row = Row::Table(&backfill.table);
+        let sets: Vec<String> =
+            backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row))).collect();
+        let unfilled: Vec<String> = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect();
+        let (cols, desc) = (columns.join(", "), columns.iter().map(|c| format!("{c} desc")).collect::<Vec<_>>().join(", "));
+        let los = variables("lo").join(", ");
+        let (from, to, after) = (beyond(&columns, ">", true), beyond(&columns, "<", true), beyond(&columns, ">", false));
+        let args = |prefix: &str| beyond_arguments(&variables(prefix)).join(", ");
+        let is_bytes =
+            |ty: &Type| ["binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"].iter().any(|w| sql.ty(ty).starts_with(w));
+        let json = |prefix: &str| {
+            let parts: Vec<String> = backfill
+                .key
+                .iter()
+                .zip(variables(prefix))
+                .map(|((_, ty), variable)| if is_bytes(ty) { format!("hex({variable})") } else { variable })
+                .collect();
+            format!("json_array({})", parts.join(", "))
+        };
+        let read = |of: &str| -> Vec<String> {
+            backfill
+                .key
+                .iter()
+                .enumerate()
+                .map(|(at, (_, ty))| {
+                    let text = format!("json_unquote(json_extract({of}, '$[{at}]'))");
+                    let name = sql.ty(ty);
+                    if is_bytes(ty) {
+                        format!("unhex({text})")
+                    } else if name.contains("int") {
+                        format!("cast({text} as {})", if name.contains("unsigned") { "unsigned" } else { "signed" })
+                    } else {
+                        text
+                    }
+                })
+                .collect()
+        };
+        let (of_top, of_last) = (read("@top_key"), read("@last_key"));
+        let text = |text: String| sql.literal(&text);
+        self.render(
+            "backfill",
+            context! {
+                table,
+                table_literal => sql.literal(&backfill.table),
+                release => sql.literal(&self.plan.release),
+                name => sql.literal(&backfill.name),
+                // The knee on both servers lies between 1 000 and 5 000 rows a batch.
+                batch => backfill.batch.min(2_000),
+                key => of_top.into_iter().zip(of_last).map(|(of_top, of_last)| context! { of_top, of_last }).collect::<Vec<_>>(),
+                cols,
+                cols_desc => desc.clone(),
+                tops => variables("top").join(", "),
+                tops_json => json("top"),
+                his_json => json("hi"),
+                update => text(format!("update {} set {}", sql.ident(&backfill.table), sets.join(", "))),
+                where => text(format!(" where {from} and {to} and {}", unfilled.join(" and "))),
+                first => text(format!("select {} into {los} from {} order by {} limit 1", columns.join(", "), sql.ident(&backfill.table), columns.join(", "))),
+                next => text(format!("select {} into {los} from {} where {after} order by {} limit 1", columns.join(", "), sql.ident(&backfill.table), columns.join(", "))),
+                bound => text(format!(
+                    "select {0} into {1} from (select {0} from {2} where {from} and {to} order by {0} limit ?) as batch order by {desc} limit 1",
+                    columns.join(", "),
+                    variables("hi").join(", "),
+                    sql.ident(&backfill.table)
+                )),
+                after_args => args("hi"),
+                bound_args => format!("{}, {}, @batch", args("lo"), args("top")),
+                range_args => format!("{}, {}", args("lo"), args("hi")),
+            },
+        )
+    }
+
+    fn comment(&self, target: &CommentTarget, text: Option<&str>) -> Rendered {
+        let sql = &self.sql;
+        match target {
+            CommentTarget::Table(table) => {
+                let change = format!("comment = {}", sql.literal(text.unwrap_or_default()));
+                Ok(self.alter(&self.probe().table(table), table, &change, self.server.metadata))
+            }
+            _ => Err(EmitError { template: "mysql_like/comment".to_owned(), why: "there is none".to_owned() }),
+        }
+    }
+}
+
+/// A key beyond another one, with a place for each value that is compared: neither server goes by an index for `(a, b) > (?, ?)`.
+fn beyond(columns: &[String], sign: &str, or_equal: bool) -> String {
+    let parts: Vec<String> = (0..columns.len())
+        .map(|at| {
+            let last = at + 1 == columns.len();
+            let mut text: Vec<String> = columns[..at].iter().map(|c| format!("{c} = ?")).collect();
+            text.push(format!("{} {sign}{} ?", columns[at], if last && or_equal { "=" } else { "" }));
+            text.join(" and ")
+        })
+        .collect();
+    match parts.as_slice() {
+        [one] => one.clone(),
+        many => format!("({})", many.iter().map(|part| format!("({part})")).collect::<Vec<_>>().join(" or ")),
+    }
+}
+
+/// The values for the places of [`beyond`].
+fn beyond_arguments(values: &[String]) -> Vec<String> {
+    (0..values.len()).flat_map(|at| values[..=at].to_vec()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_two_columns_is_compared_by_its_parts() {
+        let columns = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(beyond(&columns, ">", false), "((a > ?) or (a = ? and b > ?))");
+        assert_eq!(beyond(&columns[..1], "<", true), "a <= ?");
+        assert_eq!(beyond_arguments(&["@x".to_owned(), "@y".to_owned()]), ["@x", "@x", "@y"]);
+    }
+}

@@ -1,0 +1,63 @@
+//! Questions to the catalog: whether a statement is still to be done.
+
+use crate::dialect::mysql_like::expression::Expressions;
+
+/// Asks about the database that the script runs in.
+pub(super) struct Probe<'a> {
+    pub(super) sql: &'a Expressions<'a>,
+}
+
+impl Probe<'_> {
+    fn exists(&self, view: &str, table: &str, more: &str) -> String {
+        let table = self.sql.literal(table);
+        format!("exists (select * from information_schema.{view} where table_schema = database() and table_name = {table}{more})")
+    }
+
+    /// A table of that name is there, and no view.
+    pub(super) fn table(&self, table: &str) -> String {
+        self.exists("tables", table, " and table_type = 'BASE TABLE'")
+    }
+
+    /// A view of that name is there.
+    pub(super) fn view(&self, view: &str) -> String {
+        self.exists("tables", view, " and table_type = 'VIEW'")
+    }
+
+    /// A column is there, and more holds of it.
+    pub(super) fn column_with(&self, table: &str, column: &str, more: &str) -> String {
+        self.exists("columns", table, &format!(" and column_name = {}{more}", self.sql.literal(column)))
+    }
+
+    /// A column is there.
+    pub(super) fn column(&self, table: &str, column: &str) -> String {
+        self.column_with(table, column, "")
+    }
+
+    /// All these columns are there.
+    pub(super) fn columns(&self, table: &str, columns: &[String]) -> String {
+        let mut names: Vec<String> = columns.iter().map(|c| self.sql.literal(c)).collect();
+        names.sort();
+        names.dedup();
+        format!(
+            "(select count(*) from information_schema.columns\n      where table_schema = database() and table_name = {} and column_name in ({})) = {}",
+            self.sql.literal(table),
+            names.join(", "),
+            names.len()
+        )
+    }
+
+    /// An index is there.
+    pub(super) fn index(&self, table: &str, index: &str) -> String {
+        self.exists("statistics", table, &format!(" and index_name = {}", self.sql.literal(index)))
+    }
+
+    /// A constraint is there. (MariaDB shows checks of columns as well as those of tables.)
+    pub(super) fn constraint(&self, table: &str, name: &str) -> String {
+        self.exists("table_constraints", table, &format!(" and constraint_name = {}", self.sql.literal(name)))
+    }
+}
+
+/// The opposite.
+pub(super) fn not(condition: &str) -> String {
+    format!("not {condition}")
+}

@@ -1,0 +1,94 @@
+//! The two triggers that keep a table in step.
+
+use minijinja::{Value, context};
+
+use super::super::sync::{Body, Words};
+use crate::dialect::language::{Language, Row};
+use crate::dialect::mysql_like::expression::Expressions;
+use crate::plan::model::{Plan, Sync, SyncColumn, Writer};
+use crate::snapshot::names::bounded;
+use crate::sql::Dialect;
+
+/// What a message of SIGNAL may have, in characters.
+const MESSAGE: usize = 128;
+
+impl Words for Expressions<'_> {
+    fn variable(&self, column: &SyncColumn) -> String {
+        self.ident(&bounded(&format!("up_{}", column.name), self.dialect))
+    }
+
+    fn declaration(&self, column: &SyncColumn) -> String {
+        [self.variable(column), self.ty(&column.ty)].join(" ")
+    }
+
+    fn set(&self, target: &str, value: &str) -> String {
+        format!("set {target} = {value};")
+    }
+
+    fn else_if(&self) -> &'static str {
+        "elseif"
+    }
+
+    fn fail(&self, why: &str) -> String {
+        let why: String = why.chars().take(MESSAGE).collect();
+        format!("signal sqlstate '23000' set message_text = {};", self.literal(&why))
+    }
+
+    fn attempt(&self, statements: Vec<String>, otherwise: Vec<String>, indent: &str) -> Vec<String> {
+        let mut lines = vec![format!("{indent}begin")];
+        lines.push(format!("{indent}  -- the row had no value so far, which nobody may be kept from mending"));
+        lines.push(format!("{indent}  declare exit handler for sqlexception begin {} end;", otherwise.join(" ")));
+        lines.extend(statements);
+        lines.push(format!("{indent}end;"));
+        lines
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    fn nothing(&self) -> &'static str {
+        "begin end;"
+    }
+
+    fn marked(&self, given: &str) -> String {
+        let given = if given.contains(" or ") { format!("({given})") } else { given.to_owned() };
+        format!("writer = 'new' or (writer is null and {given})")
+    }
+}
+
+/// Context of `install_sync`.
+pub(super) fn context(sync: &Sync, sql: &Expressions<'_>, plan: &Plan) -> Value {
+    let mut variables = Vec::new();
+    let mut lenses = Vec::new();
+    for lens in &sync.lenses {
+        let body = Body { lens, sql, writer: sync.writer };
+        variables.extend(body.variables());
+        let (insert_new, insert_old) = body.insert();
+        lenses.push(context! { title => body.title(), is_new => body.is_new(), insert_new, insert_old, update => body.update() });
+    }
+    let fills: Vec<Value> = sync
+        .fills
+        .iter()
+        .map(|fill| {
+            let column = sql.column(&fill.column, Row::New);
+            let value = sql.value(&fill.formula, &fill.ty, Row::New);
+            context! { is_null => format!("{column} is null"), set => sql.set(&column, &value) }
+        })
+        .collect();
+    let old = plan.old_version.as_deref();
+    context! {
+        table => sql.ident(&sync.table),
+        insert_trigger => sql.ident(&sync.insert_trigger),
+        update_trigger => sql.ident(&sync.update_trigger),
+        variables,
+        lenses,
+        fills,
+        marker => sync.writer == Writer::Marker && !sync.lenses.is_empty(),
+        namespace => sql.literal(&plan.namespace(&plan.new_version)),
+        old_namespaces => std::iter::once(plan.schema.clone())
+            .chain(old.map(|version| plan.namespace(version)))
+            .map(|name| sql.literal(&name))
+            .collect::<Vec<_>>(),
+    }
+}

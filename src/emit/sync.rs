@@ -1,0 +1,369 @@
+//! The body of a sync trigger: the lens rule, line by line.
+//!
+//! A side that already agrees is left alone; state decides, never the session. What each branch does is said in the comments
+//! that it writes.
+
+use crate::dialect::language::{Language, Row};
+use crate::plan::model::{Follow, Formula, SyncColumn, SyncLens, Writer};
+use crate::snapshot::model::{OnConflict, TypeKind};
+use crate::sql::Dialect;
+use crate::sql::expression::may_fail;
+
+/// How a dialect writes the statements of a trigger.
+pub(super) trait Words: Language {
+    /// The variable that holds what a column should be.
+    fn variable(&self, column: &SyncColumn) -> String;
+    /// Its declaration.
+    fn declaration(&self, column: &SyncColumn) -> String;
+    /// `target := value`.
+    fn set(&self, target: &str, value: &str) -> String;
+    /// `else if`, in one word.
+    fn else_if(&self) -> &'static str;
+    /// The statement that makes the write fail, saying why.
+    fn fail(&self, why: &str) -> String;
+    /// Statements that may fail, at an indent of two more, and what is done then.
+    fn attempt(&self, statements: Vec<String>, otherwise: Vec<String>, indent: &str) -> Vec<String>;
+    /// The dialect.
+    fn dialect(&self) -> Dialect;
+    /// A statement that does nothing.
+    fn nothing(&self) -> &'static str;
+    /// The condition that the marker says the new version wrote; `given` is the one by which shared access tells.
+    fn marked(&self, given: &str) -> String;
+}
+
+/// What a trigger does for one lens.
+pub(super) struct Body<'a> {
+    pub(super) lens: &'a SyncLens,
+    pub(super) sql: &'a dyn Words,
+    pub(super) writer: Writer,
+}
+
+impl Body<'_> {
+    pub(super) fn title(&self) -> String {
+        let names = |side: &[SyncColumn]| side.iter().map(|c| c.name.clone()).collect::<Vec<_>>().join(", ");
+        match (self.lens.old.is_empty(), self.lens.new.is_empty()) {
+            (false, false) => format!("{} <-> {}", names(&self.lens.old), names(&self.lens.new)),
+            (true, _) => format!("{}, computed", names(&self.lens.new)),
+            (_, true) => format!("{}, computed for the old version", names(&self.lens.old)),
+        }
+    }
+
+    /// Columns of the new side that have a formula.
+    fn ups(&self) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
+        self.lens.new.iter().filter_map(|c| c.formula.as_ref().map(|f| (c, f)))
+    }
+
+    /// Columns of the old side that have a formula.
+    fn downs(&self) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
+        self.lens.old.iter().filter_map(|c| c.formula.as_ref().map(|f| (c, f)))
+    }
+
+    pub(super) fn variables(&self) -> Vec<String> {
+        if !self.needs_variables() {
+            return Vec::new();
+        }
+        self.ups().map(|(c, _)| self.sql.declaration(c)).collect()
+    }
+
+    /// Whether values are compared before they are written.
+    fn needs_variables(&self) -> bool {
+        self.ups().next().is_some() && (!self.lens.old.is_empty() || self.follows())
+    }
+
+    /// Whether a derived new side follows its inputs.
+    fn follows(&self) -> bool {
+        self.lens.follow == Follow::Inputs && !self.lens.up_inputs.is_empty() && self.ups().next().is_some()
+    }
+
+    fn new_column(&self, name: &str) -> String {
+        self.sql.column(name, Row::New)
+    }
+
+    fn old_column(&self, name: &str) -> String {
+        self.sql.column(name, Row::Old)
+    }
+
+    /// The condition that the new version wrote the row that is inserted.
+    pub(super) fn is_new(&self) -> String {
+        let plain: Vec<&SyncColumn> = self.lens.new.iter().filter(|c| self.writer == Writer::NewSideGiven || !c.has_default).collect();
+        let given = if plain.is_empty() {
+            // Only the old version writes the old side. (A new column with a default tells nothing where the table has it.)
+            self.sql.all(&self.lens.old.iter().map(|c| format!("{} is null", self.new_column(&c.name))).collect::<Vec<_>>())
+        } else {
+            self.sql.any(&plain.iter().map(|c| format!("{} is not null", self.new_column(&c.name))).collect::<Vec<_>>())
+        };
+        match self.writer {
+            Writer::Marker => self.sql.marked(&given),
+            Writer::NewSideGiven => given,
+        }
+    }
+
+    /// `N := up(row)`.
+    fn set_new(&self, indent: &str) -> Vec<String> {
+        self.ups()
+            .map(|(c, f)| format!("{indent}{}", self.sql.set(&self.new_column(&c.name), &self.sql.value(f, &c.ty, Row::New))))
+            .collect()
+    }
+
+    /// `O := down(row)`.
+    fn set_old(&self, indent: &str) -> Vec<String> {
+        self.downs()
+            .map(|(c, f)| format!("{indent}{}", self.sql.set(&self.new_column(&c.name), &self.sql.value(f, &c.ty, Row::New))))
+            .collect()
+    }
+
+    /// Variables := up(row).
+    fn compute(&self, row: Row<'_>, indent: &str) -> Vec<String> {
+        self.ups().map(|(c, f)| format!("{indent}{}", self.sql.set(&self.sql.variable(c), &self.sql.value(f, &c.ty, row)))).collect()
+    }
+
+    /// N differs from the variables; a column that nothing is said of counts as differing when it was given or changed.
+    fn differs_from_variables(&self, unsaid: &dyn Fn(&SyncColumn) -> String) -> String {
+        let parts: Vec<String> = self
+            .lens
+            .new
+            .iter()
+            .map(|c| match c.formula {
+                Some(_) => self.sql.distinct(&self.new_column(&c.name), &self.sql.variable(c), &c.ty),
+                None => unsaid(c),
+            })
+            .collect();
+        self.sql.any(&parts)
+    }
+
+    pub(super) fn insert(&self) -> (Vec<String>, Vec<String>) {
+        let (mut new, mut old) = (Vec::new(), Vec::new());
+        if !self.lens.new.is_empty() {
+            old = self.set_new("");
+        }
+        if self.downs().next().is_some() {
+            match self.writer {
+                Writer::NewSideGiven if !self.lens.new.is_empty() => {
+                    // Shared access: one statement may give both sides. They may agree.
+                    if self.ups().next().is_some() {
+                        new.extend(self.compute(Row::New, ""));
+                        let differs = self.differs_from_variables(&|c| format!("{} is not null", self.new_column(&c.name)));
+                        new.push(format!("if {differs} then"));
+                        new.extend(self.resolve(&self.old_given(), "  "));
+                        new.push("end if;".to_owned());
+                    } else {
+                        new.extend(self.set_old(""));
+                    }
+                }
+                Writer::Marker if self.lens.old.iter().any(|c| c.counts) && self.ups().next().is_some() => {
+                    let left_out: Vec<String> = self.lens.new.iter().map(|c| format!("{} is null", self.new_column(&c.name))).collect();
+                    new.push(format!("if {} then", self.sql.all(&left_out)));
+                    new.push("  -- the old column has counted for both".to_owned());
+                    new.extend(self.set_new("  "));
+                    new.push("else".to_owned());
+                    new.extend(self.set_old("  "));
+                    new.push("end if;".to_owned());
+                }
+                Writer::Marker | Writer::NewSideGiven => new = self.set_old(""),
+            }
+        }
+        (new, old)
+    }
+
+    /// Shared access: the condition that an INSERT gave the old side, where that can be told (no default stands in for it).
+    fn old_given(&self) -> Option<String> {
+        let parts: Vec<String> =
+            self.lens.old.iter().filter(|c| !c.has_default).map(|c| format!("{} is not null", self.new_column(&c.name))).collect();
+        (!parts.is_empty()).then(|| self.sql.any(&parts))
+    }
+
+    /// The two sides disagree: who wins. `old_wrote` is the condition that the old side was written too.
+    fn resolve(&self, old_wrote: &Option<String>, indent: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        match (self.lens.on_conflict, old_wrote) {
+            (OnConflict::New, _) | (_, None) => lines.extend(self.set_old(indent)),
+            (OnConflict::Old, Some(old_wrote)) => {
+                lines.push(format!("{indent}if {old_wrote} then"));
+                lines.extend(self.set_new(&format!("{indent}  ")));
+                lines.push(format!("{indent}else"));
+                lines.extend(self.set_old(&format!("{indent}  ")));
+                lines.push(format!("{indent}end if;"));
+            }
+            (OnConflict::Error, Some(old_wrote)) => {
+                lines.push(format!("{indent}if {old_wrote} then"));
+                let why = format!("{}: one statement wrote both sides, and they disagree", self.title());
+                lines.push(format!("{indent}  {}", self.sql.fail(&why)));
+                lines.push(format!("{indent}end if;"));
+                lines.extend(self.set_old(indent));
+            }
+        }
+        lines
+    }
+
+    fn changed(&self, columns: &[(String, crate::snapshot::model::Type)]) -> String {
+        let parts: Vec<String> = columns.iter().map(|(name, ty)| self.sql.changed(name, ty)).collect();
+        self.sql.any(&parts)
+    }
+
+    fn side(columns: &[SyncColumn]) -> Vec<(String, crate::snapshot::model::Type)> {
+        columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect()
+    }
+
+    pub(super) fn update(&self) -> Vec<String> {
+        let lens = self.lens;
+        let mut lines: Vec<String> = Vec::new();
+        let n_changed = self.changed(&Self::side(&lens.new));
+        let o_changed = self.changed(&Self::side(&lens.old));
+        if lens.new.is_empty() {
+            // The old side follows from columns that both have, as long as it is what they give.
+            if lens.down_inputs.is_empty() || lens.follow == Follow::Never {
+                return lines;
+            }
+            let agreed: Vec<String> = self
+                .downs()
+                .map(|(c, f)| {
+                    let differs = self.sql.distinct(&self.old_column(&c.name), &self.sql.value(f, &c.ty, Row::Old), &c.ty);
+                    format!("not ({differs})")
+                })
+                .collect();
+            lines.push(format!("if not ({o_changed}) and ({}) and {} then", self.changed(&lens.down_inputs), self.sql.all(&agreed)));
+            lines.extend(self.set_old("  "));
+            lines.push("end if;".to_owned());
+            return lines;
+        }
+        if lens.old.is_empty() {
+            if !self.follows() {
+                return lines;
+            }
+            lines.push(format!("if not ({n_changed}) and ({}) then", self.changed(&lens.up_inputs)));
+            lines.extend(self.follow("  "));
+            lines.push("end if;".to_owned());
+            return lines;
+        }
+        lines.push(format!("if {n_changed} then"));
+        if self.downs().next().is_some() || self.ups().next().is_some() {
+            lines.extend(self.new_side_changed(&o_changed));
+        }
+        if self.ups().next().is_some() {
+            let word = self.sql.else_if();
+            lines.push(format!("{word} {o_changed} then"));
+            lines.push("  -- the old version wrote".to_owned());
+            lines.extend(self.set_new("  "));
+            if self.follows() {
+                lines.push(format!("{word} {} then", self.changed(&lens.up_inputs)));
+                lines.extend(self.follow("  "));
+            }
+        }
+        lines.push("end if;".to_owned());
+        lines
+    }
+
+    fn new_side_changed(&self, o_changed: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        let has_ups = self.ups().next().is_some();
+        if has_ups {
+            let unfilled: Vec<String> = self.lens.new.iter().map(|c| format!("{} is null", self.old_column(&c.name))).collect();
+            let unfilled = self.sql.all(&unfilled);
+            let several = self.lens.new.len() > 1;
+            if several {
+                lines.push(format!("  if {unfilled} then"));
+                lines.push("    -- a row that is not filled yet: what the statement leaves out comes from the old shape".to_owned());
+                for (column, formula) in self.ups() {
+                    let new = self.new_column(&column.name);
+                    let value = format!("coalesce({new}, {})", self.sql.value(formula, &column.ty, Row::Old));
+                    lines.push(format!("    {}", self.sql.set(&new, &value)));
+                }
+                lines.push("  end if;".to_owned());
+            }
+            if self.downs().next().is_some() {
+                lines.extend(self.compute(Row::New, "  "));
+                let mut condition =
+                    self.differs_from_variables(&|c| self.sql.distinct(&self.new_column(&c.name), &self.old_column(&c.name), &c.ty));
+                if self.lens.new.iter().any(|c| c.backfill.is_some()) {
+                    // What the backfill gives a row is declared to differ; the old side stays as it is.
+                    let old_row = self.backfill_differs();
+                    condition = format!("({condition}) and (not ({unfilled}) or {old_row})");
+                }
+                lines.push(format!("  if {condition} then"));
+                lines.push("    -- the new version wrote something that does not follow from the old shape".to_owned());
+                lines.extend(self.resolve(&Some(o_changed.to_owned()), "    "));
+                lines.push("  end if;".to_owned());
+            }
+        } else {
+            lines.extend(self.set_old("  "));
+        }
+        if lines.is_empty() {
+            lines.push(format!("  {}  -- the old version reads what it had", self.sql.nothing()));
+        }
+        lines
+    }
+
+    /// N differs from what the backfill gives the row as it was.
+    fn backfill_differs(&self) -> String {
+        let parts: Vec<String> = self
+            .lens
+            .new
+            .iter()
+            .filter_map(|c| {
+                let formula = c.backfill.as_ref().or(c.formula.as_ref())?;
+                Some(self.sql.distinct(&self.new_column(&c.name), &self.sql.value(formula, &c.ty, Row::Old), &c.ty))
+            })
+            .collect();
+        match parts.as_slice() {
+            [one] => one.clone(),
+            _ => format!("({})", self.sql.any(&parts)),
+        }
+    }
+
+    /// Whether a formula of the new side has no value for some rows.
+    fn up_may_fail(&self) -> bool {
+        let is_text = |name: &str| {
+            let found = self.lens.up_inputs.iter().find(|(input, _)| input == name);
+            found.is_some_and(|(_, ty)| matches!(ty.kind, TypeKind::Text | TypeKind::Varchar(_) | TypeKind::Char(_)))
+        };
+        let dialect = self.sql.dialect();
+        self.ups().any(|(_, formula)| matches!(formula, Formula::Written(up) if may_fail(&up.text, dialect, &is_text)))
+    }
+
+    /// An input changed: N follows if it was what the formula gave.
+    fn follow(&self, indent: &str) -> Vec<String> {
+        let mut lines = vec![format!("{indent}-- an input changed: the value follows, unless the new version had set it")];
+        if self.up_may_fail() {
+            // The row had no value so far, which nobody may be kept from mending.
+            let compute = self.compute(Row::Old, &format!("{indent}  "));
+            let clear = self.ups().map(|(c, _)| self.sql.set(&self.sql.variable(c), "null")).collect();
+            lines.extend(self.sql.attempt(compute, clear, indent));
+        } else {
+            lines.extend(self.compute(Row::Old, indent));
+        }
+        let differs: Vec<String> =
+            self.ups().map(|(c, _)| self.sql.distinct(&self.new_column(&c.name), &self.sql.variable(c), &c.ty)).collect();
+        lines.push(format!("{indent}if not ({}) then", self.sql.any(&differs)));
+        lines.extend(self.set_new(&format!("{indent}  ")));
+        lines.push(format!("{indent}end if;"));
+        lines
+    }
+
+    /// When the UPDATE trigger has anything to do: the backfill, for one, passes by without calling the function.
+    pub(super) fn update_condition(&self) -> String {
+        let lens = self.lens;
+        let mut columns = Self::side(&lens.new);
+        columns.extend(Self::side(&lens.old));
+        if self.follows() {
+            columns.extend(lens.up_inputs.iter().cloned());
+        }
+        if lens.new.is_empty() {
+            columns.extend(lens.down_inputs.iter().cloned());
+        }
+        let changed = self.changed(&columns);
+        let plain = self.ups().all(|(_, f)| !has_subquery(f)) && lens.new.iter().all(|c| c.formula.is_some()) && !lens.new.is_empty();
+        if !plain {
+            return changed;
+        }
+        let differs: Vec<String> =
+            self.ups().map(|(c, f)| self.sql.distinct(&self.new_column(&c.name), &self.sql.value(f, &c.ty, Row::New), &c.ty)).collect();
+        format!("({changed})\n      and ({})", self.sql.any(&differs))
+    }
+}
+
+fn has_subquery(formula: &Formula) -> bool {
+    match formula {
+        Formula::Written(expr) => expr.has_subquery,
+        Formula::Column(_) | Formula::Cast(_) | Formula::Relabel { .. } | Formula::Next(_) | Formula::Values { .. } => false,
+    }
+}

@@ -1,0 +1,94 @@
+delimiter //
+create procedure crossfade_backfill()
+work: begin
+  declare batch integer default {{ batch }};
+  declare changed bigint default 0;
+  declare failures integer default 0;
+  declare busy boolean default false;
+  declare done boolean default false;
+  -- Somebody holds a row of this batch (1205), or waits for one of ours (1213).
+  declare continue handler for 1205, 1213 set busy = true;
+  insert ignore into crossfade_checkpoint (`release`, backfill) values ({{ release }}, {{ name }});
+  select finished_at is not null, last_key, top_key into done, @last_key, @top_key
+    from crossfade_checkpoint where `release` = {{ release }} and backfill = {{ name }} and part = 0;
+  if done then
+    leave work;
+  end if;
+  -- Rows that come after this are filled by the trigger.
+{%- for k in key %}
+  set @lo_{{ loop.index }} = null, @hi_{{ loop.index }} = null, @top_{{ loop.index }} = null;
+{%- endfor %}
+  if @top_key is null then
+    select {{ cols }} into {{ tops }} from {{ table }} order by {{ cols_desc }} limit 1;
+    set @top_key = {{ tops_json }};
+    update crossfade_checkpoint set top_key = @top_key
+      where `release` = {{ release }} and backfill = {{ name }} and part = 0 and @top_1 is not null;
+  else
+{%- for k in key %}
+    set @top_{{ loop.index }} = {{ k.of_top }};
+{%- endfor %}
+  end if;
+  -- Columns that the server sets on every UPDATE keep what they have: nobody has changed these rows.
+  set @kept = (
+    select group_concat(concat(', `', replace(column_name, '`', '``'), '` = `', replace(column_name, '`', '``'), '`') separator '')
+    from information_schema.columns
+    where table_schema = database() and table_name = {{ table_literal }} and extra like '%on update%');
+  set @fill = concat({{ update }}, coalesce(@kept, ''), {{ where }});
+  prepare crossfade_fill from @fill;
+  set @first = {{ first }};
+  prepare crossfade_first from @first;
+  set @next = {{ next }};
+  prepare crossfade_next from @next;
+  set @bound = {{ bound }};
+  prepare crossfade_bound from @bound;
+  if @last_key is null then
+    execute crossfade_first;
+  else
+{%- for k in key %}
+    set @hi_{{ loop.index }} = {{ k.of_last }};
+{%- endfor %}
+    execute crossfade_next using {{ after_args }};
+  end if;
+  while @lo_1 is not null do
+    set @batch = batch;
+{%- for k in key %}
+    set @hi_{{ loop.index }} = null;
+{%- endfor %}
+    execute crossfade_bound using {{ bound_args }};
+    if @hi_1 is null then  -- nothing is left up to the last key there was
+      set @lo_1 = null;
+    else
+      set busy = false;
+      start transaction;
+      execute crossfade_fill using {{ range_args }};
+      set changed = row_count();
+      if busy then
+        -- Let go of the others, make the batch smaller, try again.
+        rollback;
+        set failures = failures + 1;
+        if failures > 100 then
+          signal sqlstate '45000' set message_text = 'the backfill meets locked rows again and again: run the script once more';
+        end if;
+        set batch = greatest(batch div 2, 100);
+        do sleep(rand() * least(failures, 10) * 0.1);
+      else
+        update crossfade_checkpoint set last_key = {{ his_json }}, `rows` = `rows` + changed
+          where `release` = {{ release }} and backfill = {{ name }} and part = 0;
+        commit;
+        set failures = 0, batch = least(batch * 2, {{ batch }});
+{%- for k in key %}
+        set @lo_{{ loop.index }} = null;
+{%- endfor %}
+        execute crossfade_next using {{ after_args }};
+      end if;
+    end if;
+  end while;
+  deallocate prepare crossfade_fill;
+  deallocate prepare crossfade_first;
+  deallocate prepare crossfade_next;
+  deallocate prepare crossfade_bound;
+  update crossfade_checkpoint set finished_at = now() where `release` = {{ release }} and backfill = {{ name }} and part = 0;
+end //
+delimiter ;
+call crossfade_backfill();
+drop procedure crossfade_backfill;

@@ -1,0 +1,8 @@
+-- Nothing is changed unless migrate has finished.
+{{ latest }}
+insert into crossfade_gate select concat('contract of ', {{ release }}, ' can''t run before its expand has finished: run expand.sql first')
+  from dual where not (@crossfade_latest <=> {{ release }}) or @crossfade_phase = 'begun';
+insert into crossfade_gate select concat('contract of ', {{ release }}, ' can''t run before its migrate has finished: run migrate.sql first')
+  from dual where @crossfade_phase = 'expand';
+insert into crossfade_gate select concat('contract of ', {{ release }}, ' can''t run while crossfade_failing_row holds rows that could not be filled')
+  from dual where exists (select * from crossfade_failing_row where `release` = {{ release }});

@@ -1,0 +1,6 @@
+-- Nothing is changed unless expand has finished.
+{{ latest }}
+insert into crossfade_gate select concat('migrate of ', {{ release }}, ' can''t run before its expand has finished: run expand.sql first')
+  from dual where not (@crossfade_latest <=> {{ release }}) or @crossfade_phase = 'begun';
+insert into crossfade_gate select concat({{ release }}, ' is contracted already: there is nothing to migrate')
+  from dual where @crossfade_phase = 'contract';

@@ -1,0 +1,2 @@
+drop procedure crossfade_step;
+drop temporary table crossfade_gate;
