@@ -175,7 +175,12 @@ fn all_phases_and_their_turns() {
             field.run(&["expand"]).must(1).says("contracted already");
             field.run(&["abort"]).must(1).says("contract has begun");
             assert_eq!(field.value("select phase || ' ' || revision from crossfade.version"), "contract v2_contract01");
-            assert_eq!(field.value("select count(*) from crossfade.journal where hash is not null and finished_at is null and step not like 'script %'"), "0");
+            assert_eq!(
+                field.value(
+                    "select count(*) from crossfade.journal where hash is not null and finished_at is null and step not like 'script %'"
+                ),
+                "0"
+            );
             field.must_be_new(lab);
         }
     });
@@ -274,7 +279,12 @@ fn one_runner_at_a_time() {
 fn a_lost_connection_and_the_script_by_hand_go_on() {
     on_each(|lab| {
         for access in [Access::Shared, Access::Versioned] {
-            let field = Field::new(lab, "rename-table-and-split", access, "insert into users (id, email, full_name) select n, 'u' || n, 'Ada L' || n from generate_series(1, 2000) n");
+            let field = Field::new(
+                lab,
+                "rename-table-and-split",
+                access,
+                "insert into users (id, email, full_name) select n, 'u' || n, 'Ada L' || n from generate_series(1, 2000) n",
+            );
             // The script's statements up to any of them, then the runner.
             let half = |phase: Phase| {
                 let statements = split(field.scripts.of(phase));
@@ -294,7 +304,10 @@ fn a_lost_connection_and_the_script_by_hand_go_on() {
             while field.value("select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name like 'crossfade contract%' and wait_event_type = 'Lock'") == "0" {
                 assert!(Instant::now() < until, "it met no lock");
             }
-            Ran::of(&child.wait_with_output().unwrap()).must(1).says("connection to the server was lost").says("run `crossfade contract` again");
+            Ran::of(&child.wait_with_output().unwrap())
+                .must(1)
+                .says("connection to the server was lost")
+                .says("run `crossfade contract` again");
             reader.run("commit").unwrap();
             field.database.run(field.scripts.of(Phase::Contract), "contract").unwrap();
             field.run(&["contract", "--all-nodes-upgraded"]).must(0).says("the database is at version v2");
@@ -302,7 +315,6 @@ fn a_lost_connection_and_the_script_by_hand_go_on() {
         }
     });
 }
-
 
 /// Every case: the runner ends where the scripts end, and what it reads from a manifest is what the plan holds.
 #[test]
@@ -385,7 +397,8 @@ fn codes(lab: &Lab, seed: &str) -> (tempfile::TempDir, Case) {
 #[test]
 fn rows_that_fail_are_named_or_set_aside() {
     on_each(|lab| {
-        let (_folder, case) = codes(lab, "insert into items select n, case when n % 400 = 3 then 'three' else n::text end from generate_series(1, 1000) n");
+        let (_folder, case) =
+            codes(lab, "insert into items select n, case when n % 400 = 3 then 'three' else n::text end from generate_series(1, 1000) n");
         let seed = case.file.seed.clone();
         let field = Field::of(lab, case, Access::Shared, &seed);
         field.run(&["expand"]).must(0);
@@ -393,7 +406,12 @@ fn rows_that_fail_are_named_or_set_aside() {
         let ran = ran.says("{\"code\": \"three\"}").says("(code::integer)::integer").says("--skip-failing");
         assert!(!ran.err.contains("unexpected"), "{}", ran.err);
         // Two are allowed, and there are three.
-        field.run(&["migrate", "--skip-failing", "2"]).must(1).says("set aside: public.items: the row with id = 403").says("id = 803").says("2 rows are set aside already");
+        field
+            .run(&["migrate", "--skip-failing", "2"])
+            .must(1)
+            .says("set aside: public.items: the row with id = 403")
+            .says("id = 803")
+            .says("2 rows are set aside already");
         field.run(&["migrate", "--skip-failing", "3"]).must(0);
         assert_eq!(field.value("select count(*) from items where number is null"), "3");
         assert_eq!(field.value("select string_agg(row_key[1], ' ' order by row_key[1]::int) from crossfade.failing_row"), "3 403 803");
@@ -410,7 +428,12 @@ fn rows_that_fail_are_named_or_set_aside() {
 #[test]
 fn batches_stop_and_go_on() {
     on_each(|lab| {
-        let field = Field::new(lab, "split", Access::Shared, "insert into users (id, full_name) select n, 'Ada L' || n from generate_series(1, 60000) n; analyze users");
+        let field = Field::new(
+            lab,
+            "split",
+            Access::Shared,
+            "insert into users (id, full_name) select n, 'Ada L' || n from generate_series(1, 60000) n; analyze users",
+        );
         field.run(&["expand"]).must(0);
         let filled = "select count(*) from users where first_name is not null";
         field.run(&["migrate", "--max-batches", "2"]).must(6).says("crossfade migrate");
@@ -450,7 +473,12 @@ fn batches_stop_and_go_on() {
 #[test]
 fn workers_beside_writers_and_locked_rows() {
     on_each(|lab| {
-        let field = Field::new(lab, "split", Access::Shared, "insert into users (id, full_name) select n, 'Ada L' || n from generate_series(1, 60000) n; analyze users");
+        let field = Field::new(
+            lab,
+            "split",
+            Access::Shared,
+            "insert into users (id, full_name) select n, 'Ada L' || n from generate_series(1, 60000) n; analyze users",
+        );
         field.run(&["expand"]).must(0);
         let mut holder = field.session();
         holder.run("begin").unwrap();
@@ -469,6 +497,9 @@ fn workers_beside_writers_and_locked_rows() {
         Ran::of(&child.wait_with_output().unwrap()).must(0);
         assert_eq!(field.value(AGREE), "0");
         assert_eq!(field.value("select first_name from users where id = 30000"), "Held");
-        assert_eq!(field.value("select count(*) from users where full_name like 'Cy%'"), field.value("select count(*) from users where first_name = 'Cy'"));
+        assert_eq!(
+            field.value("select count(*) from users where full_name like 'Cy%'"),
+            field.value("select count(*) from users where first_name = 'Cy'")
+        );
     });
 }

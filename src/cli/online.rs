@@ -38,7 +38,9 @@ pub(crate) fn engine(url: &str) -> anyhow::Result<Box<dyn Engine>> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return Ok(Box::new(crate::run::postgres::Postgres::at(url)?));
     }
-    let Some((scheme, _)) = url.split_once(':').filter(|(scheme, _)| ["postgres", "postgresql", "mysql", "mariadb", "sqlite"].contains(scheme)) else {
+    let Some((scheme, _)) =
+        url.split_once(':').filter(|(scheme, _)| ["postgres", "postgresql", "mysql", "mariadb", "sqlite"].contains(scheme))
+    else {
         bail!("this is no URL of a database (postgres://user@host:port/database)");
     };
     bail!("not yet: running an upgrade on {scheme}; run the scripts with the database's own client")

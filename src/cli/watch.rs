@@ -54,7 +54,7 @@ impl Fill {
     }
 
     fn bar(&self) -> String {
-        let full = if self.estimate == 0 { 0 } else { ((self.before + self.rows) * WIDTH / self.estimate).min(WIDTH) };
+        let full = ((self.before + self.rows) * WIDTH).checked_div(self.estimate).unwrap_or(0).min(WIDTH);
         let bar: String = (0..WIDTH).map(|at| if at < full { '█' } else { '░' }).collect();
         format!("{bar} {}", self.line())
     }
@@ -101,16 +101,12 @@ impl Observer for Watcher {
         let mut guard = self.fill.lock().unwrap_or_else(PoisonError::into_inner);
         let fill = &mut *guard;
         match event {
-            Event::WaitsForRunner(holder) => self.say(
-                fill,
-                &format!("waiting for another runner: {holder}"),
-                &json!({ "event": "waits_for_runner", "holder": holder }),
-            ),
-            Event::Begins(section, title) => self.say(
-                fill,
-                &format!("{section}: {title}"),
-                &json!({ "event": "statement", "section": section, "what": title }),
-            ),
+            Event::WaitsForRunner(holder) => {
+                self.say(fill, &format!("waiting for another runner: {holder}"), &json!({ "event": "waits_for_runner", "holder": holder }))
+            }
+            Event::Begins(section, title) => {
+                self.say(fill, &format!("{section}: {title}"), &json!({ "event": "statement", "section": section, "what": title }))
+            }
             Event::WasDone(section, title) => self.say(
                 fill,
                 &format!("{section}: done before: {title}"),
@@ -134,7 +130,8 @@ impl Observer for Watcher {
                 &json!({ "event": "notice", "severity": severity, "message": message }),
             ),
             Event::Fills(name, estimate, before, parts) => {
-                *fill = Fill { name: (*name).to_owned(), estimate: *estimate, before: *before, begun: Some(Instant::now()), ..Fill::default() };
+                *fill =
+                    Fill { name: (*name).to_owned(), estimate: *estimate, before: *before, begun: Some(Instant::now()), ..Fill::default() };
                 if self.format == Format::Json {
                     let json = json!({ "event": "backfill", "backfill": name, "rows": estimate, "done": before, "parts": parts });
                     self.say(fill, "", &json);
@@ -180,11 +177,9 @@ impl Observer for Watcher {
                 self.say(fill, &format!("  paused while `{file}` is there"), &json!({ "event": "pauses", "file": file }));
             }
             Event::GoesOn => self.say(fill, "  goes on", &json!({ "event": "goes_on" })),
-            Event::Filled(name, rows) => self.say(
-                fill,
-                &format!("  {name}: {rows} rows filled"),
-                &json!({ "event": "filled", "backfill": name, "rows": rows }),
-            ),
+            Event::Filled(name, rows) => {
+                self.say(fill, &format!("  {name}: {rows} rows filled"), &json!({ "event": "filled", "backfill": name, "rows": rows }))
+            }
         }
     }
 }

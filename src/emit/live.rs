@@ -184,15 +184,11 @@ pub enum Aside<'a> {
 pub fn count_statement(dialect: Dialect, check: &Check, aside: Aside<'_>) -> Result<String, EmitError> {
     let aside = match aside {
         Aside::None => None,
-        Aside::Of(names) => {
-            Some(names.iter().map(|name| crate::sql::quote::literal(name, dialect)).collect::<Vec<_>>().join(", "))
-        }
+        Aside::Of(names) => Some(names.iter().map(|name| crate::sql::quote::literal(name, dialect)).collect::<Vec<_>>().join(", ")),
     };
     let key = check.key.iter().map(|column| format!("{column}::text")).collect::<Vec<_>>().join(", ");
-    Templates::new().render(
-        &[dialect.name(), "/run/count"].concat(),
-        context! { table => &check.table, condition => &check.condition, aside, key },
-    )
+    Templates::new()
+        .render(&[dialect.name(), "/run/count"].concat(), context! { table => &check.table, condition => &check.condition, aside, key })
 }
 
 /// The statement that shows some rows which disagree: the parts of the key, then the columns as JSON.
@@ -203,8 +199,6 @@ pub fn examples_statement(dialect: Dialect, check: &Check) -> Result<String, Emi
     let columns = pairs(&check.columns);
     let shown = if columns.is_empty() { "'{}'".to_owned() } else { format!("jsonb_build_object({columns})::text") };
     let key = check.key.iter().map(|column| format!("{column}::text")).collect::<Vec<_>>().join(", ");
-    Templates::new().render(
-        &[dialect.name(), "/run/examples"].concat(),
-        context! { table => &check.table, condition => &check.condition, key, shown },
-    )
+    Templates::new()
+        .render(&[dialect.name(), "/run/examples"].concat(), context! { table => &check.table, condition => &check.condition, key, shown })
 }

@@ -83,11 +83,8 @@ impl Unit {
     /// The first sentence of its comment, or its first words.
     pub fn title(&self) -> String {
         let sentence = self.comment.split_inclusive(". ").next().unwrap_or_default().trim().trim_end_matches('.');
-        let title = if sentence.is_empty() {
-            self.statements.first().map(|text| code(text)).unwrap_or_default()
-        } else {
-            sentence.to_owned()
-        };
+        let title =
+            if sentence.is_empty() { self.statements.first().map(|text| code(text)).unwrap_or_default() } else { sentence.to_owned() };
         match title.char_indices().nth(100) {
             Some((end, _)) => [&title[..end], "…"].concat(),
             None => title,
@@ -220,7 +217,9 @@ fn units(dialect: Dialect, script: &str) -> Vec<Unit> {
                 number += 1;
                 // A setting that a statement needs stands behind the statement's comment, with a word of its own.
                 let comment = match units.last() {
-                    Some(before) if before.is_setting() && before.section == section && !before.comment.is_empty() => before.comment.clone(),
+                    Some(before) if before.is_setting() && before.section == section && !before.comment.is_empty() => {
+                        before.comment.clone()
+                    }
                     _ => comment,
                 };
                 let statements = vec![text];
@@ -247,7 +246,9 @@ mod tests {
             .into_iter()
             .map(|unit| (unit.section.clone(), unit.number, unit.title(), unit.statements.len(), unit.bracketed))
             .collect();
-        let unit = |section: &str, number, title: &str, statements, bracketed| (section.to_owned(), number, title.to_owned(), statements, bracketed);
+        let unit = |section: &str, number, title: &str, statements, bracketed| {
+            (section.to_owned(), number, title.to_owned(), statements, bracketed)
+        };
         assert_eq!(
             found,
             [

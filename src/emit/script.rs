@@ -242,22 +242,22 @@ pub(super) fn live(plan: &Plan) -> Result<Live, EmitError> {
 
 /// What `verify` counts.
 fn checks(plan: &Plan) -> Vec<Check<'_>> {
-        let names = |columns: &[crate::plan::model::SyncColumn]| columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
-        agreements(plan)
-            .map(|(table, finding)| {
-                let what = match finding {
-                    Finding::Disagree(lens) => match (lens.old.is_empty(), lens.new.is_empty()) {
-                        (false, false) => format!("{table}: {} <-> {}", names(&lens.old), names(&lens.new)),
-                        (true, _) => format!("{table}: {}", names(&lens.new)),
-                        (_, true) => format!("{table}: {}", names(&lens.old)),
-                    },
-                    Finding::Unlike(mirror, MirrorSide::Source) => format!("{table}: images in {}", mirror.target),
-                    Finding::Unlike(mirror, MirrorSide::Target) => format!("{table}: images of {}", mirror.source),
-                    Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => table.to_owned(),
-                };
-                Check { what, table, finding }
-            })
-            .collect()
+    let names = |columns: &[crate::plan::model::SyncColumn]| columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+    agreements(plan)
+        .map(|(table, finding)| {
+            let what = match finding {
+                Finding::Disagree(lens) => match (lens.old.is_empty(), lens.new.is_empty()) {
+                    (false, false) => format!("{table}: {} <-> {}", names(&lens.old), names(&lens.new)),
+                    (true, _) => format!("{table}: {}", names(&lens.new)),
+                    (_, true) => format!("{table}: {}", names(&lens.old)),
+                },
+                Finding::Unlike(mirror, MirrorSide::Source) => format!("{table}: images in {}", mirror.target),
+                Finding::Unlike(mirror, MirrorSide::Target) => format!("{table}: images of {}", mirror.source),
+                Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => table.to_owned(),
+            };
+            Check { what, table, finding }
+        })
+        .collect()
 }
 
 /// The line above and below the head of a section.

@@ -104,22 +104,22 @@ impl Connection for Session {
 
 /// What a statement gave back, in either protocol of the server.
 fn outcome<P: Protocol>(mut results: QueryResult<'_, '_, '_, P>) -> Result<Outcome, Failure> {
-        let mut outcome = Outcome::default();
-        // `call` gives back several results; what counts is the last one that has rows.
-        while let Some(result) = results.iter() {
-            let columns: Vec<String> = result.columns().as_ref().iter().map(|column| column.name_str().into_owned()).collect();
-            let affected = result.affected_rows();
-            let mut rows = Vec::new();
-            for row in result {
-                rows.push(row?.unwrap().into_iter().map(text).collect());
-            }
-            if columns.is_empty() {
-                outcome.affected = affected;
-            } else {
-                outcome = Outcome { affected: rows.len() as u64, columns, rows };
-            }
+    let mut outcome = Outcome::default();
+    // `call` gives back several results; what counts is the last one that has rows.
+    while let Some(result) = results.iter() {
+        let columns: Vec<String> = result.columns().as_ref().iter().map(|column| column.name_str().into_owned()).collect();
+        let affected = result.affected_rows();
+        let mut rows = Vec::new();
+        for row in result {
+            rows.push(row?.unwrap().into_iter().map(text).collect());
         }
-        Ok(outcome)
+        if columns.is_empty() {
+            outcome.affected = affected;
+        } else {
+            outcome = Outcome { affected: rows.len() as u64, columns, rows };
+        }
+    }
+    Ok(outcome)
 }
 
 /// In the text protocol every value but NULL comes as the bytes of its text. Bytes that are no text are shown as a literal.

@@ -10,9 +10,9 @@ use ::postgres::config::{Config, Host, SslMode};
 use ::postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::Connection;
+pub use super::{Failure, Notice, Outcome};
 use crate::sql::Dialect;
 use crate::sql::quote::literal;
-pub use super::{Failure, Notice, Outcome};
 
 /// Where a database is to be found: a socket folder, a database and a role. Nothing secret is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,7 +230,8 @@ impl Connection for Session {
         if values.is_empty() {
             return self.run(&format!("execute crossfade_{number}"));
         }
-        let values: Vec<String> = values.iter().map(|value| value.map_or_else(|| "null".to_owned(), |text| literal(text, Dialect::Postgres))).collect();
+        let values: Vec<String> =
+            values.iter().map(|value| value.map_or_else(|| "null".to_owned(), |text| literal(text, Dialect::Postgres))).collect();
         self.run(&format!("execute crossfade_{number}({})", values.join(", ")))
     }
 

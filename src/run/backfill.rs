@@ -160,7 +160,12 @@ fn work_together(runner: &mut Runner<'_>, job: &Job<'_>) -> Result<Ended, Stoppe
 }
 
 /// The parts of a backfill, as an earlier run left them or made now. `None`: it is done.
-fn divide(runner: &mut Runner<'_>, backfill: &Backfill, statements: &BatchStatements, estimate: u64) -> Result<Option<Vec<Progress>>, Stopped> {
+fn divide(
+    runner: &mut Runner<'_>,
+    backfill: &Backfill,
+    statements: &BatchStatements,
+    estimate: u64,
+) -> Result<Option<Vec<Progress>>, Stopped> {
     let (release, workers) = (runner.program.release.clone(), runner.options.workers);
     let found = parts(runner.session.as_mut(), runner.engine, &release, &backfill.name).map_err(|failure| runner.failed(&failure))?;
     if found.first().is_some_and(|whole| whole.part == 0 && whole.finished) {
@@ -206,10 +211,8 @@ fn divide(runner: &mut Runner<'_>, backfill: &Backfill, statements: &BatchStatem
         if sections.is_empty() {
             return Ok(Some(vec![whole]));
         }
-        let sections: Vec<Progress> = (1..)
-            .zip(sections)
-            .map(|(part, (last_key, top_key))| Progress { part, last_key, top_key, rows: 0, finished: false })
-            .collect();
+        let sections: Vec<Progress> =
+            (1..).zip(sections).map(|(part, (last_key, top_key))| Progress { part, last_key, top_key, rows: 0, finished: false }).collect();
         session.run("begin")?;
         for section in &sections {
             new_part(session, runner.engine, &release, &backfill.name, section)?;
@@ -247,14 +250,14 @@ enum Next {
 /// Why a batch did not come about.
 enum Failed {
     /// The statement failed; the last key and the number of rows that it was about, if they were known.
-    Statement(Failure, Option<(Key, u64)>),
+    Statement(Box<Failure>, Option<(Key, u64)>),
     /// Somebody else moved the checkpoint.
     Overtaken,
 }
 
 impl From<Failure> for Failed {
     fn from(failure: Failure) -> Self {
-        Failed::Statement(failure, None)
+        Failed::Statement(Box::new(failure), None)
     }
 }
 
@@ -330,8 +333,11 @@ impl Job<'_> {
                     self.take_dead_rows_away(session, rows);
                 }
                 Err(Failed::Overtaken) => {
-                    return Err(Stopped::new(format!("somebody else moved the checkpoint of {}: another run is at work", self.backfill.name))
-                        .help("nothing was lost; when it has ended, run `crossfade migrate` again"));
+                    return Err(Stopped::new(format!(
+                        "somebody else moved the checkpoint of {}: another run is at work",
+                        self.backfill.name
+                    ))
+                    .help("nothing was lost; when it has ended, run `crossfade migrate` again"));
                 }
                 Err(Failed::Statement(failure, about)) => {
                     self.allowance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_add(1)).ok();
@@ -341,7 +347,9 @@ impl Job<'_> {
                             // Somebody holds a row of this batch: the others were let go of; make it smaller, try again.
                             failures += 1;
                             if failures > TRIES {
-                                return Err(self.stopped(&failure).help("somebody holds these rows: run `crossfade migrate` again when they are through"));
+                                return Err(self
+                                    .stopped(&failure)
+                                    .help("somebody holds these rows: run `crossfade migrate` again when they are through"));
                             }
                             size = (size / 2).max(1);
                             searching = size < FIRST;
@@ -398,7 +406,7 @@ impl Job<'_> {
         values.extend(last.iter().map(|text| Some(text.as_str())));
         let filled = match session.run_with(work, &values) {
             Ok(outcome) => outcome.affected,
-            Err(failure) => return Err(Failed::Statement(failure, Some((last, rows)))),
+            Err(failure) => return Err(Failed::Statement(Box::new(failure), Some((last, rows)))),
         };
         self.advance(session, part, &last, filled)?;
         Ok(Next::Through(last, rows, filled))
@@ -417,7 +425,8 @@ impl Job<'_> {
         if self.skips.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
             let limit = self.options.skip_failing;
             let help = if limit == 0 {
-                "nothing was lost: change this row and run `crossfade migrate` again, or set such rows aside with `--skip-failing N`".to_owned()
+                "nothing was lost: change this row and run `crossfade migrate` again, or set such rows aside with `--skip-failing N`"
+                    .to_owned()
             } else {
                 format!("nothing was lost: {limit} rows are set aside already; change them, or allow more with `--skip-failing N`")
             };
@@ -460,7 +469,13 @@ impl Job<'_> {
 }
 
 /// What is known of a row that can't be filled.
-fn describe(session: &mut dyn Connection, backfill: &Backfill, statements: &BatchStatements, row: &[String], failure: &Failure) -> FailingRow {
+fn describe(
+    session: &mut dyn Connection,
+    backfill: &Backfill,
+    statements: &BatchStatements,
+    row: &[String],
+    failure: &Failure,
+) -> FailingRow {
     let values: Vec<Option<&str>> = row.iter().map(|text| Some(text.as_str())).collect();
     let shown = session.run_with(&statements.row, &values).ok().and_then(|outcome| outcome.rows.into_iter().next());
     FailingRow {

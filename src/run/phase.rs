@@ -50,8 +50,7 @@ pub fn dry_run(engine: &dyn Engine, program: &Program, task: Task) -> Result<Str
     let mut session = open(engine, "crossfade dry run")?;
     let read = |failure: Failure| Stopped::by("the version tables can't be read", &failure);
     let state = State::read(session.as_mut(), engine).map_err(read)?;
-    let journal =
-        if state.is_set_up { journal(session.as_mut(), engine, &program.release).map_err(read)? } else { BTreeMap::new() };
+    let journal = if state.is_set_up { journal(session.as_mut(), engine, &program.release).map_err(read)? } else { BTreeMap::new() };
     if let Turn::Done(why) = turn(program, task, &state, &journal)? {
         return Ok(format!("-- {why}\n"));
     }
@@ -65,7 +64,10 @@ pub fn dry_run(engine: &dyn Engine, program: &Program, task: Task) -> Result<Str
         }
         if let Some(backfill) = program.backfill(&unit) {
             let batch = batch_statements(program.dialect, backfill).map_err(|error| Stopped::new(error.to_string()))?;
-            text.push_str(&format!("-- In batches, each in a transaction with its checkpoint ($1 … are the bounds of a batch):\n{};\n\n", batch.work));
+            text.push_str(&format!(
+                "-- In batches, each in a transaction with its checkpoint ($1 … are the bounds of a batch):\n{};\n\n",
+                batch.work
+            ));
             continue;
         }
         let (begin, commit) = if unit.bracketed { ("begin;\n", "commit;\n") } else { ("", "") };
@@ -90,7 +92,12 @@ fn again(mut stopped: Stopped, task: Task) -> Stopped {
 }
 
 /// Two runners at once would not harm the data, but each would wait for the other's locks.
-pub(super) fn take_lock(engine: &dyn Engine, session: &mut dyn Connection, options: &Options<'_>, observer: &dyn Observer) -> Result<(), Stopped> {
+pub(super) fn take_lock(
+    engine: &dyn Engine,
+    session: &mut dyn Connection,
+    options: &Options<'_>,
+    observer: &dyn Observer,
+) -> Result<(), Stopped> {
     let words = engine.words();
     let begun = Instant::now();
     let mut told = false;
@@ -188,7 +195,10 @@ fn expand_behind(program: &Program, latest: &Revision, own: Option<&Revision>) -
     let is_over = latest.phase == "contract" || (latest.old_version.is_none() && latest.phase != "begun");
     if !is_over {
         return Err(Stopped::new(format!("the upgrade to {} is not finished: its last phase is {}", latest.new_version, latest.phase))
-            .help(format!("finish it up to contract, or take it back with `crossfade abort`, from the scripts of {}", latest.new_version)));
+            .help(format!(
+                "finish it up to contract, or take it back with `crossfade abort`, from the scripts of {}",
+                latest.new_version
+            )));
     }
     if program.old_version.as_ref() != Some(&latest.new_version) {
         let start = program.old_version.as_ref().map_or("is a first installation".to_owned(), |old| format!("starts from version {old}"));
@@ -296,7 +306,8 @@ impl Runner<'_> {
 
     fn interrupted(&self) -> Stopped {
         let name = self.task.name();
-        Stopped::new(format!("{name} was stopped between two statements")).help(format!("run `crossfade {name}` again: it goes on from here"))
+        Stopped::new(format!("{name} was stopped between two statements"))
+            .help(format!("run `crossfade {name}` again: it goes on from here"))
     }
 
     fn read_journal(&mut self) -> Result<(), Stopped> {
@@ -331,7 +342,8 @@ impl Runner<'_> {
             self.try_often(&unit.statements, unit.bracketed, None)?;
         }
         // Up to the first block, which is the gate: the version tables before it only stay if it is passed.
-        let first = gates.iter().position(|unit| unit.statements.iter().any(|text| code(text).starts_with("do "))).map_or(gates.len(), |at| at + 1);
+        let first =
+            gates.iter().position(|unit| unit.statements.iter().any(|text| code(text).starts_with("do "))).map_or(gates.len(), |at| at + 1);
         let (entry, rest) = gates.split_at(first);
         let statements: Vec<String> = entry.iter().flat_map(|unit| unit.statements.clone()).collect();
         self.try_often(&statements, true, None)?;
@@ -349,7 +361,9 @@ impl Runner<'_> {
         for (file, hash) in self.program.hashes() {
             let step = script_step(file);
             if !self.journal.contains_key(&step) {
-                self.session.run_with(words.begin_statement, &[Some(release), Some(&step), Some(&hash)]).map_err(|failure| self.failed(&failure))?;
+                self.session
+                    .run_with(words.begin_statement, &[Some(release), Some(&step), Some(&hash)])
+                    .map_err(|failure| self.failed(&failure))?;
             }
         }
         Ok(())
@@ -454,8 +468,10 @@ impl Runner<'_> {
                 for blocker in &blockers {
                     stopped = stopped.note(format!("it waited for {blocker}"));
                 }
-                return Err(stopped
-                    .help(format!("end these sessions, or wait until they are through; then run `crossfade {}` again: it goes on from here", self.task.name())));
+                return Err(stopped.help(format!(
+                    "end these sessions, or wait until they are through; then run `crossfade {}` again: it goes on from here",
+                    self.task.name()
+                )));
             }
             let pause = pause(attempt);
             self.observer.hear(&Event::MetLock(&blockers, attempt, pause));
@@ -483,7 +499,8 @@ impl Runner<'_> {
     fn note_failure(&mut self, step: &str, failure: &Failure, rolled_back: bool) -> Result<(), Stopped> {
         let words = self.engine.words();
         let release = Some(self.program.release.as_str());
-        let is_first = self.task == Task::Phase(Phase::Contract) && rolled_back && !self.journal.keys().any(|other| other.starts_with("contract"));
+        let is_first =
+            self.task == Task::Phase(Phase::Contract) && rolled_back && !self.journal.keys().any(|other| other.starts_with("contract"));
         let noted = if is_first {
             self.session.run_with(words.forget_statement, &[release, Some(step)])
         } else {
@@ -495,7 +512,7 @@ impl Runner<'_> {
     fn refused(&self, statements: &[String], failure: &Failure) -> Stopped {
         let mut stopped = Stopped::by(format!("{} of {} failed", self.task.name(), self.program.release), failure);
         // A gate or a check has said it all.
-        if !failure.code.as_deref().is_some_and(|code| code == "P0001")
+        if failure.code.as_deref() != Some("P0001")
             && let [statement] = statements
         {
             let mut shown = code(statement);
@@ -505,7 +522,8 @@ impl Runner<'_> {
             }
             stopped = stopped.note(format!("statement: {shown}"));
         }
-        stopped.help = stopped.help.map(|help| help.replace("run this script again", &format!("run `crossfade {}` again", self.task.name())));
+        stopped.help =
+            stopped.help.map(|help| help.replace("run this script again", &format!("run `crossfade {}` again", self.task.name())));
         stopped
     }
 

@@ -154,11 +154,7 @@ pub(super) fn aside(session: &mut dyn Connection, engine: &dyn Engine, release: 
         .into_iter()
         .map(|row| {
             let mut row = row.into_iter();
-            Aside {
-                backfill: text(&mut row),
-                key: serde_json::from_str(&text(&mut row)).unwrap_or_default(),
-                error: text(&mut row),
-            }
+            Aside { backfill: text(&mut row), key: serde_json::from_str(&text(&mut row)).unwrap_or_default(), error: text(&mut row) }
         })
         .collect())
 }
