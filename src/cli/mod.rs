@@ -66,6 +66,7 @@ pub(crate) enum Exit {
     /// 3: there are differences, or something is stale.
     Differs,
     /// 6: it stopped in good order, and more batches remain.
+    #[cfg_attr(not(any(feature = "postgres", feature = "mysql", feature = "sqlite")), allow(dead_code, reason = "no driver, no run"))]
     MoreBatches,
 }
 
