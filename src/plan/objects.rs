@@ -1,7 +1,8 @@
 //! Extensions, enums, sequences, and tables that only one version has.
 
 use crate::diagnostic::Level;
-use crate::snapshot::model::{EnumType, Name, Sequence, Table, TableHints};
+use crate::snapshot::model::{Column, EnumType, Name, Schema, Sequence, Table, TableHints};
+use crate::sql::expression::drawn_from;
 
 use super::changes::Node;
 use super::mirror::LateRules;
@@ -255,7 +256,7 @@ impl<'a> Planner<'a> {
             .iter()
             .filter(|pair| pair.new.is_none())
             .filter_map(|pair| pair.old)
-            .filter(|old| start(old) == start(new))
+            .filter(|old| start(old) == start(new) && self.is_drawn_in_place_of(&old.name, &new.name))
             .map(|old| old.name.as_str())
             .collect();
         if let [first, ..] = gone.as_slice() {
@@ -269,6 +270,16 @@ impl<'a> Planner<'a> {
                 new.span,
             );
         }
+    }
+
+    /// Whether a column draws from one sequence where it drew from another one, or no column says who draws from them.
+    fn is_drawn_in_place_of(&self, old: &str, new: &str) -> bool {
+        let draws = |column: Option<&Column>, name: &str| {
+            column.and_then(|c| c.default.as_ref()).and_then(|default| drawn_from(&default.text)).is_some_and(|found| found == name)
+        };
+        let is_drawn = |schema: &Schema, name: &str| schema.tables.values().any(|t| t.columns.values().any(|c| draws(Some(c), name)));
+        let mut pairs = self.layouts.values().flat_map(|layout| &layout.change.columns);
+        pairs.any(|pair| draws(pair.old, old) && draws(pair.new, new)) || !is_drawn(self.diff.old, old) && !is_drawn(self.diff.new, new)
     }
 
     /// Where a sequence only counts further, expand says so; what the old version would notice waits for contract.
