@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::diagnostic::Diagnostic;
 use crate::snapshot::model::{Column, ColumnHints, Generated, Table, TableHints};
-use crate::sql::expression;
+use crate::snapshot::types::{Family, family};
+use crate::sql::{Dialect, expression};
 
 use super::enums::EnumShape;
 use super::meaning::{Meaning, Side, pair};
@@ -127,7 +128,7 @@ impl<'a> Context<'a> {
         };
         Facets {
             name: old.name != new.name,
-            ty: !self.renames.same_type(&old.ty, &new.ty) || self.changes_values(old, shapes),
+            ty: (!self.renames.same_type(&old.ty, &new.ty) && !self.counts_otherwise(old, new)) || self.changes_values(old, shapes),
             not_null: old.not_null != new.not_null,
             default,
             generated: meaning(&old.generated, old_side) != meaning(&new.generated, new_side),
@@ -135,6 +136,12 @@ impl<'a> Context<'a> {
             collation: old.collation != new.collation,
             comment: old.comment != new.comment,
         }
+    }
+
+    /// Where only one type counts, a key that begins or ceases to count is declared otherwise and stored alike.
+    fn counts_otherwise(&self, old: &Column, new: &Column) -> bool {
+        let is_integer = |column: &Column| family(&column.ty) == Some(Family::Integer);
+        self.dialect == Dialect::Sqlite && old.identity.is_some() != new.identity.is_some() && is_integer(old) && is_integer(new)
     }
 
     fn check_column_hints(&mut self, old: &Table, new: &Table, columns: &[ColumnPair<'a>], hints: Option<&'a TableHints>) {

@@ -617,8 +617,12 @@ pub struct Mirror {
     pub to_target: String,
     /// Function of the target's triggers (in schema `crossfade`).
     pub to_source: String,
+    /// Function of the trigger that keeps taken keys taken until the rows are copied (in schema `crossfade`).
+    pub guard: String,
     /// Names of the triggers, the same on both tables.
     pub triggers: MirrorTriggers,
+    /// Name of the copy's checkpoint, which tells whether the rows are copied.
+    pub copy: String,
 }
 
 impl Mirror {
@@ -665,6 +669,8 @@ pub struct MirrorTriggers {
     pub delete: String,
     /// On TRUNCATE.
     pub truncate: String,
+    /// On the target alone, before INSERT and a change of the key.
+    pub guard: String,
 }
 
 /// One of the two tables of a mirror.
@@ -679,8 +685,6 @@ pub enum MirrorSide {
 /// Copying the rows of a mirror that were there before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyRows {
-    /// Name of the checkpoint.
-    pub name: String,
     /// From where to where.
     pub mirror: Mirror,
     /// Rows a batch.

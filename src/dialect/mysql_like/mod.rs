@@ -78,6 +78,8 @@ impl Target for MysqlLike {
             analyzes: false,
             reaches_rows_without_key: false,
             leaves_names_behind: false,
+            // Each comparison is by bytes.
+            mixes_collations: true,
             // Not written yet.
             mirrors: false,
         }

@@ -25,6 +25,8 @@ impl Target for Postgres {
             fills_in_time: true,
             // Manual, "INSERT": the columns that a list of values does not reach get their defaults.
             positional_inserts: true,
+            // "could not determine which collation to use for string comparison"
+            mixes_collations: false,
             // Manual, "Transactions" and "ALTER TABLE": all but a few statements (CREATE INDEX CONCURRENTLY, ADD VALUE).
             transactional_ddl: true,
             // A view holds on to columns and tables by number (manual, "CREATE VIEW").

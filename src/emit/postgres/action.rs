@@ -12,6 +12,7 @@ use crate::plan::model::{
 use crate::plan::{MARKER, VERSION_SCHEMA};
 use crate::snapshot::model::{Exclusion, Identity, Nulls, ReferentialAction, Sequence, Type, Unique};
 
+use super::super::live;
 use super::super::templates::Templates;
 use super::super::{EmitError, Grants, Rendered};
 use super::mirror::Mirroring;
@@ -132,9 +133,9 @@ impl Actions<'_> {
                     column_literal => sql.literal(column),
                 },
             ),
-            Action::InstallMirror(mirror) => self.render("install_mirror", Mirroring { mirror, sql }.context()),
+            Action::InstallMirror(mirror) => self.render("install_mirror", Mirroring { mirror, sql }.context(self.release)),
             Action::CopyRows(copy) => self.copy_rows(copy),
-            Action::RemoveMirror(mirror) => self.render("remove_mirror", Mirroring { mirror, sql }.context()),
+            Action::RemoveMirror(mirror) => self.render("remove_mirror", Mirroring { mirror, sql }.context(self.release)),
             Action::SetDefault { table, column, default, .. } => self.render(
                 "set_default",
                 context! { table => sql.table(table), column => sql.ident(column), default => self.text(default) },
@@ -590,7 +591,7 @@ impl Actions<'_> {
             }
             Finding::Unlike(mirror, side) => {
                 let message = match side {
-                    MirrorSide::Source => format!("{table}: no image in {}, or another one,", mirror.target),
+                    MirrorSide::Source => format!("{table}: no image in {} that says the same", mirror.target),
                     MirrorSide::Target => format!("{table}: no image of a row of {}", mirror.source),
                 };
                 let function = [sql.relation(VERSION_SCHEMA, &mirror.to_target), "()".to_owned()].concat();
@@ -694,13 +695,8 @@ impl Actions<'_> {
         let unfilled: Vec<String> = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect();
         let literal = |text: String| sql.literal(&text);
         // What is said of a row that can't be filled: where it is, and what was to be put into it.
-        let columns: Vec<String> = backfill.key.iter().map(|(name, _)| sql.ident(name)).collect();
-        let names: Vec<&str> = backfill.key.iter().map(|(name, _)| name.as_str()).collect();
-        let (title, key_text) = match names.as_slice() {
-            [] => (format!("{}: the row at ", backfill.table), "ctid::text".to_owned()),
-            [name] => (format!("{}: the row with {name} = ", backfill.table), format!("{}::text", sql.ident(name))),
-            names => (format!("{}: the row with ({}) = ", backfill.table, names.join(", ")), format!("({})::text", row_of(&columns))),
-        };
+        let names: Vec<String> = backfill.key.iter().map(|(name, _)| name.clone()).collect();
+        let (title, key_text) = self.row_told(&backfill.table, &names);
         if backfill.key.is_empty() {
             let values: Vec<String> = backfill
                 .sets
@@ -722,7 +718,7 @@ impl Actions<'_> {
                     sets => sets.join(",\n            "),
                     unfilled => unfilled.join(" and "),
                     key_text,
-                    row_title => literal(title),
+                    row_title => title.clone(),
                     sets_of_row => sets.join(",\n                  "),
                     sets_literal => literal(sets.join(", ")),
                     fillable => sql.any(&values),
@@ -734,18 +730,95 @@ impl Actions<'_> {
             sets => sets.join(",\n          "),
             unfilled => unfilled.join(" and "),
             key_text,
-            row_title => literal(title),
+            row_title => title,
             sets_of_row => sets.join(",\n                "),
             sets_literal => literal(sets.join(", ")),
         };
         self.in_ranges(&backfill.name, &backfill.table, &backfill.key, backfill.batch, work)
     }
 
+    /// The parts of a backfill by ranges of a key, for who runs the batches itself.
+    pub(super) fn live(&self, action: &Action) -> Option<live::Backfill> {
+        let sql = &self.sql;
+        let key = |key: Vec<(&String, &Type)>| -> Vec<live::KeyColumn> {
+            key.iter().map(|(column, ty)| live::KeyColumn { column: sql.ident(column), ty: sql.ty(ty) }).collect()
+        };
+        match action {
+            Action::Backfill(backfill) if !backfill.key.is_empty() => {
+                let row = Row::Table(&backfill.table);
+                let sets = backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row)));
+                let unfilled = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name)));
+                Some(live::Backfill {
+                    name: backfill.name.clone(),
+                    table: sql.table(&backfill.table),
+                    key: key(backfill.key.iter().map(|(name, ty)| (name, ty)).collect()),
+                    reads: self.reads(backfill.sets.iter().map(|(_, _, formula)| formula)),
+                    work: live::Work::Update {
+                        set: sets.collect::<Vec<_>>().join(",\n    "),
+                        unfilled: unfilled.collect::<Vec<_>>().join(" and "),
+                    },
+                })
+            }
+            Action::CopyRows(copy) => {
+                let mirror = Mirroring { mirror: &copy.mirror, sql };
+                let parts = mirror.parts(copy);
+                Some(live::Backfill {
+                    name: copy.mirror.copy.clone(),
+                    table: sql.table(&copy.mirror.source),
+                    key: key(copy.mirror.key.iter().map(|key| (&key.source, &key.ty)).collect()),
+                    reads: self.reads(copy.mirror.lenses.iter().flat_map(|lens| lens.new.iter().filter_map(|c| c.formula.as_ref()))),
+                    work: live::Work::Copy {
+                        target: parts.target,
+                        columns: parts.columns,
+                        values: parts.values,
+                        meant: parts.meant,
+                        key: parts.key,
+                    },
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// The columns that formulas read, each once.
+    fn reads<'f>(&self, formulas: impl Iterator<Item = &'f Formula>) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for formula in formulas {
+            match formula {
+                Formula::Column(column) | Formula::Cast(column) | Formula::Values { column, .. } | Formula::Relabel { column, .. } => {
+                    names.push(self.sql.ident(column));
+                }
+                Formula::Next(_) => {}
+                Formula::Written(expr) => names.extend(expr.splices.iter().filter_map(|(_, splice)| match splice {
+                    Splice::Column(column) => Some(self.sql.ident(column)),
+                    Splice::Relation(..) | Splice::Type(..) => None,
+                })),
+            }
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        names
+    }
+
+    /// How a row is told from others in a message: the words (a literal) and the text of its key.
+    fn row_told(&self, table: &str, key: &[String]) -> (String, String) {
+        let sql = &self.sql;
+        let columns: Vec<String> = key.iter().map(|name| sql.ident(name)).collect();
+        let (title, text) = match key {
+            [] => (format!("{table}: the row at "), "ctid::text".to_owned()),
+            [name] => (format!("{table}: the row with {name} = "), format!("{}::text", sql.ident(name))),
+            names => (format!("{table}: the row with ({}) = ", names.join(", ")), format!("({})::text", row_of(&columns))),
+        };
+        (sql.literal(&title), text)
+    }
+
     fn copy_rows(&self, copy: &CopyRows) -> Rendered {
         let mirror = &copy.mirror;
         let key: Vec<(String, Type)> = mirror.key.iter().map(|key| (key.source.clone(), key.ty.clone())).collect();
-        let work = context! { copy => Mirroring { mirror, sql: &self.sql }.copy(copy) };
-        self.in_ranges(&copy.name, &mirror.source, &key, copy.batch, work)
+        let (title, key_text) = self.row_told(&mirror.source, &mirror.source_key());
+        let copied = Mirroring { mirror, sql: &self.sql }.copy(copy);
+        let work = context! { copy => copied, key_text, row_title => title };
+        self.in_ranges(&mirror.copy, &mirror.source, &key, copy.batch, work)
     }
 
     /// Work on the rows of a table, one range of keys after the other.
