@@ -46,6 +46,8 @@ static WORDS: Words = Words {
     take_back: include_str!("postgres/take_back.sql"),
     failing: include_str!("postgres/failing.sql"),
     old_snapshot: include_str!("postgres/old_snapshot.sql"),
+    sessions: include_str!("postgres/sessions.sql"),
+    checkpoints: include_str!("postgres/checkpoints.sql"),
     batch_settings: &[
         // Rows only: nobody queues behind a batch that waits.
         "set lock_timeout = '2s'",
