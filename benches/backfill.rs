@@ -210,7 +210,9 @@ fn main() {
     }
     session.run("drop schema crossfade cascade").unwrap();
     session
-        .run(&format!("insert into items select n, (n::bigint * 7919) % 1000003, md5(n::text), repeat('x', 40) from generate_series(1, {rows}) n"))
+        .run(&format!(
+            "insert into items select n, (n::bigint * 7919) % 1000003, md5(n::text), repeat('x', 40) from generate_series(1, {rows}) n"
+        ))
         .unwrap();
     session.run("vacuum (analyze) items").unwrap();
     drop(session);

@@ -73,6 +73,7 @@ impl Engine for Postgres {
         let mut session = Session::connect_to(&self.location)?;
         session.run(&["set application_name = ", &literal(name, Dialect::Postgres)].concat())?;
         session.run(include_str!("postgres/prelude.sql"))?;
+        session.run(include_str!("postgres/durable.sql"))?;
         Ok(Box::new(session))
     }
 
