@@ -1,6 +1,6 @@
 //! Real schema changes, read where they lie beside the project: each one is taken through all phases on each server, with rows
 //! in its tables and one more written by each version in each phase it is promised; one test each, by the name
-//! `<change>::postgres<major>`.
+//! `<change>::postgres<major>` or `<change>::sqlite`.
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::print_stderr)]
 
 mod support;
@@ -9,14 +9,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
-use crossfade::engine::postgres::Session;
+use crossfade::engine::Connection as _;
+use crossfade::sql::Dialect;
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::case::Access;
 use support::catalog::Catalog;
+use support::engine::{Engine, Inspect};
 use support::lab::{Database, Lab};
-use support::scripts::{Phase, Scripts, compile_folder};
+use support::scripts::{Phase, Scripts, compile_in};
 use support::servers;
-use support::shape::{Shape, quoted};
+use support::shape::Shape;
 use support::text::same;
 
 /// How many there are.
@@ -63,6 +65,20 @@ fn main() -> ExitCode {
         }
         labs.push(lab);
     }
+    let lab = match servers::sqlite() {
+        Ok(lab) => lab.map(Arc::new),
+        Err(report) => {
+            trials.push(Trial::test("sqlite", move || Err(Failed::from(report))));
+            None
+        }
+    };
+    for pair in &pairs {
+        let name = format!("{}::sqlite", pair.file_name().unwrap_or_default().to_string_lossy());
+        let (pair, lab) = (pair.clone(), lab.clone());
+        let is_missing = lab.is_none();
+        let run = move || lab.map_or(Ok(()), |lab| Ok(upgrade(&lab, &pair)?));
+        trials.push(Trial::test(name, run).with_ignored_flag(is_missing));
+    }
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Stops the servers; leaving by `exit` would not.
     drop(labs);
@@ -70,58 +86,63 @@ fn main() -> ExitCode {
 }
 
 /// One change, from the old snapshot to the new one, and back on a copy.
-fn upgrade(lab: &Lab, folder: &Path) -> Result<(), String> {
-    let access = access(folder)?;
-    let scripts = compile_folder(folder, access, &ALLOW.map(str::to_owned))?;
+fn upgrade<E: Engine>(lab: &Lab<E>, folder: &Path) -> Result<(), String> {
+    let dialect = lab.engine.dialect();
+    let access = access(folder, dialect)?;
+    let scripts = compile_in(folder, access, dialect, &ALLOW.map(str::to_owned))?;
     let database = installed(lab, &scripts.install_old)?;
     let alone = installed(lab, &scripts.install_new)?;
     let plain = installed(lab, &scripts.install_new_plain)?;
-    let (old, new) = (shape(&database)?, shape(&plain)?);
-    let namespace = match access {
-        Access::Shared => "public".to_owned(),
-        Access::Versioned => format!("public_{}", scripts.new_version),
-    };
-    let (old_client, new_client) = (Writer::of(&database, "public", &plain)?, Writer::of(&plain, &namespace, &plain)?);
+    let version = (access == Access::Versioned).then_some(scripts.new_version.as_str());
+    let (old, mut new) = (shape(&database)?, shape(&plain)?);
+    if let Some(version) = version {
+        new = new.reached(|name| lab.engine.reach(name, version));
+    }
+    let (old_client, new_client) = (Writer::of(&database, &plain)?, Writer::of(&plain, &plain)?);
     let old_catalog = catalog(&database)?;
+    let old_sees = |database: &Database<'_, E>| old.dump(&mut *database.client_of(None)?);
+    let new_sees = |database: &Database<'_, E>| new.dump(&mut *database.client_of(version)?);
+    let old_inserts = |number| old_client.insert(&database, None, &old, number);
+    let new_inserts = |number| new_client.insert(&database, version, &new, number);
 
     for number in 1..=3 {
-        old_client.insert(&database, number)?;
+        old_inserts(number)?;
     }
-    let before = old.dump(&mut client(&database, "public")?)?;
+    let before = old_sees(&database)?;
     run(&database, &scripts, Phase::Expand)?;
-    same("what the old version sees after expand", &before, &old.dump(&mut client(&database, "public")?)?)?;
-    old_client.insert(&database, 4)?;
-    let before = old.dump(&mut client(&database, "public")?)?;
+    same("what the old version sees after expand", &before, &old_sees(&database)?)?;
+    old_inserts(4)?;
+    let before = old_sees(&database)?;
     run(&database, &scripts, Phase::Migrate)?;
-    same("what the old version sees after migrate", &before, &old.dump(&mut client(&database, "public")?)?)?;
-    old_client.insert(&database, 5)?;
-    new_client.insert(&database, 7)?;
+    same("what the old version sees after migrate", &before, &old_sees(&database)?)?;
+    old_inserts(5)?;
+    new_inserts(7)?;
     if let Some(verify) = &scripts.verify {
         database.run(verify, "verify")?;
     }
 
     let copy = database.copy()?;
-    let before = old.dump(&mut client(&copy, "public")?)?;
+    let before = old_sees(&copy)?;
     run(&copy, &scripts, Phase::Abort)?;
-    same("what the old version sees after abort", &before, &old.dump(&mut client(&copy, "public")?)?)?;
+    same("what the old version sees after abort", &before, &old_sees(&copy)?)?;
     catalog(&copy)?.must_equal(&old_catalog, "the catalog after abort, and that of the old snapshot")?;
 
     // A row with NULLs, which an old rule may forbid: abort would ask for it to be changed.
-    new_client.insert(&database, 6)?;
-    let before = new.dump(&mut client(&database, &namespace)?)?;
+    new_inserts(6)?;
+    let before = new_sees(&database)?;
     run(&database, &scripts, Phase::Contract)?;
-    same("what the new version sees after contract", &before, &new.dump(&mut client(&database, &namespace)?)?)?;
-    new_client.insert(&database, 8)?;
+    same("what the new version sees after contract", &before, &new_sees(&database)?)?;
+    new_inserts(8)?;
     let found = catalog(&database)?;
     found.must_equal(&catalog(&alone)?, "the catalog after contract, and that of the new snapshot installed alone")?;
     let leftovers = found.leftovers();
-    if leftovers.is_empty() { Ok(()) } else { Err(format!("left over in schema crossfade:\n{}", leftovers.join("\n"))) }
+    if leftovers.is_empty() { Ok(()) } else { Err(format!("left over of crossfade's own:\n{}", leftovers.join("\n"))) }
 }
 
 /// The access mode that the change asks for, as `plan` says it in its first line.
-fn access(folder: &Path) -> Result<Access, String> {
+fn access(folder: &Path, dialect: Dialect) -> Result<Access, String> {
     let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
-        .args(["plan", "old.yaml", "new.yaml", "--dialect", "postgres"])
+        .args(["plan", "old.yaml", "new.yaml", "--dialect", dialect.name()])
         .args(ALLOW.iter().flat_map(|code| ["--allow", code]))
         .current_dir(folder)
         .output()
@@ -134,7 +155,7 @@ fn access(folder: &Path) -> Result<Access, String> {
     }
 }
 
-fn installed<'lab>(lab: &'lab Lab, scripts: &[String]) -> Result<Database<'lab>, String> {
+fn installed<'lab, E: Engine>(lab: &'lab Lab<E>, scripts: &[String]) -> Result<Database<'lab, E>, String> {
     let database = lab.empty()?;
     for script in scripts {
         database.run(script, "installation")?;
@@ -142,27 +163,20 @@ fn installed<'lab>(lab: &'lab Lab, scripts: &[String]) -> Result<Database<'lab>,
     Ok(database)
 }
 
-fn run(database: &Database<'_>, scripts: &Scripts, phase: Phase) -> Result<(), String> {
+fn run<E: Engine>(database: &Database<'_, E>, scripts: &Scripts, phase: Phase) -> Result<(), String> {
     database.run(scripts.of(phase), phase.name())
 }
 
-fn client(database: &Database<'_>, namespace: &str) -> Result<Session, String> {
-    let mut session = database.connect()?;
-    session.run(&format!("set search_path = {namespace}")).map_err(|failure| failure.to_string())?;
-    Ok(session)
+fn shape<E: Engine>(database: &Database<'_, E>) -> Result<Shape, String> {
+    Shape::read(&mut *database.client()?).map_err(|failure| failure.to_string())
 }
 
-fn shape(database: &Database<'_>) -> Result<Shape, String> {
-    Shape::read(&mut database.connect()?).map_err(|failure| failure.to_string())
-}
-
-fn catalog(database: &Database<'_>) -> Result<Catalog, String> {
-    Catalog::read(&mut database.connect()?).map_err(|failure| failure.to_string())
+fn catalog<E: Engine>(database: &Database<'_, E>) -> Result<Catalog, String> {
+    Catalog::read(&mut *database.client()?).map_err(|failure| failure.to_string())
 }
 
 /// A version that writes a row of made-up values into each of its tables.
 struct Writer {
-    namespace: String,
     tables: Vec<(String, Vec<Column>)>,
 }
 
@@ -173,17 +187,32 @@ struct Column {
     nullable: bool,
 }
 
+/// Tables, columns that a client must give, their types, and whether they are NOT NULL.
+fn columns_of(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => {
+            "select m.name, x.name, lower(x.type), case when x.\"notnull\" or x.pk > 0 then 't' else 'f' end
+             from sqlite_schema as m, pragma_table_xinfo(m.name) as x
+             where m.type = 'table' and m.name not like 'sqlite!_%' escape '!' and m.name not like 'crossfade!_%' escape '!'
+               and x.hidden = 0 and not (x.pk = 1 and lower(x.type) = 'integer' and m.sql like '%autoincrement%')
+             order by m.name, x.cid"
+        }
+        _ => {
+            "select c.relname, a.attname, format_type(a.atttypid, null), a.attnotnull
+             from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+             where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and a.attidentity = '' and a.attgenerated = ''
+             order by c.relname, a.attnum"
+        }
+    }
+}
+
 impl Writer {
     /// Reads the tables of a database in which the snapshot alone was installed. What is NOT NULL in `last`, where the new
     /// snapshot was, is always given: the changes come without values for NULLs.
-    fn of(database: &Database<'_>, namespace: &str, last: &Database<'_>) -> Result<Self, String> {
-        let query = "select c.relname, a.attname, format_type(a.atttypid, null), a.attnotnull
-                     from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-                     where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and a.attidentity = '' and a.attgenerated = ''
-                     order by c.relname, a.attnum";
+    fn of<E: Engine>(database: &Database<'_, E>, last: &Database<'_, E>) -> Result<Self, String> {
         let mut rows = Vec::new();
         for database in [database, last] {
-            rows.push(database.connect()?.run(query).map_err(|failure| failure.to_string())?.rows);
+            rows.push(database.connect()?.run(columns_of(database.dialect())).map_err(|failure| failure.to_string())?.rows);
         }
         let mut tables: Vec<(String, Vec<Column>)> = Vec::new();
         for row in &rows[0] {
@@ -195,16 +224,17 @@ impl Writer {
                 None => tables.push((table.clone(), vec![column])),
             }
         }
-        Ok(Self { namespace: namespace.to_owned(), tables })
+        Ok(Self { tables })
     }
 
     /// Inserts row `number`: each number's values differ from all others'.
-    fn insert(&self, database: &Database<'_>, number: u32) -> Result<(), String> {
-        let mut session = client(database, &self.namespace)?;
+    fn insert<E: Engine>(&self, database: &Database<'_, E>, version: Option<&str>, shape: &Shape, number: u32) -> Result<(), String> {
+        let mut session = database.client_of(version)?;
         for (table, columns) in &self.tables {
-            let names: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
+            let names: Vec<String> = columns.iter().map(|column| E::Session::quoted(&column.name)).collect();
             let values: Result<Vec<String>, String> = columns.iter().map(|column| column.value(number)).collect();
-            let statement = format!("insert into {} ({}) values ({})", quoted(table), names.join(", "), values?.join(", "));
+            let table = E::Session::quoted(shape.reach(table));
+            let statement = format!("insert into {table} ({}) values ({})", names.join(", "), values?.join(", "));
             session.run(&statement).map_err(|failure| format!("{statement}\n{failure}"))?;
         }
         Ok(())
@@ -216,10 +246,15 @@ impl Column {
         if self.nullable && number.is_multiple_of(3) {
             return Ok("null".to_owned());
         }
-        Ok(match self.ty.as_str() {
-            "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision" => number.to_string(),
-            "text" | "character varying" => format!("'v{number}'"),
-            "timestamp with time zone" => format!("'2026-01-{number:02} 12:00:00+00'"),
+        // Without a length.
+        let ty = self.ty.split('(').next().unwrap_or_default().trim();
+        Ok(match ty {
+            "smallint" | "integer" | "int" | "bigint" | "numeric" | "decimal" | "real" | "double precision" | "double" => {
+                number.to_string()
+            }
+            "text" | "character varying" | "varchar" => format!("'v{number}'"),
+            "blob" => format!("cast('v{number}' as blob)"),
+            "timestamp with time zone" | "timestamptz" | "timestamp" | "datetime" => format!("'2026-01-{number:02} 12:00:00+00'"),
             other => return Err(format!("{}: no value is known for type {other}", self.name)),
         })
     }

@@ -244,3 +244,124 @@ fn versioned() {
 fn the_first_command_of_the_readme() {
     in_memory::main().unwrap();
 }
+
+/// The tables of `replace-table` are called as the rows of a trigger, which SQLite can't tell apart.
+const OTHER_NAMES: [(&str, &str); 3] = [("  old:", "  thing:"), ("  new:", "  item:"), ("renamed_from: old", "renamed_from: thing")];
+
+/// The scripts of an example, for its first version and for the step to the second, with some names replaced.
+fn example(name: &str, names: &[(&str, &str)], work: &Path) -> (PathBuf, PathBuf) {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+    let [old, new] = ["old.yaml", "new.yaml"].map(|file| {
+        let mut text = fs::read_to_string(example.join(file)).unwrap();
+        for (from, to) in names {
+            text = text.replace(from, to);
+        }
+        fs::write(work.join(file), &text).unwrap();
+        text.lines().find_map(|line| line.strip_prefix("version: ")).unwrap().trim().to_owned()
+    });
+    compile(work, &["empty", "old.yaml"]);
+    let out = compile(work, &["old.yaml", "new.yaml"]);
+    (out.join(old).join("sqlite"), out.join(new).join("sqlite"))
+}
+
+/// Every example compiles for SQLite, under names that it can tell from the rows of a trigger.
+#[test]
+fn examples_compile() {
+    for folder in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")).unwrap() {
+        let folder = folder.unwrap().path();
+        if folder.is_dir() {
+            let work = tempfile::tempdir().unwrap();
+            example(&folder.file_name().unwrap().to_string_lossy(), &OTHER_NAMES, work.path());
+        }
+    }
+}
+
+#[test]
+fn replace_table() {
+    if shell().is_none() {
+        return;
+    }
+    let work = tempfile::tempdir().unwrap();
+    let (first, scripts) = example("replace-table", &OTHER_NAMES, work.path());
+    let database = Database { folder: tempfile::tempdir().unwrap() };
+    for phase in ["expand.sql", "migrate.sql", "contract.sql"] {
+        database.phase(&first, phase);
+    }
+    let (v1, v2) = ("select id, a, b from thing order by id", "select id, x, y from item order by id");
+    database.does("insert into thing (a, b) values ('from A on v1', 1), ('without b', null)");
+    database.phase(&scripts, "expand.sql");
+    database.does("insert into thing (a, b) values ('A after expand', 4); update thing set b = 20 where id = 1");
+    database.does("insert into item (x, y) values ('A on v2', '5'), ('no number', 'n/a'); update item set x = 'changed by A' where id = 1");
+    assert_eq!(database.does(v1), "1|changed by A|20\n2|without b|\n3|A after expand|4\n4|A on v2|5\n5|no number|");
+    database.refuses(&scripts, "contract.sql", "run migrate.sql first");
+    database.phase(&scripts, "migrate.sql");
+    assert_eq!(database.does(v2), "1|changed by A|20\n2|without b|\n3|A after expand|4\n4|A on v2|5\n5|no number|n/a");
+    database.does("update thing set a = 'still no number', b = b where id = 5; update item set y = '70' where id = 4");
+    assert_eq!(database.does("select a, b from thing where id = 4"), "A on v2|70");
+    assert_eq!(database.does("select x, y from item where id = 5"), "still no number|n/a");
+    database.does("delete from item where id = 3");
+    database.phase(&scripts, "contract.sql");
+    assert_eq!(database.does(v2), "1|changed by A|20\n2|without b|\n4|A on v2|70\n5|still no number|n/a");
+    assert_eq!(database.does("select name, type from sqlite_schema where name in ('thing', 'item')"), "item|table");
+}
+
+/// A table called `old` or `new` hides the row of that name in a trigger: it is refused, and never compiled to statements that
+/// reach all rows.
+#[test]
+fn tables_called_as_the_rows_of_a_trigger() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/replace-table");
+    let work = tempfile::tempdir().unwrap();
+    for access in ["shared", "versioned"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+            .args(["compile", "old.yaml", "new.yaml", "--dialect", "sqlite", "--access", access, "--out"])
+            .arg(work.path())
+            .current_dir(&example)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains("a table of that name hides them"), "{said}");
+    }
+}
+
+#[test]
+fn image_visibility() {
+    if shell().is_none() {
+        return;
+    }
+    let work = tempfile::tempdir().unwrap();
+    let (first, scripts) = example("image-visibility", &[], work.path());
+    let database = Database { folder: tempfile::tempdir().unwrap() };
+    for phase in ["expand.sql", "migrate.sql", "contract.sql"] {
+        database.phase(&first, phase);
+    }
+    database.does(
+        "insert into images (id, status, is_public) values ('public', 'active', true), ('alone', 'active', false), ('members', 'active', false);
+         insert into image_members (image_id, member, deleted) values ('members', 'ada', false)",
+    );
+    database.phase(&scripts, "expand.sql");
+    database.does("insert into images (id, status) values ('old default', 'active')");
+    database.does(
+        "insert into images (id, status, visibility) values ('new community', 'active', 'community'), ('new private', 'active', 'private')",
+    );
+    database.does("update images set name = 'a name' where id = 'alone'");
+    database.phase(&scripts, "migrate.sql");
+    let shapes = "select id, is_public, visibility from images order by id";
+    let filled =
+        "alone|0|private\nmembers|0|shared\nnew community|0|community\nnew private|0|private\nold default|0|shared\npublic|1|public";
+    assert_eq!(database.does(shapes), filled);
+    database.does("update images set is_public = is_public, name = 'touched' where id = 'new community'");
+    database.does("update images set is_public = false where id in ('alone', 'new community')");
+    assert_eq!(database.does("select visibility from images where id in ('alone', 'new community') order by id"), "private\ncommunity");
+    database.does(
+        "update images set is_public = true where id = 'new private'; update images set visibility = 'community' where id = 'public'",
+    );
+    assert_eq!(database.does("select visibility from images where id = 'new private'"), "public");
+    assert_eq!(database.does("select is_public from images where id = 'public'"), "0");
+    let counts = database.does(&fs::read_to_string(scripts.join("verify.sql")).unwrap());
+    assert!(!counts.is_empty() && counts.lines().all(|line| line.ends_with("|0")), "{counts}");
+    let before = database.does("select id, visibility from images order by id");
+    database.phase(&scripts, "contract.sql");
+    assert_eq!(database.does("select id, visibility from images order by id"), before);
+    database.does("insert into images (id, status) values ('after', 'active')");
+    assert_eq!(database.does("select visibility from images where id = 'after'"), "shared");
+}

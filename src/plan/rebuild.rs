@@ -126,8 +126,17 @@ impl<'a> Planner<'a> {
                         state.column(table, column, |c| c.spec.ty = found.ty.clone());
                     }
                 }
-                if let Action::InstallSync(sync) = &step.action {
-                    self.refuse_hidden_rowid(&sync.table);
+                match &step.action {
+                    Action::InstallSync(sync) => {
+                        self.refuse_hidden_rowid(&sync.table);
+                        self.refuse_hidden_rows(&sync.table);
+                    }
+                    Action::InstallMirror(mirror) => {
+                        self.refuse_hidden_rows(&mirror.source);
+                        self.refuse_hidden_rows(&mirror.target);
+                    }
+                    Action::CreateShapeView(view) => self.refuse_hidden_rows(&view.table),
+                    _ => {}
                 }
                 match state.replay(&mut step.action) {
                     Fate::Kept => kept.push(step),
@@ -303,6 +312,21 @@ impl<'a> Planner<'a> {
             let (object, span) = (format!("{table}.{}", column.name), column.span);
             self.not_yet(&object, "a column of this name hides what the triggers tell rows apart by", span);
         }
+    }
+
+    /// In a trigger `old.x` and `new.x` mean the table first that is called so.
+    fn refuse_hidden_rows(&mut self, table: &str) {
+        if !["old", "new"].iter().any(|row| table.eq_ignore_ascii_case(row)) {
+            return;
+        }
+        let found = self.diff.old.tables.get(table).or_else(|| self.diff.new.tables.get(table));
+        let span = found.map(|found| found.span).unwrap_or_default();
+        self.no_way(
+            &format!("table {table}"),
+            "a trigger calls its rows `old` and `new`, and a table of that name hides them there: statements would reach all of its rows",
+            "give the table another name, while no other version is live",
+            span,
+        );
     }
 
     /// What is said of a plan where rules are altered one by one, as it is true here.

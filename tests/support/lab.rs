@@ -128,6 +128,11 @@ impl<'lab, E: Engine> Database<'lab, E> {
         self.lab.engine.wait_alone(&self.name)
     }
 
+    /// The dialect that it speaks.
+    pub fn dialect(&self) -> crossfade::sql::Dialect {
+        self.lab.engine.dialect()
+    }
+
     /// The statements of a compiled script, as they are for this database.
     pub fn statements(&self, script: &str) -> Vec<Statement> {
         let engine = &self.lab.engine;

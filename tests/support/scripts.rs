@@ -74,7 +74,8 @@ pub fn compile_folder(folder: &Path, access: Access, allow: &[String]) -> Result
     compile_in(folder, access, Dialect::Postgres, allow)
 }
 
-fn compile_in(folder: &Path, access: Access, dialect: Dialect, allow: &[String]) -> Result<Scripts, String> {
+/// Compiles `old.yaml` and `new.yaml` of a folder.
+pub fn compile_in(folder: &Path, access: Access, dialect: Dialect, allow: &[String]) -> Result<Scripts, String> {
     let run_compile = |old: &Path, new: &Path, access, allow: &[String]| run_compile(old, new, access, dialect, allow);
     let old = folder.join("old.yaml");
     let new = folder.join("new.yaml");
