@@ -256,7 +256,7 @@ transition:
       columns:
         email:      {renamed_from: mail}
         first_name: {up: "split_part(full_name, ' ', 1)"}
-        full_name:  {down: "first_name || ' ' || last_name"}
+        full_name:  {down: "concat_ws(' ', first_name, last_name)"}
         price:      {up: "round(price * 100)", down: "price / 100.0", on_conflict: error}
         visibility: {up: "case when is_public then 'public' else 'shared' end", backfill: "'shared'"}
         is_public:  {down: "visibility = 'public'"}

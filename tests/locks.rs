@@ -14,7 +14,7 @@ use crossfade::diagnostic::{Colour, Sources, has_errors, render_human};
 use crossfade::dialect::postgres::Postgres;
 use crossfade::diff::{self, Options};
 use crossfade::engine::postgres::{Failure, Session};
-use crossfade::plan::model::{Cost, LockMode, Phase as PlanPhase, Plan, Step};
+use crossfade::plan::model::{Action, Cost, LockMode, Phase as PlanPhase, Plan, Step};
 use crossfade::snapshot::model::Access as PlanAccess;
 use crossfade::sql::Dialect;
 use support::case::{Access, Case};
@@ -123,10 +123,24 @@ fn check(lab: &Lab, case: &Case, access: Access) -> Result<(), String> {
             seen.entry(step.id.as_str()).or_insert((step, Observed::default())).1.add(observed);
         }
         for (step, observed) in seen.values() {
+            if found_nothing_left(step, &steps, observed) {
+                continue;
+            }
             compare(phase, &[step], observed, &run.names, &run.known, &mut reports);
         }
     }
     if reports.is_empty() { Ok(()) } else { Err(reports.join("\n    ")) }
+}
+
+/// Whether a backfill had nothing to write since an earlier one of its table woke the trigger that fills its columns too.
+fn found_nothing_left(step: &Step, steps: &[&Step], observed: &Observed) -> bool {
+    let table = |step: &Step| match &step.action {
+        Action::Backfill(backfill) => Some(backfill.table.clone()),
+        _ => None,
+    };
+    let earlier = steps.iter().take_while(|other| other.id != step.id);
+    table(step).is_some_and(|name| earlier.filter_map(|other| table(other)).any(|other| other == name))
+        && observed.locks.values().all(|lock| *lock <= ROW_SHARE)
 }
 
 /// Statements that commit together, with the steps that they belong to.

@@ -1,5 +1,5 @@
-//! Clients of both versions write the same few rows of a mirror at the same time: the two tables never differ, and what was
-//! acknowledged is there.
+//! Mirrors (`from:`): clients of both versions write the same few rows at the same time, and the two tables never differ; what
+//! can't be mirrored is refused; rows and names that stand in the way are named; a mutant of the scripts is caught.
 #![cfg(feature = "postgres")]
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::print_stderr, clippy::unwrap_used)]
 
@@ -10,8 +10,9 @@ use std::thread;
 
 use crossfade::engine::postgres::Session;
 use support::case::{Access, Case, Side};
+use support::check::check;
 use support::lab::Database;
-use support::scripts::{Phase, Scripts, compile};
+use support::scripts::{Phase, Scripts, compile, compile_folder};
 use support::servers;
 
 /// Rows that everybody writes.
@@ -151,4 +152,296 @@ impl Run<'_> {
         }
         acknowledged
     }
+}
+
+/// Compiles two snapshots, below `version:`.
+fn compiled(old: &str, new: &str) -> Result<Scripts, String> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("old.yaml"), format!("version: v1\n{old}")).unwrap();
+    std::fs::write(folder.path().join("new.yaml"), format!("version: v2\n{new}")).unwrap();
+    compile_folder(folder.path(), Access::Shared, &[])
+}
+
+const USERS: &str = "tables: {users: {columns: {id: bigint primary key, name: text, bio: text}}}";
+
+/// A table `profiles` beside `users`, with an expression for `word`.
+fn profiles(up: &str) -> String {
+    format!(
+        "tables:
+  users: {{columns: {{id: bigint primary key, name: text}}}}
+  profiles: {{columns: {{user_id: bigint primary key, bio: text, word: integer}}}}
+transition:
+  from: v1
+  tables:
+    profiles: {{from: users, key: {{user_id: id}}, columns: {{bio: {{up: bio}}, word: {{up: \"{up}\"}}}}}}
+"
+    )
+}
+
+#[test]
+fn a_function_of_the_users_is_named_with_its_schema() {
+    let [bare, whole] = ["words(bio)", "public.words(bio)"].map(|up| compiled(USERS, &profiles(up)).unwrap());
+    for major in servers::MAJORS {
+        let Some(lab) = servers::lab(major).unwrap() else { continue };
+        let database = lab.empty().unwrap();
+        for script in &bare.install_old {
+            database.run(script, "installing the old snapshot").unwrap();
+        }
+        let words = "create function public.words(text) returns integer language sql immutable as $$ select length($1) $$";
+        database.run(words, "the user's function").unwrap();
+        database.run("insert into users values (1, 'Ana', 'sings')", "seed").unwrap();
+        let report = database.run(&bare.expand, "expand").unwrap_err();
+        for words in ["42883", "rows of users can't be carried over to profiles: function words(text) does not exist", "public.f(x)"] {
+            assert!(report.contains(words), "PostgreSQL {major}: {report}");
+        }
+        database.run("insert into users values (2, 'Bo', 'knits')", "the old version goes on").unwrap();
+        database.run(&bare.abort, "abort").unwrap();
+
+        database.run(&whole.expand, "expand").unwrap();
+        database.run("set search_path = ''; insert into public.users values (3, 'Cy', 'x')", "a client without a path").unwrap();
+        database.run(&whole.migrate, "migrate").unwrap();
+        let found = database.connect().unwrap().value("select string_agg(word::text, ' ' order by user_id) from public.profiles").unwrap();
+        assert_eq!(found.as_deref(), Some("5 5 1"), "PostgreSQL {major}");
+        database.run(&whole.contract, "contract").unwrap();
+    }
+}
+
+#[test]
+fn a_row_that_cannot_be_copied_is_named() {
+    let scripts = compiled(USERS, &profiles("bio::integer")).unwrap();
+    for major in servers::MAJORS {
+        let Some(lab) = servers::lab(major).unwrap() else { continue };
+        let database = lab.empty().unwrap();
+        for script in &scripts.install_old {
+            database.run(script, "installing the old snapshot").unwrap();
+        }
+        database.run("insert into users select n, 'u', n from generate_series(1, 25000) as n", "seed").unwrap();
+        database.run("update users set bio = 'five' where id = 20005", "seed").unwrap();
+        database.run(&scripts.expand, "expand").unwrap();
+        let report = database.run(&scripts.migrate, "migrate").unwrap_err();
+        for words in [
+            "22P02",
+            "users: the row with id = 20005 can't be copied: invalid input syntax for type integer: \"five\"",
+            "bio::integer",
+            "Change this row",
+        ] {
+            assert!(report.contains(words), "PostgreSQL {major}: {report}");
+        }
+        let count = |what: &str| database.connect().unwrap().value(what).unwrap().unwrap();
+        // What was copied before it stays, and the checkpoint knows.
+        let copied: u64 = count("select count(*) from public.profiles").parse().unwrap();
+        assert!((10_000..20_005).contains(&copied), "PostgreSQL {major}: {copied} rows");
+        database.run("update users set bio = '5' where id = 20005", "mending").unwrap();
+        database.run(&scripts.migrate, "migrate").unwrap();
+        assert_eq!(count("select count(*) || ' ' || sum(word) from public.profiles"), format!("25000 {}", 25000 * 25001 / 2 - 20000));
+        database.run(&scripts.contract, "contract").unwrap();
+    }
+}
+
+/// Old tables, new tables and transition, and words of the refusal.
+const REFUSED: &[(&str, &str, &str, &str)] = &[
+    (
+        "a: {columns: {id: bigint primary key}}",
+        "b: {columns: {id: text primary key}}",
+        "b: {from: a, key: {id: 'id::text'}}",
+        "table b: its key column id is computed",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, twice: {type: bigint, not_null: true, generated: {expression: id * 2, stored: true}}}, unique: [{columns: [twice]}]}",
+        "b: {columns: {id: bigint primary key}}",
+        "b: {from: a, key: {id: twice}}",
+        "table b: its key is a generated column",
+    ),
+    (
+        "a: {columns: {id: text primary key}}",
+        "b: {columns: {id: {type: text, collation: C}}, primary_key: [id]}",
+        "b: {from: a, key: {id: id}}",
+        "table b: its key column id has another collation than a.id",
+    ),
+    (
+        "a: {columns: {id: bigint primary key}}",
+        "b: {columns: {id: bigint generated always as identity primary key}}",
+        "b: {from: a, key: {id: id}}",
+        "table b: id counts, and a.id does not",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, n: bigint not null}}",
+        "b: {columns: {id: bigint primary key}}",
+        "b: {from: a, key: {id: n}}",
+        "table a: (n) is no key of it",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, n: bigint unique}}",
+        "b: {columns: {id: bigint primary key}}",
+        "b: {from: a, key: {id: n}}",
+        "table a: (n) is no key of it",
+    ),
+    (
+        "a: {columns: {id: bigint primary key}}",
+        "b: {columns: {id: bigint generated always as identity primary key, n: bigint not null}}",
+        "b: {from: a, key: {n: id}}",
+        "table b: (n) is no key of it",
+    ),
+    (
+        "a: {columns: {id: bigint primary key}}",
+        "b: {columns: {id: bigint primary key}}",
+        "b: {from: a, key: {id: id}, columns: {id: {up: id + 1}}}",
+        "b.id: `key` says what its value is, and `up` as well",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, n: bigint}}",
+        "b: {columns: {id: bigint primary key, n: {type: bigint, generated: {expression: id * 2, stored: true}}}}",
+        "b: {from: a, key: {id: id}, columns: {n: {up: n}}}",
+        "b.n: the server computes it",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, n: {type: bigint, generated: {expression: id * 2, stored: true}}}}",
+        "b: {columns: {id: bigint primary key, m: bigint}}",
+        "b: {from: a, key: {id: id}, columns: {n: {down: m}}}",
+        "a.n: the server computes it, so that no `down` can give its value",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, kind: text, n: bigint}}",
+        "a: {columns: {id: bigint primary key, kind: text}}, b: {columns: {id: bigint primary key, n: bigint}}",
+        "b: {from: {table: a, where: kind = 'v'}, key: {id: id}, columns: {n: {up: n}}}",
+        "table b: which rows of a it takes depends on a.kind",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, n: bigint}}",
+        "a: {columns: {id: bigint primary key, n: bigint}}, b: {columns: {id: bigint primary key, n: bigint}}",
+        "b: {from: a, key: {id: id}, columns: {n: {up: n * 2}}}",
+        "table b: no column of a follows from its rows",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, n: double default random()}}",
+        "a: {columns: {id: bigint primary key}}, b: {columns: {id: bigint primary key, n: double}}",
+        "b: {from: a, key: {id: id}, columns: {n: {up: n}}}",
+        "a.n: its default gives each row another value",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, n: bigint not null}}",
+        "a: {columns: {id: bigint primary key, n: bigint not null}}, b: {columns: {id: bigint primary key, n: bigint}}",
+        "b: {from: a, key: {id: id}, columns: {n: {up: n}}}",
+        "a.n: it is NOT NULL and has no default",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, n: bigint not null}}",
+        "b: {columns: {id: bigint not null unique, n: bigint primary key}}",
+        "b: {from: a, key: {id: id}, columns: {n: {up: n}}}",
+        "table b: its primary key (n) is not the key that leads to the old row",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, n: bigint not null}}",
+        "b: {columns: {id: bigint primary key}}",
+        "b: {from: a, key: {id: id}}",
+        "`a.n` is NOT NULL and has no default: what is its value in a row that the new version inserts into `b`?",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, kind: text}}",
+        "b: {columns: {id: bigint primary key}}",
+        "b: {from: {table: a, where: kind = 'v'}, key: {id: id}}",
+        "`a.kind` decides which rows are meant",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, n: bigint}}",
+        "b: {columns: {id: bigint primary key, n: bigint, m: bigint}}",
+        "b: {from: a, key: {id: id}, columns: {n: {up: n}, m: {up: n}}}",
+        "n and m of `b` are both copies of a.n: which one is its value?",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, kind: citext}}",
+        "b: {columns: {id: bigint primary key}}",
+        "b: {from: {table: a, where: kind = 'v'}, key: {id: id}, columns: {kind: {down: \"'v'\"}}}",
+        "table b: `kind = 'v'` reads a.kind as a citext",
+    ),
+];
+
+#[test]
+fn what_cannot_be_mirrored_is_refused() {
+    let mut wrong = Vec::new();
+    for (old, new, hints, words) in REFUSED {
+        let new = format!("tables: {{{new}}}\ntransition: {{from: v1, allow: [drops-data], tables: {{{hints}}}}}\n");
+        match compiled(&format!("tables: {{{old}}}\n"), &new) {
+            Ok(_) => wrong.push(format!("{hints}: compile did not refuse")),
+            Err(report) if !report.contains(words) => wrong.push(format!("{hints}: the refusal does not say {words:?}:\n{report}")),
+            Err(_) => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The script, the text in it, what stands there instead, and words of the report.
+type Mutant = (&'static str, &'static str, &'static str, &'static str, &'static str);
+
+const MUTANTS: &[Mutant] = &[
+    (
+        "the old version's updates are not carried over",
+        "expand",
+        "or old.cents is distinct from new.cents or",
+        "or",
+        "no image in customers that says the same",
+    ),
+    (
+        "a cascade is not carried over",
+        "expand",
+        "delete from public.customers as image\n    where image.number = old.id",
+        "delete from public.customers as image\n    where false and image.number = old.id",
+        "no image of a row of accounts",
+    ),
+    (
+        "a key that is not copied yet is free",
+        "expand",
+        "for each row execute function crossfade.mirror_guard_customers();",
+        "for each row when (false) execute function crossfade.mirror_guard_customers();",
+        "is not copied yet is taken all the same",
+    ),
+    (
+        "the image forgets its own columns as the key changes",
+        "expand",
+        "set number = here.id,",
+        "set label = 'none', number = here.id,",
+        "the new version's own column survives a change of key",
+    ),
+    (
+        "a copy overwrites",
+        "migrate",
+        "on conflict (number) do nothing",
+        "on conflict (number) do update set domain = excluded.domain",
+        "probe `the new version inserts`",
+    ),
+    (
+        "the copy is forgotten",
+        "migrate",
+        "where id >= crossfade_job.lo_1",
+        "where false and id >= crossfade_job.lo_1",
+        "no image in customers",
+    ),
+    ("a function is left over", "contract", "drop function if exists crossfade.mirror_guard_customers();", "", "left over of crossfade"),
+    ("abort leaves a trigger", "abort", "drop trigger if exists zz_crossfade_mirror_customers_truncate on public.accounts;", "", "abort"),
+];
+
+#[test]
+fn mutants_of_a_mirror_are_caught() {
+    let Some(lab) = servers::lab(15).unwrap() else { return };
+    let case = Case::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/mirror-move")).unwrap();
+    let scripts = compile(&case, Access::Shared).unwrap_or_else(|report| panic!("{report}"));
+    let mut survivors = Vec::new();
+    for (name, script, from, to, words) in MUTANTS {
+        let mut scripts = scripts.clone();
+        let text = match *script {
+            "expand" => &mut scripts.expand,
+            "migrate" => &mut scripts.migrate,
+            "contract" => &mut scripts.contract,
+            "abort" => &mut scripts.abort,
+            other => panic!("no script {other}"),
+        };
+        assert!(text.contains(from), "mutant `{name}` does not apply");
+        *text = text.replacen(from, to, 1);
+        match check(&lab, &case, Access::Shared, &scripts) {
+            Ok(()) => survivors.push(format!("`{name}` was not caught")),
+            Err(report) if !report.contains(words) => survivors.push(format!("`{name}` was not reported as {words:?} but as\n{report}")),
+            Err(_) => {}
+        }
+    }
+    assert!(survivors.is_empty(), "{}", survivors.join("\n"));
 }

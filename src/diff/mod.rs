@@ -79,10 +79,11 @@ pub fn diff<'a>(old: &'a Schema, new: &'a Schema, dialect: Dialect, options: &Op
     let enum_pairs = context.pair_enums();
     let table_pairs = context.pair_tables();
     let shapes = context.enum_shapes(&enum_pairs);
-    let tables = context.tables(&table_pairs, &shapes);
+    let (tables, followers) = context.tables(&table_pairs, &shapes);
     let enums = context.enums(&enum_pairs, shapes);
     let views = context.views();
-    let diff = Diff { old, new, dialect, extensions: extensions(old, new), enums, sequences: sequences(old, new), tables, views };
+    let diff =
+        Diff { old, new, dialect, extensions: extensions(old, new), enums, sequences: sequences(old, new), tables, followers, views };
 
     // Hints for another step would only add errors that say nothing.
     let said = match wrong_from {

@@ -26,6 +26,8 @@ pub struct Diff<'a> {
     pub sequences: Vec<Pair<'a, Sequence>>,
     /// Tables that differ.
     pub tables: Vec<TableDiff<'a>>,
+    /// Tables that are the same, but have a foreign key to one that differs: what it stands on may go from under it.
+    pub followers: Vec<TableDiff<'a>>,
     /// Views that differ: by name, query, kind or comment.
     pub views: Vec<Pair<'a, View>>,
 }

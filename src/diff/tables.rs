@@ -1,10 +1,11 @@
 //! Tables: what differs in each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::diagnostic::Diagnostic;
 use crate::snapshot::model::{Column, ColumnHints, Generated, Table, TableHints};
-use crate::sql::expression;
+use crate::snapshot::types::{Family, family};
+use crate::sql::{Dialect, expression};
 
 use super::enums::EnumShape;
 use super::meaning::{Meaning, Side, pair};
@@ -14,13 +15,14 @@ use super::pairing::{NamePair, sorted_entries};
 use super::{Context, question};
 
 impl<'a> Context<'a> {
-    /// The tables that differ, sorted.
+    /// The tables that differ, and those that are the same but have foreign keys to them; both sorted.
     pub(super) fn tables(
         &mut self,
         pairs: &[(NamePair<'a>, Vec<NamePair<'a>>)],
         shapes: &HashMap<&'a str, EnumShape<'a>>,
-    ) -> Vec<TableDiff<'a>> {
+    ) -> (Vec<TableDiff<'a>>, Vec<TableDiff<'a>>) {
         let mut found = Vec::new();
+        let mut same = Vec::new();
         let mirrors = self.mirrors();
         question::tables(self, pairs);
         for ((old, new), columns) in pairs {
@@ -31,6 +33,8 @@ impl<'a> Context<'a> {
                     let change = self.table_change(old, new, columns, shapes, &mirrors);
                     if differs(&change) {
                         found.push(TableDiff::Changed(Box::new(change)));
+                    } else if !new.foreign_keys.is_empty() {
+                        same.push(TableDiff::Changed(Box::new(change)));
                     }
                 }
                 (Some(old), None) => {
@@ -45,7 +49,9 @@ impl<'a> Context<'a> {
                 (None, None) => {}
             }
         }
-        found
+        let differ: HashSet<&str> = found.iter().map(|diff| diff.table().name.as_str()).collect();
+        same.retain(|diff| diff.table().foreign_keys.iter().any(|key| differ.contains(key.ref_table.as_str())));
+        (found, same)
     }
 
     /// What the transition says of a table, by its new name.
@@ -122,7 +128,7 @@ impl<'a> Context<'a> {
         };
         Facets {
             name: old.name != new.name,
-            ty: !self.renames.same_type(&old.ty, &new.ty) || self.changes_values(old, shapes),
+            ty: (!self.renames.same_type(&old.ty, &new.ty) && !self.counts_otherwise(old, new)) || self.changes_values(old, shapes),
             not_null: old.not_null != new.not_null,
             default,
             generated: meaning(&old.generated, old_side) != meaning(&new.generated, new_side),
@@ -130,6 +136,12 @@ impl<'a> Context<'a> {
             collation: old.collation != new.collation,
             comment: old.comment != new.comment,
         }
+    }
+
+    /// Where only one type counts, a key that begins or ceases to count is declared otherwise and stored alike.
+    fn counts_otherwise(&self, old: &Column, new: &Column) -> bool {
+        let is_integer = |column: &Column| family(&column.ty) == Some(Family::Integer);
+        self.dialect == Dialect::Sqlite && old.identity.is_some() != new.identity.is_some() && is_integer(old) && is_integer(new)
     }
 
     fn check_column_hints(&mut self, old: &Table, new: &Table, columns: &[ColumnPair<'a>], hints: Option<&'a TableHints>) {

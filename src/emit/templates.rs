@@ -87,6 +87,7 @@ templates![
     "postgres/rename_type",
     "postgres/rename_view",
     "postgres/replace_view",
+    "postgres/restore_foreign_key",
     "postgres/set_default",
     "postgres/set_not_null",
     "postgres/settle_defaults",

@@ -9,11 +9,10 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 
 use crate::diff::model::{Diff, Pair, TableDiff};
-use crate::snapshot::model::{ForeignKey, Table, TypeKind, View};
+use crate::snapshot::model::{Table, TypeKind, View};
 use crate::sql::expression::{drawn_from, query_references};
 
 use super::model::Change;
-use super::table::changes_columns;
 
 /// An object that differs. The order of the kinds is the order in a change's title.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,8 +58,8 @@ impl Changes {
         self.of(&Node::Table(name.to_owned()))
     }
 
-    /// Finds the components, numbers them by their first name, and titles them.
-    pub(super) fn find(diff: &Diff<'_>) -> Changes {
+    /// Finds the components (`bound`: tables of which a foreign key moves with the key that it refers to), numbers them by their first name, and titles them.
+    pub(super) fn find(diff: &Diff<'_>, tables: &[&TableDiff<'_>], bound: &[(&str, &str)]) -> Changes {
         let mut groups = Groups::default();
         for pair in &diff.extensions {
             let node = Node::Extension(name_of(pair, |e| &e.name));
@@ -75,12 +74,10 @@ impl Changes {
             groups.add(Node::Sequence(name_of(pair, |s| &s.name)));
         }
         let mut renamed = BTreeMap::new();
-        let mut changed = BTreeMap::new();
-        for table in &diff.tables {
+        for &table in tables {
             groups.add(Node::Table(table.table().name.clone()));
             if let TableDiff::Changed(change) = table {
                 renamed.insert(change.old.name.as_str(), change.new.name.as_str());
-                changed.insert(change.new.name.as_str(), change);
             }
         }
         for pair in &diff.views {
@@ -88,7 +85,7 @@ impl Changes {
         }
         let current = |old: &str| renamed.get(old).map_or_else(|| old.to_owned(), |new| (*new).to_owned());
 
-        for table in &diff.tables {
+        for &table in tables {
             let node = Node::Table(table.table().name.clone());
             let sides: Vec<(&Table, bool)> = match table {
                 TableDiff::Added(new, _) => vec![(*new, true)],
@@ -120,13 +117,7 @@ impl Changes {
                     }
                 }
                 TableDiff::Changed(change) => {
-                    // A key that is the same in other columns moves with the key that it refers to.
-                    let moves = |pair: &&Pair<'_, ForeignKey>| {
-                        pair.new.is_some_and(|key| {
-                            changed.get(key.ref_table.as_str()).is_some_and(|other| changes_columns(other, &key.ref_columns))
-                        })
-                    };
-                    for pair in change.foreign_keys.iter().filter(|pair| !pair.equal || moves(pair)) {
+                    for pair in change.foreign_keys.iter().filter(|pair| !pair.equal) {
                         if let Some(key) = pair.new {
                             groups.join(&node, &Node::Table(key.ref_table.clone()));
                         }
@@ -136,6 +127,9 @@ impl Changes {
                     }
                 }
             }
+        }
+        for (table, referred) in bound {
+            groups.join(&Node::Table((*table).to_owned()), &Node::Table((*referred).to_owned()));
         }
         let mut read = |view: &View, old_names: bool| {
             let Ok(references) = query_references(&view.query.text, diff.dialect) else { return };

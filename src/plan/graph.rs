@@ -144,7 +144,7 @@ fn rank(action: &Action) -> usize {
         Action::RenameConstraint { .. } => 33,
         Action::RenameIndex(_) => 34,
         Action::TidyNames { .. } => 35,
-        Action::SettleDefaults { .. } => 36,
+        Action::SettleDefaults { .. } | Action::RestoreForeignKey(_) => 36,
         Action::DropTable { .. } => 37,
         Action::DropSequence(_) => 38,
         Action::DropEnum(_) | Action::RenameType(_) => 39,

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Level, Span};
 use crate::diff::model::TableDiff;
-use crate::snapshot::model::{Check, Column, Expr, ForeignKey, Identity, IndexTarget, OnConflict, Table, TableHints, TableSource, Type};
+use crate::snapshot::model::{
+    Check, Column, Expr, ForeignKey, Identity, IndexTarget, OnConflict, Table, TableHints, TableSource, Type, TypeKind,
+};
 use crate::sql::expression::{defines_volatile, expression_equivalent, replace, row_references};
 
 use super::model::{
@@ -95,15 +97,16 @@ impl<'a> Planner<'a> {
         self.mirrors.values().filter(move |mirror| mirror.source == source)
     }
 
-    /// Whether a column of an old table is carried over into another table.
+    /// Whether the values of an old table's column are carried over into another table. A `down` alone, which says what the
+    /// old version reads, carries nothing.
     pub(super) fn carries(&self, source: &str, column: &str) -> bool {
         self.mirrors_from(source).any(|mirror| {
             let reads = |formula: &Formula| formula_columns(formula).iter().any(|name| name == column);
             mirror.key.iter().any(|key| key.source == column)
-                || mirror
-                    .lenses
-                    .iter()
-                    .any(|lens| lens.old.iter().any(|c| c.name == column) || lens.new.iter().filter_map(|c| c.formula.as_ref()).any(reads))
+                || mirror.lenses.iter().any(|lens| {
+                    !lens.new.is_empty() && lens.old.iter().any(|c| c.name == column)
+                        || lens.new.iter().filter_map(|c| c.formula.as_ref()).any(reads)
+                })
         })
     }
 
@@ -121,6 +124,9 @@ impl<'a> Planner<'a> {
             Some(expr) => self.typed(source, self.columns_of(expr, &source.name, self.diff.old)),
             None => Vec::new(),
         };
+        if let (Some(expr), Some(predicate)) = (&from.predicate, &predicate) {
+            self.refuse_folded(&format!("table {}", table.name), predicate, source, expr.span);
+        }
         let lenses = self.mirror_lenses(table, source, hints, &columns);
         let rest = if self.stays(&source.name) {
             self.stays_well(table, source, from, &columns, &predicate_columns)
@@ -144,7 +150,10 @@ impl<'a> Planner<'a> {
             rest,
             to_target: naming::mirror_function(&source.name, &table.name, dialect),
             to_source: naming::mirror_function(&table.name, &source.name, dialect),
+            guard: naming::mirror_guard(&table.name, dialect),
+            copy: format!("{}_copy.{}", self.diff.new.release, table.name),
             triggers: MirrorTriggers {
+                guard: naming::mirror_guard_trigger(&table.name, dialect),
                 insert: trigger("insert"),
                 update: trigger("update"),
                 delete: trigger("delete"),
@@ -243,12 +252,16 @@ impl<'a> Planner<'a> {
             } else if column.generated.is_some() {
                 self.cannot_mirror(&object, "the server computes it, so that no `up` can give its value", "leave `up` out", up.span);
             } else {
-                ups.push((column.name.clone(), self.up_formula(up, source, &column.ty)));
+                let formula = self.up_formula(up, source, &column.ty);
+                if let Formula::Written(written) = &formula {
+                    self.refuse_folded(&object, written, source, up.span);
+                }
+                ups.push((column.name.clone(), formula));
             }
         }
         for (name, hint) in &hints.columns {
             let (Some(down), Some(old)) = (&hint.down, source.columns.get(name)) else { continue };
-            if down.text.trim().eq_ignore_ascii_case("null") {
+            if says_null(down) {
                 continue;
             }
             let object = format!("{}.{name}", source.name);
@@ -258,7 +271,11 @@ impl<'a> Planner<'a> {
                 self.cannot_mirror(&object, "the server computes it, so that no `down` can give its value", "leave `down` out", down.span);
             } else {
                 let written = self.new_expr(down, &table.name, &|name| Some(name.to_owned()));
-                downs.insert(name.clone(), self.plain(written, target_type, &old.ty));
+                let formula = self.plain(written, target_type, &old.ty);
+                if let Formula::Written(written) = &formula {
+                    self.refuse_folded(&object, written, table, down.span);
+                }
+                downs.insert(name.clone(), formula);
             }
         }
         // What was copied is copied back, unless the author says otherwise.
@@ -286,6 +303,32 @@ impl<'a> Planner<'a> {
             }
         }
         Columns { ups, downs }
+    }
+
+    /// The triggers' functions find no operators but those of pg_catalog. There text in a type that folds case counts as plain
+    /// text, without an error: two cases of a word would be one in the copy, and two in a trigger.
+    fn refuse_folded(&mut self, object: &str, written: &RowExpr, row: &Table, span: Span) {
+        for (range, splice) in &written.splices {
+            let Splice::Column(name) = splice else { continue };
+            let folds = row
+                .columns
+                .get(name)
+                .is_some_and(|column| matches!(&column.ty.kind, TypeKind::Native(text) if text.rsplit('.').next() == Some("citext")));
+            let is_cast = written.text[range.end..].trim_start().starts_with("::")
+                || written.text[..range.start].trim_end().to_ascii_lowercase().ends_with("cast(");
+            if folds && !is_cast {
+                self.cannot_mirror(
+                    object,
+                    &format!(
+                        "`{}` reads {}.{name} as a citext, whose operators a trigger's function does not find",
+                        written.text.trim(),
+                        row.name
+                    ),
+                    &format!("say which text is meant: `{name}::text`, or `lower({name}::text)`"),
+                    span,
+                );
+            }
+        }
     }
 
     fn typed(&self, table: &Table, names: impl IntoIterator<Item = String>) -> Vec<(String, Type)> {
@@ -415,7 +458,8 @@ impl<'a> Planner<'a> {
             let kept = self.by_old_name.get(source.name.as_str()).is_none_or(|diff| match diff {
                 TableDiff::Changed(change) => change.columns.iter().any(|pair| {
                     pair.old.is_some_and(|c| c.name == *name)
-                        && (pair.new.is_some_and(|c| c.not_null) || pair.hints.is_some_and(|hints| hints.down.is_some()))
+                        && (pair.new.is_some_and(|c| c.not_null)
+                            || pair.hints.and_then(|hints| hints.down.as_ref()).is_some_and(|down| !says_null(down)))
                 }),
                 TableDiff::Added(..) | TableDiff::Dropped(_) => false,
             });
@@ -662,11 +706,7 @@ impl<'a> Planner<'a> {
             slug: format!("copy_rows.{target}"),
             object: target.clone(),
             why: format!("The rows of {source} that nobody has written since expand. What stands in {target} already is left alone."),
-            action: Action::CopyRows(Box::new(CopyRows {
-                name: format!("{}_migrate{change:02}.{target}", self.diff.new.release),
-                mirror: mirror.clone(),
-                batch: BATCH,
-            })),
+            action: Action::CopyRows(Box::new(CopyRows { mirror: mirror.clone(), batch: BATCH })),
             unit: None,
             requires: vec![install],
         });
@@ -968,6 +1008,11 @@ impl<'a> Planner<'a> {
             }
         }
     }
+}
+
+/// `down: "null"`: the old version may read NULL, and nothing leads back.
+fn says_null(down: &Expr) -> bool {
+    down.text.trim().eq_ignore_ascii_case("null")
 }
 
 /// The id of the step that ends a mirror.

@@ -53,6 +53,8 @@ pub struct Capabilities {
     pub fills_in_time: bool,
     /// Whether an INSERT that names no columns still works when a table has got more of them.
     pub positional_inserts: bool,
+    /// Whether columns that sort in different ways are compared as they are, by bytes.
+    pub mixes_collations: bool,
     /// Statements that change the schema take effect together. Without it each one is safe to be the last that ran.
     pub transactional_ddl: bool,
     /// A column or a table can be renamed under a view that shows it.

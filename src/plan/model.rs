@@ -623,8 +623,12 @@ pub struct Mirror {
     pub to_target: String,
     /// Function of the target's triggers (in schema `crossfade`).
     pub to_source: String,
+    /// Function of the trigger that keeps taken keys taken until the rows are copied (in schema `crossfade`).
+    pub guard: String,
     /// Names of the triggers, the same on both tables.
     pub triggers: MirrorTriggers,
+    /// Name of the copy's checkpoint, which tells whether the rows are copied.
+    pub copy: String,
 }
 
 impl Mirror {
@@ -671,6 +675,8 @@ pub struct MirrorTriggers {
     pub delete: String,
     /// On TRUNCATE.
     pub truncate: String,
+    /// On the target alone, before INSERT and a change of the key.
+    pub guard: String,
 }
 
 /// One of the two tables of a mirror.
@@ -685,8 +691,6 @@ pub enum MirrorSide {
 /// Copying the rows of a mirror that were there before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyRows {
-    /// Name of the checkpoint.
-    pub name: String,
     /// From where to where.
     pub mirror: Mirror,
     /// Rows a batch.
@@ -985,6 +989,8 @@ pub enum Action {
         /// The swap in which it gets its name, where it is built under an interim one beside the old key of that name.
         until: Option<String>,
     },
+    /// Adds a foreign key in the swap in which the key that it stood on goes.
+    RestoreForeignKey(ForeignKeySpec),
     /// Changes when a foreign key is checked: only the catalog is written.
     AlterForeignKey {
         /// The key as it was.

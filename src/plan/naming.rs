@@ -34,6 +34,16 @@ pub(super) fn mirror_trigger(target: &str, event: &str, dialect: Dialect) -> Str
     bounded(&format!("zz_crossfade_mirror_{target}_{event}"), dialect)
 }
 
+/// The function of a mirror's guard, in schema `crossfade`.
+pub(super) fn mirror_guard(target: &str, dialect: Dialect) -> String {
+    bounded(&format!("mirror_guard_{target}"), dialect)
+}
+
+/// The trigger of a mirror's guard. It comes before the user's own: what a copy brings must stand there as it was brought.
+pub(super) fn mirror_guard_trigger(target: &str, dialect: Dialect) -> String {
+    bounded(&format!("00_crossfade_mirror_{target}"), dialect)
+}
+
 /// The function that gives a new table's key the next number of an old one's, in schema `crossfade`.
 pub(super) fn numbers_function(table: &str, column: &str, dialect: Dialect) -> String {
     bounded(&format!("next_{table}_{column}"), dialect)

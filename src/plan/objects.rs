@@ -368,23 +368,24 @@ impl<'a> Planner<'a> {
             if added_too && key.ref_table != table.name {
                 requires.push(format!("expand{:02}.create_table.{}", self.change_of_table(&key.ref_table), key.ref_table));
             }
-            if self
-                .layouts
-                .get(key.ref_table.as_str())
-                .is_some_and(|layout| key.ref_columns.iter().any(|c| layout.of_new(c).is_some_and(|c| c.role != super::layout::Role::Both)))
-            {
+            let referred = self.layouts.get(key.ref_table.as_str());
+            if referred.is_some_and(|layout| super::table::goes_from_under(layout, &key.ref_columns)) {
                 self.not_yet(
                     &format!("foreign key {}", key.name.text),
-                    &format!("it refers to a column of {} that this transition makes", key.ref_table),
+                    &format!("the key of {} that it stands on until contract goes", key.ref_table),
                     key.name.span,
                 );
                 continue;
             }
+            // What it stands on may be built by this transition.
+            let index = referred.and_then(|layout| self.index_to_be(layout, key));
+            let phase = index.as_ref().map_or(Phase::Expand, |(phase, _)| *phase);
+            requires.extend(index.map(|(_, step)| step));
             let spec = self.foreign_key_spec(key, &key.name.text, &table.name, &|name| name.to_owned());
             let references = spec.key.ref_table.clone();
             let object = format!("{}.{}", table.name, key.name.text);
             let add = self.step(Draft {
-                phase: Phase::Expand,
+                phase,
                 change,
                 slug: format!("add_foreign_key.{object}"),
                 object: object.clone(),
@@ -398,7 +399,7 @@ impl<'a> Planner<'a> {
             }
             self.step(Draft {
                 // Two new tables are empty: nothing is left for migrate.
-                phase: if self.added.contains(key.ref_table.as_str()) { Phase::Expand } else { Phase::Migrate },
+                phase: if self.added.contains(key.ref_table.as_str()) { phase } else { phase.max(Phase::Migrate) },
                 change,
                 slug: format!("validate.{object}"),
                 object,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Level, Span};
-use crate::diff::model::{Diff, TableDiff};
+use crate::diff::model::{Diff, TableChange, TableDiff};
 use crate::snapshot::model::{Access, Check, Column, Expr, ForeignKey, Index, IndexTarget, Table, Type, TypeKind};
 
 use super::changes::{Changes, Node};
@@ -14,7 +14,7 @@ use super::model::{
     Action, Change, ColumnSpec, CommentTarget, ForeignKeySpec, GrantPair, Hazard, IndexKeySpec, IndexSpec, KeyTarget, Mirror, Phase, Plan,
     RowExpr, Step,
 };
-use super::table::changes_columns;
+use super::table::{changes_columns, goes_from_under, is_both};
 use super::{Capabilities, Lack, Rules, Settings, Target, model, naming};
 
 /// No enum of the old shape is called otherwise.
@@ -53,6 +53,10 @@ pub(super) struct Planner<'a> {
     pub(super) added: BTreeSet<&'a str>,
     /// The foreign keys of the old schema with their tables, by the table that they refer to.
     pub(super) referring: BTreeMap<&'a str, Vec<(&'a Table, &'a ForeignKey)>>,
+    /// The tables that differ, and those that must follow them.
+    pub(super) tables: Vec<&'a TableDiff<'a>>,
+    /// Foreign keys that the swap makes anew at its end, with their tables.
+    pub(super) late_foreign_keys: Vec<(&'a TableChange<'a>, &'a ForeignKey)>,
     /// The differences of tables that the old schema has, by old name.
     pub(super) by_old_name: BTreeMap<&'a str, &'a TableDiff<'a>>,
     /// Rows that come from other tables, by the new table.
@@ -103,6 +107,20 @@ impl<'a> Planner<'a> {
                 TableDiff::Dropped(_) => {}
             }
         }
+        // A table that is the same follows where its foreign key can't stay as it is.
+        let moves = |key: &ForeignKey| {
+            layouts
+                .get(key.ref_table.as_str())
+                .is_some_and(|other| !is_both(other, &key.ref_columns) || goes_from_under(other, &key.ref_columns))
+        };
+        let followers: Vec<&TableDiff<'_>> =
+            diff.followers.iter().filter(|follower| follower.table().foreign_keys.iter().any(moves)).collect();
+        for follower in &followers {
+            if let TableDiff::Changed(change) = follower {
+                layouts.insert(change.new.name.as_str(), Layout::new(change, &surroundings, &mut diagnostics));
+            }
+        }
+        let tables: Vec<&TableDiff<'_>> = diff.tables.iter().chain(followers).collect();
         let mut taken = BTreeSet::new();
         let mut referring: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         for table in diff.old.tables.values() {
@@ -131,30 +149,36 @@ impl<'a> Planner<'a> {
         }
         let only_comment =
             diff.views.iter().filter(|pair| pair.equal).filter_map(|pair| pair.new.or(pair.old)).map(|view| view.name.as_str()).collect();
-        let mut changes = Changes::find(diff);
+        // Tables that are swapped at once: a foreign key goes from the one key to the other, and binds all the time.
+        let mut bound: Vec<(&str, &str)> = Vec::new();
+        for change in tables.iter().filter_map(|table| if let TableDiff::Changed(change) = table { Some(change) } else { None }) {
+            for pair in &change.foreign_keys {
+                let Some(key) = pair.new.filter(|key| key.ref_table != change.new.name) else { continue };
+                let Some(other) = layouts.get(key.ref_table.as_str()) else { continue };
+                let moves = changes_columns(other.change, &key.ref_columns) || !is_both(other, &key.ref_columns);
+                if pair.equal && moves || goes_from_under(other, &key.ref_columns) {
+                    bound.push((change.new.name.as_str(), key.ref_table.as_str()));
+                }
+            }
+        }
+        let mut changes = Changes::find(diff, &tables, &bound);
         if changes.list.is_empty() && settings.access == Access::Versioned {
             changes.list.push(Change { number: 1, title: "namespace".to_owned() });
         }
         let mut by_old_name = BTreeMap::new();
         let mut held_together = BTreeSet::new();
-        for table in &diff.tables {
+        for table in &tables {
             match table {
                 TableDiff::Added(..) => {}
                 TableDiff::Dropped(old) => {
-                    by_old_name.insert(old.name.as_str(), table);
+                    by_old_name.insert(old.name.as_str(), *table);
                 }
                 TableDiff::Changed(change) => {
-                    by_old_name.insert(change.old.name.as_str(), table);
-                    let moves = change.foreign_keys.iter().filter(|pair| pair.equal).filter_map(|pair| pair.new).any(|key| {
-                        key.ref_table != change.new.name
-                            && layouts.get(key.ref_table.as_str()).is_some_and(|other| changes_columns(other.change, &key.ref_columns))
-                    });
-                    if moves && let Some(number) = changes.of_table(&change.new.name) {
-                        held_together.insert(number);
-                    }
+                    by_old_name.insert(change.old.name.as_str(), *table);
                 }
             }
         }
+        held_together.extend(bound.iter().filter_map(|(table, _)| changes.of_table(table)));
         Planner {
             diff,
             settings,
@@ -169,6 +193,8 @@ impl<'a> Planner<'a> {
             renamed,
             added,
             referring,
+            tables,
+            late_foreign_keys: Vec::new(),
             by_old_name,
             mirrors: BTreeMap::new(),
             held_together,
@@ -186,14 +212,14 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn run(mut self) -> (Plan, Vec<Diagnostic>) {
-        let diff = self.diff;
+        let tables = self.tables.clone();
         self.find_mirrors();
         self.enums();
         self.sequences();
         self.extensions();
         self.namespace();
         self.drop_base_views();
-        for table in &diff.tables {
+        for table in tables {
             match table {
                 TableDiff::Added(table, hints) => self.table_added(table, *hints),
                 TableDiff::Dropped(table) => self.table_dropped(table),
@@ -206,6 +232,7 @@ impl<'a> Planner<'a> {
                 }
             }
         }
+        self.late_foreign_keys();
         self.shape_views();
         self.views();
         self.copy_grants();

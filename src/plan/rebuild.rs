@@ -10,8 +10,8 @@ use crate::diagnostic::Level;
 use crate::snapshot::model::{Access, ForeignKey, Index, Name, PrimaryKey, Table, Type, TypeKind, Unique};
 
 use super::model::{
-    Action, ColumnSpec, Concurrently, ConstraintSpec, IndexKeySpec, IndexSpec, KeyTarget, Marker, Materialized, Phase, Rebuild, Rename,
-    RowExpr, ShapeView, Source, Splice, Step, Sync, TableSpec, Undo, ViewColumn, ViewDefault, ViewSpec, ViewWrites,
+    Action, ColumnSpec, Concurrently, ConstraintSpec, Formula, IndexKeySpec, IndexSpec, KeyTarget, Marker, Materialized, Phase, Rebuild,
+    Rename, RowExpr, ShapeView, Source, Splice, Step, Sync, TableSpec, Undo, ViewColumn, ViewDefault, ViewSpec, ViewWrites,
 };
 use super::planner::Planner;
 use super::{MARKER, VERSION_SCHEMA};
@@ -73,6 +73,13 @@ impl<'a> Planner<'a> {
     /// The steps of a plan, with all that a phase changes of a table as one.
     pub(super) fn rebuilt(&mut self, steps: Vec<Step>) -> Vec<Step> {
         let mut state = self.old_state();
+        let key_indexes: BTreeSet<String> = steps
+            .iter()
+            .filter_map(|step| match &step.action {
+                Action::AddPrimaryKey { index, .. } => Some(index.clone()),
+                _ => None,
+            })
+            .collect();
         let mut by_phase: BTreeMap<Phase, Vec<Step>> = BTreeMap::new();
         for step in steps {
             by_phase.entry(step.phase).or_default().push(step);
@@ -81,6 +88,8 @@ impl<'a> Planner<'a> {
         // By the id of a step that is gone: what stands for it.
         let mut stands_for: BTreeMap<String, Option<String>> = BTreeMap::new();
         let mut rebuilt_in_expand: BTreeSet<String> = BTreeSet::new();
+        // Tables whose rows are numbered as they are written anew.
+        let mut counted: BTreeSet<String> = BTreeSet::new();
         let mut late_types: Vec<(String, String, Type)> = Vec::new();
         let mut shape_views: Vec<(usize, ShapeView)> = Vec::new();
         let mut views: Vec<(usize, ViewSpec)> = Vec::new();
@@ -102,8 +111,19 @@ impl<'a> Planner<'a> {
                     continue;
                 }
                 if let Action::AddCounter { table, column, .. } = &step.action {
-                    let span = self.diff.new.tables.get(table).and_then(|t| t.columns.get(column)).map(|c| c.span).unwrap_or_default();
-                    self.not_yet(&format!("{table}.{column}"), "an identity column is added to a table that exists", span);
+                    self.count_rows(&mut state, table, column);
+                    counted.insert(table.clone());
+                }
+                if is_of_counted(&step.action, &counted, &key_indexes) {
+                    stands_for.insert(step.id, None);
+                    continue;
+                }
+                if let Action::AddIdentity { table, column, .. } | Action::DropIdentity { table, column, .. } = &step.action {
+                    // Only one type counts.
+                    let new = self.renamed.get(table.as_str()).copied().unwrap_or(table);
+                    if let Some(found) = self.diff.new.tables.get(new).and_then(|t| t.columns.get(column)) {
+                        state.column(table, column, |c| c.spec.ty = found.ty.clone());
+                    }
                 }
                 if let Action::InstallSync(sync) = &step.action {
                     self.refuse_hidden_rowid(&sync.table);
@@ -253,6 +273,23 @@ impl<'a> Planner<'a> {
         }
         self.settle_hazards();
         done
+    }
+
+    /// A column that counts is the number which each row has anyway: it is the key from expand on, and for both versions.
+    fn count_rows(&mut self, state: &mut State, table: &str, column: &str) {
+        let Some(new) = self.diff.new.tables.get(self.renamed.get(table).copied().unwrap_or(table)) else { return };
+        let Some(found) = new.columns.get(column) else { return };
+        let Some(shape) = state.tables.get_mut(table) else { return };
+        if shape.primary_key.is_some() {
+            let span = found.span;
+            self.not_yet(&format!("{table}.{column}"), "an identity column takes the place of the key that a table has", span);
+            return;
+        }
+        shape.primary_key.clone_from(&new.primary_key);
+        let (ty, identity) = (found.ty.clone(), found.identity);
+        state.column(table, column, |c| {
+            (c.spec.ty, c.spec.identity, c.spec.not_null) = (ty, identity, true);
+        });
     }
 
     /// A trigger names its row by `_rowid_`, which must mean that.
@@ -661,7 +698,7 @@ impl State {
             Action::AddCheck { table, name, condition, .. } => {
                 self.table(table, |shape| drop(shape.checks.insert(name.clone(), condition.clone())))
             }
-            Action::AddForeignKey { spec, .. } => {
+            Action::AddForeignKey { spec, .. } | Action::RestoreForeignKey(spec) => {
                 self.table(&spec.table, |shape| drop(shape.foreign_keys.insert(spec.key.name.text.clone(), spec.key.clone())))
             }
             Action::AlterForeignKey { old, new } => self.table(&old.table, |shape| {
@@ -1019,6 +1056,20 @@ fn same_keys(a: &[ForeignKey], b: &[ForeignKey]) -> bool {
         keys
     };
     bare(a) == bare(b)
+}
+
+/// Whether a step does what writing a table anew has done already: numbering its rows, and making the number its key.
+fn is_of_counted(action: &Action, counted: &BTreeSet<String>, key_indexes: &BTreeSet<String>) -> bool {
+    match action {
+        Action::AddCounter { table, .. } | Action::AddIdentity { table, .. } | Action::AddPrimaryKey { table, .. } => {
+            counted.contains(table)
+        }
+        Action::Backfill(backfill) => {
+            counted.contains(&backfill.table) && backfill.sets.iter().all(|(_, _, formula)| matches!(formula, Formula::Next(_)))
+        }
+        Action::CreateIndex(index) => counted.contains(&index.table) && key_indexes.contains(&index.name),
+        _ => false,
+    }
 }
 
 /// Whether an index is made by a step of its own.

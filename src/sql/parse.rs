@@ -69,6 +69,11 @@ fn tokens(text: &str, dialect: Dialect) -> Result<Vec<TokenWithSpan>, SyntaxErro
     let (mut nesting, mut operators) = (0_usize, 0_usize);
     for token in &tokens {
         match &token.token {
+            // Silently another meaning than on the other dialects, and another one yet under another sql_mode.
+            Token::StringConcat if matches!(dialect, Dialect::Mysql | Dialect::Mariadb) => {
+                let message = "`||` joins no texts here, it means OR: write `concat(a, b)`, or `or`".to_owned();
+                return Err(SyntaxError { message, offset: source.offset(token.span.start) });
+            }
             Token::LParen | Token::LBracket | Token::LBrace => nesting += 1,
             Token::RParen | Token::RBracket | Token::RBrace => nesting = nesting.saturating_sub(1),
             Token::Word(word) if word.quote_style.is_none() => match word.value.to_ascii_lowercase().as_str() {

@@ -12,11 +12,9 @@ declare
   batch integer := {{ batch }};
   changed bigint;
   failures integer := 0;
-{%- if not copy %}
   line record;
   problem text;
   code text;
-{%- endif %}
 begin
   insert into crossfade.checkpoint (release, backfill) values ({{ release }}, {{ name }}) on conflict do nothing;
   select * into checkpoint from crossfade.checkpoint where release = {{ release }} and backfill = {{ name }} and part = 0;
@@ -78,18 +76,28 @@ begin
         batch := greatest(batch / 2, 100);
         perform pg_sleep(random() * least(failures, 10) * 0.1);
         continue;
-{%- if not copy %}
       when others then
-        -- A row can't be filled. Which one is told by trying them one by one; nothing of this batch stays.
+        -- A row can't be {% if copy %}copied{% else %}filled{% endif %}. Which one is told by trying them one by one; nothing of this batch stays.
         for line in
           select ctid, {{ key_text }} as key from {{ table }}
           where {{ cols_row }} >= {{ los_row }} and {{ cols_row }} <= {{ his_row }}
+{%- if copy %}{% if copy.meant %}
+            and ({{ copy.meant }}){% endif %}
+{%- else %}
             and {{ unfilled }}
+{%- endif %}
         loop
           begin
+{%- if copy %}
+            insert into {{ copy.target }} ({{ copy.columns }})
+            select {{ copy.values }} from {{ table }} where ctid = crossfade_job.line.ctid
+            for share
+            on conflict ({{ copy.key }}) do nothing;
+{%- else %}
             update {{ table }}
             set {{ sets_of_row }}
             where ctid = crossfade_job.line.ctid;
+{%- endif %}
           exception
             when lock_not_available or deadlock_detected or serialization_failure then
               null;  -- somebody else has it: it is not the row that is looked for
@@ -97,13 +105,12 @@ begin
               get stacked diagnostics problem = message_text, code = returned_sqlstate;
               raise exception using
                 errcode = code,
-                message = {{ row_title }} || line.key || ' can''t be filled: ' || problem,
-                detail = {{ sets_literal }},
+                message = {{ row_title }} || line.key || ' can''t be {% if copy %}copied{% else %}filled{% endif %}: ' || problem,
+                detail = {% if copy %}{{ copy.literal }}{% else %}{{ sets_literal }}{% endif %},
                 hint = 'Nothing was lost. Change this row, then run this script again.';
           end;
         end loop;
         raise;
-{%- endif %}
     end;
     update crossfade.checkpoint c set last_key = array[{{ hi_texts }}], rows = c.rows + crossfade_job.changed
     where c.release = {{ release }} and c.backfill = {{ name }} and c.part = 0;

@@ -1,3 +1,28 @@
+{%- if said_of_source or said_of_target -%}
+--
+-- The functions below run with the rights of their owner, and look for names in pg_catalog only. What the transition says
+-- is tried there now, on no row at all, and not by the first client that writes.
+set local search_path = pg_catalog, pg_temp;
+do $crossfade$
+begin
+{%- if said_of_source %}
+  perform {{ said_of_source | join(",
+          ") }}
+  from {{ source }} as own where false;
+{%- endif %}
+{%- if said_of_target %}
+  perform {{ said_of_target | join(",
+          ") }}
+  from {{ target }} as own where false;
+{%- endif %}
+exception when undefined_function or undefined_object or undefined_table or invalid_schema_name then
+  raise exception using
+    errcode = sqlstate,
+    message = {{ names_message }} || sqlerrm,
+    hint = 'Write the schema in front of the name: public.f(x), x operator(public.+) y, x::public.t. Nobody noticed; abort.sql takes back what is there.';
+end
+$crossfade$;
+{% endif -%}
 create or replace function {{ to_target }}() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $crossfade$
 #variable_conflict use_column
@@ -80,6 +105,9 @@ declare
   here record;   -- the row of {{ target_name }} as it is now
   there record;  -- the row of {{ source_name }} that it is the image of
   moved boolean;
+{%- if down.fresh %}
+  fresh boolean;  -- it said nothing that {{ target_name }} takes
+{%- endif %}
 {%- for lens in down.lenses %}{% if lens.moves %}
   said_{{ loop.index }} boolean;  -- {{ lens.names }}
 {%- endif %}{% endfor %}
@@ -101,7 +129,7 @@ begin
     select own.* into here from {{ target }} as own where {{ down.is_new }};
     if found then
 {%- for lens in down.lenses %}{% if lens.moves %}
-      said_{{ loop.index }} := tg_op = 'INSERT' or moved or {{ lens.said }};
+      said_{{ loop.index }} := {% if lens.on_insert %}tg_op = 'INSERT' or moved or {{ lens.said }}{% else %}tg_op = 'UPDATE' and ({{ lens.said }}){% endif %};
 {%- endif %}{% endfor %}
 {%- if not stays %}
       if moved then
@@ -128,6 +156,9 @@ begin
       else
 {%- if not down.carries %}
         null;
+{%- endif %}
+{%- if down.fresh %}
+        fresh := {{ down.fresh }};
 {%- endif %}
 {%- for lens in down.lenses %}{% if lens.moves %}
         if said_{{ loop.index }} and ({{ lens.moves }}) then
@@ -163,6 +194,35 @@ begin
   return null;
 end
 $crossfade$;
+{%- if guarded %}
+create or replace function {{ guard }}() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $crossfade$
+#variable_conflict use_column
+begin
+  if tg_op = 'UPDATE' and not ({{ down.key_changed }}) then
+    return new;
+  end if;
+  -- A row of {{ source_name }} that is not copied yet has this key: it is copied now, so that the key is taken, as it will be.
+  if not exists (select from crossfade.checkpoint
+                 where release = {{ release }} and backfill = {{ copy }} and finished_at is not null)
+     and not exists (select from {{ target }} as image where {{ down.image_is_new }})
+  then
+    insert into {{ target }} ({{ up.columns }})
+    select {{ copied }}
+    from {{ source }} as own
+    where {{ guarded }}
+    for share
+    on conflict ({{ up.key }}) do nothing;
+  end if;
+  return new;
+end
+$crossfade$;
+-- Before the user's own triggers: what a copy brings still stands there as it was brought, and needs no other copy.
+create or replace trigger {{ guard_trigger }} before insert or update of {{ target_key }} on {{ target }}
+  for each row execute function {{ guard }}();
+{%- endif %}
+-- Nobody else may hang them on a table of his own.
+revoke all on function {{ to_target }}(), {{ to_source }}(){% if guarded %}, {{ guard }}(){% endif %} from public;
 {%- for side in [{"table": target, "function": to_source, "written": down.written}, {"table": source, "function": to_target, "written": up.written}] %}
 create or replace trigger {{ insert_trigger }} after insert on {{ side.table }}
   for each row execute function {{ side.function }}();

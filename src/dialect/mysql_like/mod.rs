@@ -82,6 +82,8 @@ impl Target for MysqlLike {
             analyzes: false,
             reaches_rows_without_key: false,
             leaves_names_behind: false,
+            // Each comparison is by bytes.
+            mixes_collations: true,
             // Not written yet.
             mirrors: false,
         }
@@ -143,6 +145,7 @@ impl Target for MysqlLike {
             Action::SwapColumns { renames, .. } if !renames.is_empty() => {
                 not_yet("old and new version need different things under one name")
             }
+            Action::RestoreForeignKey(_) => not_yet("the key that it stands on goes, and the foreign key over to another one"),
             Action::Comment { target: CommentTarget::Table(_), .. } => None,
             Action::Comment { .. } => not_yet("its comment changes"),
             _ => None,
@@ -237,7 +240,7 @@ impl Target for MysqlLike {
             Action::DropIndex { index, .. } => briefly(&[&index.table], Cost::Instant),
             Action::AddCheck { table, .. } | Action::AddNotNullCheck { table, .. } => briefly(&[table], Cost::Rewrite),
             Action::ValidateConstraint { .. } => footprint(Vec::new(), Cost::Scan),
-            Action::AddForeignKey { spec, .. } | Action::AlterForeignKey { old: spec, .. } => {
+            Action::AddForeignKey { spec, .. } | Action::RestoreForeignKey(spec) | Action::AlterForeignKey { old: spec, .. } => {
                 let mut tables = vec![spec.table.as_str(), spec.key.ref_table.as_str()];
                 tables.sort_unstable();
                 tables.dedup();

@@ -25,6 +25,8 @@ impl Target for Postgres {
             fills_in_time: true,
             // Manual, "INSERT": the columns that a list of values does not reach get their defaults.
             positional_inserts: true,
+            // "could not determine which collation to use for string comparison"
+            mixes_collations: false,
             // Manual, "Transactions" and "ALTER TABLE": all but a few statements (CREATE INDEX CONCURRENTLY, ADD VALUE).
             transactional_ddl: true,
             // A view holds on to columns and tables by number (manual, "CREATE VIEW").
@@ -158,7 +160,7 @@ impl Target for Postgres {
             }
             // ALTER CONSTRAINT leaves the table that the key refers to alone (pg_locks on 15 and 18).
             Action::AlterForeignKey { old, .. } => instant(&[&old.table]),
-            Action::AddForeignKey { spec, .. } => {
+            Action::AddForeignKey { spec, .. } | Action::RestoreForeignKey(spec) => {
                 footprint(locks(&distinct(&spec.table, &spec.key.ref_table), LockMode::ShareRowExclusive), Cost::Instant)
             }
             Action::ValidateConstraint { table, references, .. } => {

@@ -55,6 +55,8 @@ impl Target for Sqlite {
             fills_in_time: false,
             // "table t has 3 columns but 2 values were supplied"; https://www.sqlite.org/lang_insert.html
             positional_inserts: false,
+            // Each comparison says which collation it is by.
+            mixes_collations: true,
             // https://www.sqlite.org/lang_transaction.html
             transactional_ddl: true,
             // ALTER TABLE RENAME takes the views along; https://www.sqlite.org/lang_altertable.html

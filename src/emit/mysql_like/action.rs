@@ -204,6 +204,7 @@ impl Actions<'_> {
             | Action::AddNotNullCheck { .. }
             | Action::ValidateConstraint { .. }
             | Action::AlterForeignKey { .. }
+            | Action::RestoreForeignKey(_)
             | Action::Analyze { .. }
             | Action::RenameView(_)
             | Action::TidyNames { .. }

@@ -132,9 +132,9 @@ impl Actions<'_> {
                     column_literal => sql.literal(column),
                 },
             ),
-            Action::InstallMirror(mirror) => self.render("install_mirror", Mirroring { mirror, sql }.context()),
+            Action::InstallMirror(mirror) => self.render("install_mirror", Mirroring { mirror, sql }.context(self.release)),
             Action::CopyRows(copy) => self.copy_rows(copy),
-            Action::RemoveMirror(mirror) => self.render("remove_mirror", Mirroring { mirror, sql }.context()),
+            Action::RemoveMirror(mirror) => self.render("remove_mirror", Mirroring { mirror, sql }.context(self.release)),
             Action::SetDefault { table, column, default, .. } => self.render(
                 "set_default",
                 context! { table => sql.table(table), column => sql.ident(column), default => self.text(default) },
@@ -238,6 +238,10 @@ impl Actions<'_> {
                 needed.extend(until.as_ref().map(|swap| self.is_before(swap)));
                 self.add_constraint(&spec.table, &spec.key.name.text, &self.foreign_key(spec), needed)
             }
+            Action::RestoreForeignKey(spec) => self.render(
+                "restore_foreign_key",
+                context! { table => sql.table(&spec.table), name => sql.ident(&spec.key.name.text), definition => self.foreign_key(spec) },
+            ),
             Action::AlterForeignKey { old, new } => self.alter_foreign_key(old, *new),
             Action::ValidateConstraint { table, name, .. } => self.render(
                 "validate_constraint",
@@ -444,6 +448,7 @@ impl Actions<'_> {
             | Action::DropViews { .. }
             | Action::SwapColumns { .. }
             | Action::AddPrimaryKey { .. }
+            | Action::RestoreForeignKey(_)
             | Action::RestateColumn { .. }
             | Action::DropIdentity { .. }
             | Action::RenameTable { .. }
@@ -585,7 +590,7 @@ impl Actions<'_> {
             }
             Finding::Unlike(mirror, side) => {
                 let message = match side {
-                    MirrorSide::Source => format!("{table}: no image in {}, or another one,", mirror.target),
+                    MirrorSide::Source => format!("{table}: no image in {} that says the same", mirror.target),
                     MirrorSide::Target => format!("{table}: no image of a row of {}", mirror.source),
                 };
                 let function = [sql.relation(VERSION_SCHEMA, &mirror.to_target), "()".to_owned()].concat();
@@ -689,13 +694,8 @@ impl Actions<'_> {
         let unfilled: Vec<String> = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect();
         let literal = |text: String| sql.literal(&text);
         // What is said of a row that can't be filled: where it is, and what was to be put into it.
-        let columns: Vec<String> = backfill.key.iter().map(|(name, _)| sql.ident(name)).collect();
-        let names: Vec<&str> = backfill.key.iter().map(|(name, _)| name.as_str()).collect();
-        let (title, key_text) = match names.as_slice() {
-            [] => (format!("{}: the row at ", backfill.table), "ctid::text".to_owned()),
-            [name] => (format!("{}: the row with {name} = ", backfill.table), format!("{}::text", sql.ident(name))),
-            names => (format!("{}: the row with ({}) = ", backfill.table, names.join(", ")), format!("({})::text", row_of(&columns))),
-        };
+        let names: Vec<String> = backfill.key.iter().map(|(name, _)| name.clone()).collect();
+        let (title, key_text) = self.row_told(&backfill.table, &names);
         if backfill.key.is_empty() {
             let values: Vec<String> = backfill
                 .sets
@@ -717,7 +717,7 @@ impl Actions<'_> {
                     sets => sets.join(",\n            "),
                     unfilled => unfilled.join(" and "),
                     key_text,
-                    row_title => literal(title),
+                    row_title => title.clone(),
                     sets_of_row => sets.join(",\n                  "),
                     sets_literal => literal(sets.join(", ")),
                     fillable => sql.any(&values),
@@ -729,18 +729,32 @@ impl Actions<'_> {
             sets => sets.join(",\n          "),
             unfilled => unfilled.join(" and "),
             key_text,
-            row_title => literal(title),
+            row_title => title,
             sets_of_row => sets.join(",\n                "),
             sets_literal => literal(sets.join(", ")),
         };
         self.in_ranges(&backfill.name, &backfill.table, &backfill.key, backfill.batch, work)
     }
 
+    /// How a row is told from others in a message: the words (a literal) and the text of its key.
+    fn row_told(&self, table: &str, key: &[String]) -> (String, String) {
+        let sql = &self.sql;
+        let columns: Vec<String> = key.iter().map(|name| sql.ident(name)).collect();
+        let (title, text) = match key {
+            [] => (format!("{table}: the row at "), "ctid::text".to_owned()),
+            [name] => (format!("{table}: the row with {name} = "), format!("{}::text", sql.ident(name))),
+            names => (format!("{table}: the row with ({}) = ", names.join(", ")), format!("({})::text", row_of(&columns))),
+        };
+        (sql.literal(&title), text)
+    }
+
     fn copy_rows(&self, copy: &CopyRows) -> Rendered {
         let mirror = &copy.mirror;
         let key: Vec<(String, Type)> = mirror.key.iter().map(|key| (key.source.clone(), key.ty.clone())).collect();
-        let work = context! { copy => Mirroring { mirror, sql: &self.sql }.copy(copy) };
-        self.in_ranges(&copy.name, &mirror.source, &key, copy.batch, work)
+        let (title, key_text) = self.row_told(&mirror.source, &mirror.source_key());
+        let copied = Mirroring { mirror, sql: &self.sql }.copy(copy);
+        let work = context! { copy => copied, key_text, row_title => title };
+        self.in_ranges(&mirror.copy, &mirror.source, &key, copy.batch, work)
     }
 
     /// Work on the rows of a table, one range of keys after the other.

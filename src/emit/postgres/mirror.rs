@@ -114,10 +114,16 @@ impl Mirroring<'_> {
         lens.old.is_empty()
     }
 
-    /// The two rows say different things: neither side is what the other one gives. Derived columns say nothing of the source.
+    /// Whether only the old side follows: its column's value is known of rows that the new version inserts, and what it
+    /// inserts or changes there is carried over; but nothing leads from there to the new side.
+    fn is_given(lens: &SyncLens) -> bool {
+        lens.new.is_empty()
+    }
+
+    /// The two rows say different things: neither side is what the other one gives. What only follows says nothing.
     fn disagree(&self, lens: &SyncLens, source: Row<'_>, target: Row<'_>) -> Option<String> {
         let sql = self.sql;
-        if Self::is_derived(lens) {
+        if Self::is_derived(lens) || Self::is_given(lens) {
             return None;
         }
         let differs = |columns: Vec<(&SyncColumn, &Formula)>, own: Row<'_>, other: Row<'_>| -> Vec<String> {
@@ -129,9 +135,8 @@ impl Mirroring<'_> {
             && Self::downs(lens).all(|(_, f)| matches!(f, Formula::Column(_)))
             && lens.new.len() == lens.old.len();
         match (news.is_empty(), olds.is_empty()) {
-            (true, true) => None,
+            (true, _) => None,
             (false, _) if is_copy => Some(sql.any(&news)),
-            (true, false) => Some(sql.any(&olds)),
             (false, true) => Some(sql.any(&news)),
             (false, false) => Some(sql.all(&[sql.any(&news), sql.any(&olds)])),
         }
@@ -140,6 +145,16 @@ impl Mirroring<'_> {
     /// Any lens disagrees.
     fn unlike(&self, source: Row<'_>, target: Row<'_>) -> String {
         let parts: Vec<String> = self.mirror.lenses.iter().filter_map(|lens| self.disagree(lens, source, target)).map(grouped).collect();
+        self.sql.any(&parts)
+    }
+
+    /// Any lens disagrees, or a value that only the new version gives is not the one that it gives.
+    fn unlike_or_given(&self, source: Row<'_>, target: Row<'_>) -> String {
+        let mut parts = vec![self.unlike(source, target)];
+        parts.retain(|part| part != "false");
+        for (column, formula) in self.mirror.lenses.iter().filter(|lens| Self::is_given(lens)).flat_map(Self::downs) {
+            parts.push(self.sql.distinct(&self.sql.column(&column.name, source), &self.sql.value(formula, &column.ty, target), &column.ty));
+        }
         self.sql.any(&parts)
     }
 
@@ -179,7 +194,7 @@ impl Mirroring<'_> {
     // --- functions and triggers ---
 
     /// Context of `install_mirror` and `remove_mirror`.
-    pub(super) fn context(&self) -> Value {
+    pub(super) fn context(&self, release: &str) -> Value {
         let sql = self.sql;
         let mirror = self.mirror;
         let name = |function: &str| sql.relation(VERSION_SCHEMA, function);
@@ -191,15 +206,55 @@ impl Mirroring<'_> {
             target_name => mirror.target.as_str(),
             to_target => name(&mirror.to_target),
             to_source => name(&mirror.to_source),
+            release => sql.literal(release),
+            copy => sql.literal(&mirror.copy),
+            guard => name(&mirror.guard),
+            guard_trigger => sql.ident(&mirror.triggers.guard),
+            guarded => self.guarded(),
+            copied => self.copied(Row::Alias("own")).join(", "),
+            target_key => sql.list(&mirror.target_key()),
             insert_trigger => sql.ident(&mirror.triggers.insert),
             update_trigger => sql.ident(&mirror.triggers.update),
             delete_trigger => sql.ident(&mirror.triggers.delete),
             truncate_trigger => sql.ident(&mirror.triggers.truncate),
             stays => mirror.rest != SourceRest::Goes,
+            names_message => sql.literal(&format!("rows of {} can't be carried over to {}: ", mirror.source, mirror.target)),
+            said_of_source => self.said(Way::Up),
+            said_of_target => self.said(Way::Down),
             has_predicate => mirror.predicate.is_some(),
             up => self.way(Way::Up, predicate),
             down => self.way(Way::Down, Vec::new()),
         }
+    }
+
+    /// What the author says of a row in words of his own, as values.
+    fn said(&self, way: Way) -> Vec<String> {
+        let row = Row::Alias("own");
+        let formulas: Vec<(&SyncColumn, &Formula)> = match way {
+            Way::Up => self.mirror.lenses.iter().flat_map(Self::ups).collect(),
+            Way::Down => self.mirror.lenses.iter().flat_map(Self::downs).collect(),
+        };
+        let written = formulas.into_iter().filter(|(_, formula)| !matches!(formula, Formula::Column(_)));
+        let mut values: Vec<String> = written.map(|(column, formula)| self.sql.value(formula, &column.ty, row)).collect();
+        if way == Way::Up {
+            values.extend(self.meant(row));
+        }
+        values
+    }
+
+    /// A row of the source that a row of the target, about to be written, would take the place of.
+    fn guarded(&self) -> Option<String> {
+        let own = Row::Alias("own");
+        let unlike = self.unlike(own, Row::New);
+        if unlike == "false" {
+            // The target says nothing of the source that could differ.
+            return None;
+        }
+        let mut parts = vec![self.same((Way::Up, own), (Way::Down, Row::New))];
+        parts.extend(self.meant(own).map(grouped));
+        parts.extend(self.says(own).map(grouped));
+        parts.push(grouped(unlike));
+        Some(parts.join("\n      and "))
     }
 
     /// What the function of one direction says.
@@ -245,6 +300,8 @@ impl Mirroring<'_> {
                         .collect();
                     Some((true, sql.any(&parts.into_iter().map(grouped).collect::<Vec<_>>())))
                 }
+            } else if Self::is_given(lens) {
+                self.given(&inputs, &sets)
             } else {
                 let (source, target) = match way {
                     Way::Up => (HERE, THERE),
@@ -253,10 +310,11 @@ impl Mirroring<'_> {
                 self.disagree(lens, source, target).map(|moves| (false, moves))
             };
             written.extend(inputs.iter().cloned());
-            for (column, value) in set(HERE) {
-                // A derived value that the new version has set stays with a row that gets another key.
-                if !Self::is_derived(lens) {
-                    followed.push(format!("{column} = {value}"));
+            let kept = self.kept(way, lens, &sets);
+            for ((column, value), moved) in set(HERE).into_iter().zip(kept) {
+                // What only follows stays with a row that gets another key, as it is.
+                if !Self::is_derived(lens) && !Self::is_given(lens) {
+                    followed.push(format!("{column} = {moved}"));
                 }
                 columns.push(column);
                 values.push(value);
@@ -272,6 +330,7 @@ impl Mirroring<'_> {
                 back => back_sets.iter().map(|(c, f)| format!("{} = {}", sql.ident(&c.name), sql.value(f, &c.ty, THERE))).collect::<Vec<_>>(),
                 still,
                 said => self.changed(&inputs),
+                on_insert => self.mirror.rest != SourceRest::Goes || !Self::is_given(lens),
                 derived => moves.as_ref().is_some_and(|(derived, _)| *derived),
                 moves => moves.map(|(_, moves)| moves),
                 sets => set(HERE).iter().map(|(column, value)| format!("{column} = {value}")).collect::<Vec<_>>(),
@@ -300,6 +359,7 @@ impl Mirroring<'_> {
             is_new => self.same((way, row("own")), (way, Row::New)),
             own_is_here => self.same((way, row("own")), (way, HERE)),
             is_old => self.same((way, row("own")), (way, Row::Old)),
+            image_is_new => self.same((way, row("image")), (way, Row::New)),
             image_of_here => self.same((back, row("image")), (way, HERE)),
             image_of_old => self.same((back, row("image")), (way, Row::Old)),
             image_of_own => self.same((back, row("image")), (way, row("own"))),
@@ -307,10 +367,11 @@ impl Mirroring<'_> {
             key_changed => self.key_changed(way),
             here_meant => self.meant(HERE),
             there_meant => self.meant(THERE),
+            fresh => self.fresh(),
             own_meant => self.meant(row("own")),
             image_meant => self.meant(row("image")),
             here_says => self.says(HERE),
-            here_unlike_image => self.unlike(HERE, row("image")),
+            here_unlike_image => self.unlike_or_given(HERE, row("image")),
             blanks => blanks.iter().map(|(name, _, value)| format!("{} = {value}", sql.ident(name))).collect::<Vec<_>>(),
             image_says => self.says(row("image")),
             key_message => sql.literal(&format!("key ({}) of {} stands in {}, outside of what {} takes", self.keys(way).join(", "), self.own(way), self.own(back), self.own(way))),
@@ -318,6 +379,50 @@ impl Mirroring<'_> {
             missing_message => sql.literal(&format!("there is no row of {} for this row of {}", self.own(back), self.own(way))),
             written => self.changed(&written),
         }
+    }
+
+    /// The values of an image that gets another key: one that agrees already stays as it is.
+    fn kept(&self, way: Way, lens: &SyncLens, sets: &[(&SyncColumn, &Formula)]) -> Vec<String> {
+        let image = Row::Alias("image");
+        let disagree = match way {
+            Way::Up => self.disagree(lens, HERE, image),
+            Way::Down => self.disagree(lens, image, HERE),
+        };
+        let value = |column: &SyncColumn, formula: &Formula| {
+            let value = self.sql.value(formula, &column.ty, HERE);
+            match (&disagree, formula) {
+                (None, _) | (_, Formula::Column(_)) => value,
+                (Some(disagree), _) => format!("case when {disagree} then {value} else {} end", self.sql.column(&column.name, image)),
+            }
+        };
+        sets.iter().map(|(column, formula)| value(column, formula)).collect()
+    }
+
+    /// When a value that leads only from the new version to the old one is carried over, in the trigger of the target: as the
+    /// new version changes what it is made of, and where the source stays, as it inserts a row. An image that comes from a row
+    /// of the source gives it nothing.
+    fn given(&self, inputs: &[(String, Type)], sets: &[(&SyncColumn, &Formula)]) -> Option<(bool, String)> {
+        let sql = self.sql;
+        let differs: Vec<String> =
+            sets.iter().map(|(c, f)| sql.distinct(&sql.column(&c.name, THERE), &sql.value(f, &c.ty, HERE), &c.ty)).collect();
+        let mut when = Vec::new();
+        if self.mirror.rest != SourceRest::Goes {
+            when.push("fresh".to_owned());
+        }
+        if !inputs.is_empty() {
+            when.push(format!("tg_op = 'UPDATE' and ({})", self.changed(inputs)));
+        }
+        (!when.is_empty()).then(|| (false, sql.all(&[sql.any(&differs), sql.any(&when)])))
+    }
+
+    /// The row of a source that stays had no image before this one: it says nothing, or was not meant.
+    fn fresh(&self) -> Option<String> {
+        if !self.mirror.lenses.iter().any(Self::is_given) {
+            return None;
+        }
+        let mut parts = vec![format!("({}) is not true", self.says(THERE)?)];
+        parts.extend(self.meant(THERE).map(|meant| format!("({meant}) is not true")));
+        Some(self.sql.any(&parts))
     }
 
     fn own(&self, way: Way) -> &str {
@@ -333,20 +438,24 @@ impl Mirroring<'_> {
 
     // --- copy ---
 
+    /// The values of a new row of the target, from a row of the source: first its key.
+    fn copied(&self, row: Row<'_>) -> Vec<String> {
+        let mut values: Vec<String> = self.mirror.source_key().iter().map(|name| self.sql.column(name, row)).collect();
+        values.extend(self.mirror.lenses.iter().flat_map(Self::ups).map(|(column, formula)| self.sql.value(formula, &column.ty, row)));
+        values
+    }
+
     /// What `backfill` needs to copy rows instead of updating them.
     pub(super) fn copy(&self, copy: &CopyRows) -> Value {
         let sql = self.sql;
         let row = Row::Table(&copy.mirror.source);
         let mut columns = copy.mirror.target_key();
-        let mut values: Vec<String> = copy.mirror.source_key().iter().map(|name| sql.column(name, row)).collect();
-        for (column, formula) in copy.mirror.lenses.iter().flat_map(Self::ups) {
-            columns.push(column.name.clone());
-            values.push(sql.value(formula, &column.ty, row));
-        }
+        columns.extend(copy.mirror.lenses.iter().flat_map(Self::ups).map(|(column, _)| column.name.clone()));
         context! {
             target => sql.table(&copy.mirror.target),
             columns => sql.list(&columns),
-            values => values.join(", "),
+            literal => sql.literal(&format!("{} ({}) = {}", copy.mirror.target, sql.list(&columns), self.copied(row).join(", "))),
+            values => self.copied(row).join(", "),
             meant => self.meant(row),
             key => sql.list(&copy.mirror.target_key()),
         }

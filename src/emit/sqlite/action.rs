@@ -5,8 +5,8 @@ use minijinja::{Value, context};
 use crate::dialect::sqlite::expression::{Expressions, Row, Sides};
 use crate::plan::MARKER;
 use crate::plan::model::{
-    Action, Backfill, ColumnSpec, Finding, IndexSpec, KeyTarget, Marker, OnFinding, Rebuild, RowExpr, ShapeView, Source, Sync, SyncColumn,
-    TableSpec, Undo, ViewSpec,
+    Action, Backfill, ColumnSpec, Finding, IndexSpec, KeyTarget, Marker, OnFinding, Plan, Rebuild, RowExpr, ShapeView, Source, Sync,
+    SyncColumn, TableSpec, Undo, ViewSpec,
 };
 use crate::snapshot::model::{ForeignKey, Nulls, ReferentialAction};
 
@@ -17,6 +17,7 @@ use super::sync::triggers;
 /// Renders actions for one plan.
 pub(super) struct Actions<'a> {
     pub(super) templates: &'a Templates,
+    pub(super) plan: &'a Plan,
     pub(super) sql: Expressions<'a>,
 }
 
@@ -290,6 +291,18 @@ impl Actions<'_> {
 
     // --- rows ---
 
+    /// The columns of a table that compare by another collation than bytes.
+    pub(super) fn collated(&self, table: &str) -> &[String] {
+        self.plan
+            .steps
+            .iter()
+            .find_map(|step| match &step.action {
+                Action::InstallSync(sync) if sync.table == table => Some(sync.collated.as_slice()),
+                _ => None,
+            })
+            .unwrap_or_default()
+    }
+
     fn backfill(&self, backfill: &Backfill) -> Rendered {
         let sql = &self.sql;
         let row = Row::Table(&backfill.table);
@@ -316,7 +329,7 @@ impl Actions<'_> {
                     (false, false) => format!("{table}: {} and {} disagree", names(&lens.old), names(&lens.new)),
                     _ => format!("{table}: {} is not filled", names(if lens.new.is_empty() { &lens.old } else { &lens.new })),
                 };
-                (message, Sides { sql: *sql, lens, collated: &[] }.disagreement(Row::Table(table)), None)
+                (message, Sides { sql: *sql, lens, collated: self.collated(table) }.disagreement(Row::Table(table)), None)
             }
             Finding::Unlike(mirror, _) => {
                 let why = format!("no plan for SQLite has a mirror ({})", mirror.target);

@@ -23,7 +23,7 @@ pub(super) struct Sqlite<'a> {
 
 impl<'a> Sqlite<'a> {
     pub(super) fn new(plan: &'a Plan, templates: &'a Templates) -> Self {
-        Sqlite { plan, actions: Actions { templates, sql: Expressions { schema: &plan.schema } } }
+        Sqlite { plan, actions: Actions { templates, plan, sql: Expressions { schema: &plan.schema } } }
     }
 
     /// The steps whose statements are in a script.
@@ -243,7 +243,7 @@ impl Renderer for Sqlite<'_> {
             .filter_map(|check| {
                 // Nothing else is compared on SQLite.
                 let Finding::Disagree(lens) = check.finding else { return None };
-                let sides = Sides { sql, lens, collated: self.collated(check.table) };
+                let sides = Sides { sql, lens, collated: self.actions.collated(check.table) };
                 Some(context! {
                     what => sql.literal(&check.what),
                     table => sql.ident(check.table),
@@ -258,16 +258,5 @@ impl Renderer for Sqlite<'_> {
 impl Sqlite<'_> {
     fn literals(&self, names: &[String]) -> String {
         names.iter().map(|name| self.actions.sql.literal(name)).collect::<Vec<_>>().join(", ")
-    }
-
-    fn collated(&self, table: &str) -> &[String] {
-        self.plan
-            .steps
-            .iter()
-            .find_map(|step| match &step.action {
-                Action::InstallSync(sync) if sync.table == table => Some(sync.collated.as_slice()),
-                _ => None,
-            })
-            .unwrap_or_default()
     }
 }

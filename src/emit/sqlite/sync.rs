@@ -237,13 +237,20 @@ impl Body<'_> {
     /// The conditions that the new version inserted the row, and that the old one did.
     fn writers(&self) -> (String, String) {
         match self.sync.writer {
-            Writer::Marker => ("new.crossfade_writer is 2".to_owned(), "new.crossfade_writer is not 2".to_owned()),
-            Writer::NewSideGiven => {
-                let given: Vec<String> =
-                    self.lens().new.iter().map(|c| format!("{} is not null", self.sql().column(&c.name, Row::New))).collect();
-                (self.sql().any(&given), self.sql().all(&self.nulls(&self.lens().new, Row::New)))
+            // A number that the old column has counted is for both.
+            Writer::Marker if self.lens().old.iter().any(|c| c.counts) => {
+                let (given, left_out) = self.given();
+                (format!("new.crossfade_writer is 2 and ({given})"), format!("new.crossfade_writer is not 2 or ({left_out})"))
             }
+            Writer::Marker => ("new.crossfade_writer is 2".to_owned(), "new.crossfade_writer is not 2".to_owned()),
+            Writer::NewSideGiven => self.given(),
         }
+    }
+
+    /// The conditions that the row came with a value on the new side, and that it came with none.
+    fn given(&self) -> (String, String) {
+        let given: Vec<String> = self.lens().new.iter().map(|c| format!("{} is not null", self.sql().column(&c.name, Row::New))).collect();
+        (self.sql().any(&given), self.sql().all(&self.nulls(&self.lens().new, Row::New)))
     }
 
     fn lens(&self) -> &SyncLens {

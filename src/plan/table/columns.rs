@@ -23,9 +23,9 @@ impl<'a> Planner<'a> {
                 Some(new) => old.not_null && !new.not_null,
                 None => old.not_null && old.default.is_none() && old.identity.is_none() && old.generated.is_none() && !written,
             };
-            // What stands in a primary key can't be NULL: it is loosened when the key goes.
+            // What stands in a primary key can't be NULL: it is loosened when the key goes. Where the triggers come late, it can.
             let in_key = self.key_goes(work).is_some_and(|key| key.columns.contains(&old.name));
-            if loosened && !in_key {
+            if loosened && (late || !in_key) {
                 if physical.new.is_none() && !late {
                     self.warn(
                         ("old-reads-null", Level::Warning),

@@ -13,11 +13,13 @@ impl<'a> Planner<'a> {
         for pair in &change.foreign_keys {
             let stays =
                 pair.old.is_some_and(|key| self.stay(work, &key.columns)) && pair.new.is_none_or(|key| self.referred_stay(work, key));
+            // What it stands on goes while its columns stay: it ends in the swap, and is made anew at its end.
+            let late = pair.new.is_some_and(|key| self.goes_from_under(work, key));
             match (pair.old, pair.new) {
-                (Some(old), Some(new)) if pair.equal && stays && (self.can.validates_apart || old.name.text == new.name.text) => {
+                (Some(old), Some(new)) if pair.equal && stays && !late && (self.can.validates_apart || old.name.text == new.name.text) => {
                     self.rename_constraint(work, &old.name, &new.name);
                 }
-                (Some(old), Some(new)) if stays && is_only_deferred_otherwise(old, new) => {
+                (Some(old), Some(new)) if stays && !late && is_only_deferred_otherwise(old, new) => {
                     self.foreign_key_deferred_otherwise(work, old, new);
                 }
                 (old, new) => {
@@ -35,18 +37,32 @@ impl<'a> Planner<'a> {
                     }
                     if let Some(new) = new {
                         let kind = self.kind_of_columns(work, &new.columns);
+                        let referred = self.index_of_referred_key(work, new);
                         let phase = match (kind, work.layout.enforce(new.columns.iter().map(String::as_str))) {
+                            _ if late => Phase::Contract,
                             (ColumnsKind::OnlyNew, _) => Phase::Expand,
                             // The same key in other columns takes nothing from anyone: it is there before the old one goes.
                             (_, Some(Enforce::Migrate)) | (_, None) if pair.equal => Phase::Migrate,
                             (_, Some(Enforce::Migrate)) => Phase::Migrate,
                             (_, Some(Enforce::Contract) | None) => Phase::Contract,
                         };
+                        let phase = referred.iter().map(|(phase, _)| *phase).fold(phase, Phase::max);
                         if kind == ColumnsKind::Both
                             && !pair.equal
                             && pair.old.is_none_or(|old| !stays || self.forbids_more(work, new, old))
                         {
                             self.rule_tightened(work, &format!("foreign key {}", new.name.text), phase, "23503", new.name.span);
+                        }
+                        if late {
+                            if pair.old.is_none_or(|old| !pair.equal && self.forbids_more(work, new, old)) {
+                                let spec = self.foreign_key_spec(new, &new.name.text, work.table, &|column| self.physical(work, column));
+                                // An old key of the same name says nothing of the new one.
+                                let until = Some(self.swap_unit(work.change, work.table));
+                                let gate = self.gate(work, phase, &format!("orphan.{}", new.name.text), Finding::Orphan(spec), until);
+                                work.before_swap.push(gate);
+                            }
+                            self.late_foreign_keys.push((change, new));
+                            continue;
                         }
                         let (name, interim) = self.build_name(&new.name);
                         let until = interim.then(|| self.swap_unit(work.change, work.table));
@@ -57,7 +73,7 @@ impl<'a> Planner<'a> {
                             let finding = Finding::Orphan(spec.clone());
                             // For this key only: that index may be the table's own, which must not need itself.
                             let filled = work.filled.len();
-                            work.filled.extend(self.index_of_referred_key(work, new));
+                            work.filled.extend(referred.map(|(_, step)| step));
                             requires = vec![self.gate(work, phase, &format!("orphan.{}", new.name.text), finding, until.clone())];
                             requires.extend(work.filled.clone());
                             work.filled.truncate(filled);
@@ -90,6 +106,25 @@ impl<'a> Planner<'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// Makes the foreign keys anew whose keys have gone from under them: in the same transaction, so that they bind all the time.
+    pub(in super::super) fn late_foreign_keys(&mut self) {
+        for (table, key) in std::mem::take(&mut self.late_foreign_keys) {
+            let change = self.change_of_table(&table.new.name);
+            let object = format!("{}.{}", table.new.name, key.name.text);
+            let add = self.step(Draft {
+                phase: Phase::Contract,
+                change,
+                slug: format!("restore_foreign_key.{object}"),
+                object,
+                why: format!("The key goes over to the index of {} that is left. NOT VALID: no row is read under the lock.", key.ref_table),
+                action: Action::RestoreForeignKey(ForeignKeySpec { table: table.new.name.clone(), key: key.clone() }),
+                unit: Some(self.swap_unit(change, &table.old.name)),
+                requires: self.swap_ends.get(&change).cloned().unwrap_or_default(),
+            });
+            self.validate(change, Phase::Contract, &table.new.name, &key.name.text, Some(key.ref_table.clone()), vec![add]);
         }
     }
 

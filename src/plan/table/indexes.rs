@@ -5,7 +5,7 @@ use crate::snapshot::model::{Enforce, Index};
 
 use super::super::model::{Action, CommentTarget, Concurrently, Finding, Phase, Rename};
 use super::super::planner::{Draft, Planner};
-use super::{ColumnsKind, RenameKind, Work};
+use super::{ColumnsKind, RenameKind, Work, plain_columns};
 
 impl<'a> Planner<'a> {
     pub(super) fn indexes(&mut self, work: &mut Work<'a, '_>) {
@@ -120,7 +120,9 @@ impl<'a> Planner<'a> {
         let spec = self.index_spec(old, &old.name.text, work.table, &|expr| self.old_expr(expr, work.table), &|column| column.to_owned());
         // A unique index is a rule: what the new version may write must not break on it.
         let covered = self.is_covered_by_new_key(work, old);
-        let phase = if old.unique && stays && !replaced && !covered { Phase::Expand } else { Phase::Contract };
+        let on = plain_columns(old).filter(|_| old.unique && old.predicate.is_none());
+        let bound = on.is_some_and(|columns| self.end_keys_on(work, &format!("unique index {}", old.name.text), &columns, old.name.span));
+        let phase = if old.unique && stays && !replaced && !covered && !bound { Phase::Expand } else { Phase::Contract };
         if phase == Phase::Expand {
             self.rule_loosened(work, &format!("unique index {}", old.name.text), old.name.span);
             self.warn(
@@ -137,13 +139,19 @@ impl<'a> Planner<'a> {
         let new = work.layout.change.new;
         let name_is_reused =
             new.indexes.iter().map(|i| &i.name).chain(new.uniques.iter().map(|u| &u.name)).any(|n| n.text == old.name.text);
-        if phase == Phase::Contract && name_is_reused {
-            // In the block that runs once: run again, a statement of its own would drop the index that has the name by then.
+        if phase == Phase::Contract && (name_is_reused || bound) {
+            // In the block that runs once: run again, a statement of its own would drop the index that has the name by then; and
+            // foreign keys that stand on it go there.
             work.before_swap.extend(built);
             work.swap.push((
                 format!("drop_index.{object}"),
                 object,
-                "Its place is taken by the one that was built for the new shape.".to_owned(),
+                if bound {
+                    "No foreign key stands on it any more."
+                } else {
+                    "Its place is taken by the one that was built for the new shape."
+                }
+                .to_owned(),
                 Action::DropIndex { index: spec, concurrently: Concurrently::No },
             ));
             return;

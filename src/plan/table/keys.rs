@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::diagnostic::{Diagnostic, Level};
+use crate::diagnostic::{Diagnostic, Level, Span};
 use crate::diff::model::{Mapping, Pair, TableChange, TableDiff};
 use crate::snapshot::model::{Column, ForeignKey, Index, PrimaryKey, Table};
 
@@ -13,7 +13,7 @@ use super::super::layout::{Layout, Role};
 use super::super::model::{Action, ConstraintSpec, Finding, Formula, IndexSpec, KeyTarget, Phase, Splice, Sync};
 use super::super::naming;
 use super::super::planner::{Draft, Planner};
-use super::{ColumnsKind, Work, plain_columns};
+use super::{ColumnsKind, Work, plain_columns, unique_from};
 
 impl<'a> Planner<'a> {
     /// Whether the old key goes: its index with it, and NOT NULL of its columns stays until then.
@@ -42,21 +42,8 @@ impl<'a> Planner<'a> {
         }
         if let Some(old) = pair.old {
             self.old_key_hazards(work, old, &pair, sync);
-            let mut requires = Vec::new();
-            for (owner, key) in self.keys_on(work.table, &old.columns) {
-                match self.end_of_foreign_key(work, owner, key) {
-                    Some(step) => requires.push(step),
-                    // A column that goes has said so itself.
-                    None if !is_old_both(work.layout, &old.columns) => {}
-                    None => self.not_yet(
-                        &format!("table {}", work.name),
-                        &format!("foreign key {} of table {} stands on the primary key that goes", key.name.text, owner.name),
-                        key.name.span,
-                    ),
-                }
-            }
+            self.end_keys_on(work, &format!("primary key {}", old.name.text), &old.columns, old.name.span);
             let object = format!("{}.{}", work.table, old.name.text);
-            work.swap_requires.extend(requires);
             work.swap.push((
                 format!("drop_constraint.{object}"),
                 object,
@@ -204,35 +191,63 @@ impl<'a> Planner<'a> {
         new.columns.iter().all(|name| carried.contains(&self.physical(work, name)))
     }
 
-    /// The foreign keys of the old snapshot that stand on the index of a key, with their tables.
-    fn keys_on(&self, table: &str, columns: &[String]) -> Vec<(&'a Table, &'a ForeignKey)> {
-        let key: BTreeSet<&String> = columns.iter().collect();
-        let referring = self.referring.get(table).into_iter().flatten().copied();
-        referring.filter(|(_, foreign)| foreign.ref_columns.iter().collect::<BTreeSet<_>>() == key).collect()
+    /// Lets the old foreign keys that stand on a key which goes end before it. Returns whether one does so in contract only.
+    pub(super) fn end_keys_on(&mut self, work: &mut Work<'a, '_>, rule: &str, columns: &[String], span: Span) -> bool {
+        let mut bound = false;
+        for (owner, key) in self.keys_on(work.table, columns) {
+            match self.end_of_foreign_key(work, owner, key) {
+                Some((step, phase)) => {
+                    bound |= phase == Phase::Contract;
+                    work.swap_requires.push(step);
+                }
+                // A column that goes has said so itself.
+                None if !is_old_both(work.layout, columns) => {}
+                None => self.not_yet(
+                    &format!("table {}", work.name),
+                    &format!("foreign key {} of table {} stands on {rule}, which goes", key.name.text, owner.name),
+                    span,
+                ),
+            }
+        }
+        bound
     }
 
-    /// The step by which an old foreign key is gone before the swap of the table that it refers to; `None` if it stays.
-    fn end_of_foreign_key(&self, work: &Work<'a, '_>, owner: &Table, key: &ForeignKey) -> Option<String> {
+    /// The foreign keys of the old snapshot that stand on the index of a key, with their tables.
+    fn keys_on(&self, table: &str, columns: &[String]) -> Vec<(&'a Table, &'a ForeignKey)> {
+        let referring = self.referring.get(table).into_iter().flatten().copied();
+        referring.filter(|(_, foreign)| is_same_set(&foreign.ref_columns, columns)).collect()
+    }
+
+    /// The step by which an old foreign key is gone before what it stands on, and its phase; `None` if it stays.
+    fn end_of_foreign_key(&self, work: &Work<'a, '_>, owner: &Table, key: &ForeignKey) -> Option<(String, Phase)> {
         let object = format!("{}.{}", owner.name, key.name.text);
-        let own = owner.name == work.table;
-        let diff = self.by_old_name.get(owner.name.as_str())?;
-        let in_contract = format!("contract{:02}.drop_constraint.{object}", work.change);
-        match diff {
+        let in_phase = |phase: Phase| Some((format!("{}{:02}.drop_constraint.{object}", phase.name(), work.change), phase));
+        match self.by_old_name.get(owner.name.as_str())? {
             TableDiff::Added(..) => None,
-            TableDiff::Dropped(_) => Some(in_contract),
+            TableDiff::Dropped(_) => in_phase(Phase::Contract),
             TableDiff::Changed(change) => {
+                let own = owner.name == work.table;
+                let layout = if own { work.layout } else { self.layouts.get(change.new.name.as_str())? };
                 let pair = change.foreign_keys.iter().find(|pair| pair.old.is_some_and(|old| old.name.text == key.name.text))?;
                 match pair.new {
-                    None => Some(in_contract),
-                    Some(_) if !pair.equal => None,
+                    None if is_old_both(layout, &key.columns) => in_phase(Phase::Expand),
+                    None => in_phase(Phase::Contract),
                     Some(new) => {
-                        let layout = if own { work.layout } else { self.layouts.get(change.new.name.as_str())? };
-                        let stays = is_both(layout, &new.columns) && is_both(work.layout, &new.ref_columns);
-                        (!stays).then_some(in_contract)
+                        let stays = pair.equal
+                            && is_both(layout, &new.columns)
+                            && is_both(work.layout, &new.ref_columns)
+                            && !goes_from_under(work.layout, &new.ref_columns);
+                        if stays { None } else { in_phase(Phase::Contract) }
                     }
                 }
             }
         }
+    }
+
+    /// Whether the old key that a foreign key of the new shape stands on goes, while the columns stay.
+    pub(super) fn goes_from_under(&self, work: &Work<'a, '_>, key: &ForeignKey) -> bool {
+        let layout = if key.ref_table == work.name { Some(work.layout) } else { self.layouts.get(key.ref_table.as_str()) };
+        layout.is_some_and(|layout| goes_from_under(layout, &key.ref_columns))
     }
 
     /// Whether the columns that a foreign key refers to stay as they are, as one column for both versions.
@@ -243,31 +258,64 @@ impl<'a> Planner<'a> {
         self.layouts.get(key.ref_table.as_str()).is_none_or(|layout| is_both(layout, &key.ref_columns))
     }
 
-    /// The step that builds the index which a new foreign key stands on, where that is the index of a key to be.
-    pub(super) fn index_of_referred_key(&self, work: &Work<'a, '_>, key: &ForeignKey) -> Option<String> {
-        let (layout, table) = if key.ref_table == work.name {
-            // Its own key is planned behind its foreign keys.
-            (work.layout, work.table)
+    /// The step that builds the index which a new foreign key stands on, and its phase, where that is not there before.
+    pub(super) fn index_of_referred_key(&self, work: &Work<'a, '_>, key: &ForeignKey) -> Option<(Phase, String)> {
+        // Its own key is planned behind its foreign keys.
+        if key.ref_table == work.name {
+            self.index_to_be(work.layout, key)
         } else {
-            let layout = self.layouts.get(key.ref_table.as_str())?;
-            (layout, layout.table())
-        };
-        let pair = layout.change.primary_key?;
-        let new = pair.new?;
-        let name = self.key_index_name(new);
-        let stays = pair.equal && is_both(layout, &new.columns);
-        (!stays && key.ref_columns.iter().all(|column| new.columns.contains(column)))
-            .then(|| format!("migrate{:02}.create_index.{table}.{name}", self.change_of_table(&key.ref_table)))
+            self.index_to_be(self.layouts.get(key.ref_table.as_str())?, key)
+        }
     }
 
-    /// Refuses foreign keys to an old column that goes, where nothing takes their place.
+    /// The step that builds the index of a changed table which a foreign key to it stands on, and its phase.
+    pub(in super::super) fn index_to_be(&self, layout: &Layout<'a>, key: &ForeignKey) -> Option<(Phase, String)> {
+        let is_on = |columns: &[String]| is_same_set(columns, &key.ref_columns);
+        let change = layout.change;
+        let moves = |equal: bool| !equal || !is_both(layout, &key.ref_columns);
+        let of_key = change.primary_key.and_then(|pair| pair.new.filter(|new| is_on(&new.columns) && moves(pair.equal)));
+        let of_unique = || change.uniques.iter().find_map(|pair| pair.new.filter(|new| is_on(&new.columns) && moves(pair.equal)));
+        let of_index = || {
+            change.indexes.iter().find_map(|pair| {
+                let new = pair.new.filter(|new| new.unique && new.predicate.is_none() && moves(pair.equal))?;
+                is_on(&plain_columns(new)?).then_some((new, pair.old.is_some()))
+            })
+        };
+        let (phase, kind, name) = if let Some(new) = of_key {
+            (Phase::Migrate, "create_index", self.key_index_name(new))
+        } else if let Some(new) = of_unique() {
+            let kind = if self.can.unique_is_index { "create_index" } else { "attach_unique" };
+            (unique_from(layout, &[new.columns.clone(), new.include.clone()].concat()), kind, self.build_name(&new.name).0)
+        } else {
+            let (new, replaces) = of_index()?;
+            let phase = unique_from(layout, &key.ref_columns);
+            (if replaces { phase.max(Phase::Migrate) } else { phase }, "create_index", self.build_name(&new.name).0)
+        };
+        let object = format!("{}.{name}", layout.table());
+        Some((phase, format!("{}{:02}.{kind}.{object}", phase.name(), self.change_of_table(&key.ref_table))))
+    }
+
+    /// Refuses foreign keys to an old column whose values become others, where the columns that refer to it keep theirs.
     pub(super) fn refuse_keys_left_behind(&mut self, work: &Work<'a, '_>, old: &Column) {
         for (owner, key) in self.referring.get(work.table).cloned().unwrap_or_default() {
-            if key.ref_columns.contains(&old.name) && self.end_of_foreign_key(work, owner, key).is_none() {
-                self.not_yet(
-                    &format!("{}.{}", work.name, old.name),
-                    &format!("foreign key {} of table {} points to this column, which goes or changes its type", key.name.text, owner.name),
-                    key.name.span,
+            let Some(at) = key.ref_columns.iter().position(|name| *name == old.name) else { continue };
+            let Some(TableDiff::Changed(change)) = self.by_old_name.get(owner.name.as_str()) else { continue };
+            let pair = change.foreign_keys.iter().find(|pair| pair.old.is_some_and(|old| old.name.text == key.name.text));
+            let Some(new) = pair.filter(|pair| pair.equal).and_then(|pair| pair.new) else { continue };
+            let own = owner.name == work.table;
+            let Some(layout) = (if own { Some(work.layout) } else { self.layouts.get(change.new.name.as_str()) }) else { continue };
+            let (Some(column), Some(referred)) = (new.columns.get(at), new.ref_columns.get(at)) else { continue };
+            if is_both(layout, [column]) && !is_copied(work.layout, referred) {
+                self.diagnostics.push(
+                    Diagnostic::error(
+                        "needs-up",
+                        format!(
+                            "{}.{column} refers to {}.{referred} (foreign key {}), which gets other values, and keeps its own",
+                            change.new.name, work.name, key.name.text
+                        ),
+                    )
+                    .at(new.name.span, "each row that refers to a key must follow it")
+                    .help(format!("give {}.{column} an `up` and a `down` that do the same", change.new.name)),
                 );
             }
         }
@@ -288,6 +336,28 @@ pub(in super::super) fn changes_columns(change: &TableChange<'_>, columns: &[Str
     })
 }
 
+/// Whether columns of the new shape stay, but an old key on them, which a foreign key may stand on, goes in contract. Of several
+/// keys the server takes one of its choice, so each one that goes counts.
+pub(in super::super) fn goes_from_under(layout: &Layout<'_>, columns: &[String]) -> bool {
+    if !is_both(layout, columns) {
+        return false;
+    }
+    let physical: Vec<String> = columns.iter().filter_map(|name| Some(layout.of_new(name)?.name.clone())).collect();
+    let is_on = |columns: &[String]| is_same_set(columns, &physical);
+    let change = layout.change;
+    let of_key = change.primary_key.iter().any(|pair| !pair.equal && pair.old.is_some_and(|old| is_on(&old.columns)));
+    let of_unique = change.uniques.iter().any(|pair| !pair.equal && pair.old.is_some_and(|old| is_on(&old.columns)));
+    let of_index = change.indexes.iter().any(|pair| {
+        let old = pair.old.filter(|old| !pair.equal && old.unique && old.predicate.is_none());
+        old.and_then(plain_columns).is_some_and(|columns| is_on(&columns))
+    });
+    of_key || of_unique || of_index
+}
+
+fn is_same_set(one: &[String], other: &[String]) -> bool {
+    one.iter().collect::<BTreeSet<_>>() == other.iter().collect::<BTreeSet<_>>()
+}
+
 /// Whether a new column holds what an old one held.
 fn is_copied(layout: &Layout<'_>, new: &str) -> bool {
     is_both(layout, [&new.to_owned()])
@@ -306,7 +376,7 @@ fn is_written(sync: Option<&Sync>, old: &str) -> bool {
 }
 
 /// Whether all these columns of the new shape are one column for both versions.
-fn is_both<'n>(layout: &Layout<'_>, columns: impl IntoIterator<Item = &'n String>) -> bool {
+pub(in super::super) fn is_both<'n>(layout: &Layout<'_>, columns: impl IntoIterator<Item = &'n String>) -> bool {
     columns.into_iter().all(|name| layout.of_new(name).is_some_and(|physical| physical.role == Role::Both))
 }
 

@@ -1,9 +1,9 @@
 //! A table that both versions have: its columns and lenses, what hangs on them, and the swap that ends the overlap.
 
-use crate::snapshot::model::{Expr, Index, IndexTarget, Name};
+use crate::snapshot::model::{Enforce, Expr, Index, IndexTarget, Name};
 
 use super::layout::{Layout, Reach, Role};
-use super::model::Action;
+use super::model::{Action, Phase};
 use super::naming;
 use super::planner::Planner;
 
@@ -21,7 +21,7 @@ mod swap;
 mod sync;
 mod uniques;
 
-pub(super) use keys::changes_columns;
+pub(super) use keys::{changes_columns, goes_from_under, is_both};
 pub(super) use rows::BATCH;
 pub(super) use swap::ordered_renames;
 
@@ -70,8 +70,9 @@ impl<'a> Planner<'a> {
         self.not_nulls(&mut work);
         self.swap_views_and_sync(&mut work, sync.clone());
         self.checks(&mut work);
-        self.uniques(&mut work);
+        // Before the keys that they stand on.
         self.foreign_keys(&mut work);
+        self.uniques(&mut work);
         self.primary_key(&mut work, sync.as_ref());
         self.identities(&mut work);
         self.indexes(&mut work);
@@ -81,16 +82,8 @@ impl<'a> Planner<'a> {
         layout
     }
 
-    /// What the rules on these columns (names of the new shape) depend on.
     fn kind_of_columns(&self, work: &Work<'a, '_>, columns: &[String]) -> ColumnsKind {
-        let roles: Vec<Role> = columns.iter().filter_map(|name| work.layout.of_new(name)).map(|c| c.role).collect();
-        if roles.contains(&Role::NewFromLens) {
-            ColumnsKind::Lens
-        } else if !roles.is_empty() && roles.iter().all(|role| *role == Role::New) {
-            ColumnsKind::OnlyNew
-        } else {
-            ColumnsKind::Both
-        }
+        kind_of_columns(work.layout, columns)
     }
 
     /// Whether all columns of an old rule are still there, as one column for both versions.
@@ -109,6 +102,27 @@ impl<'a> Planner<'a> {
         } else {
             (name.text.clone(), false)
         }
+    }
+}
+
+/// What the rules on these columns (names of the new shape) depend on.
+fn kind_of_columns(layout: &Layout<'_>, columns: &[String]) -> ColumnsKind {
+    let roles: Vec<Role> = columns.iter().filter_map(|name| layout.of_new(name)).map(|c| c.role).collect();
+    if roles.contains(&Role::NewFromLens) {
+        ColumnsKind::Lens
+    } else if !roles.is_empty() && roles.iter().all(|role| *role == Role::New) {
+        ColumnsKind::OnlyNew
+    } else {
+        ColumnsKind::Both
+    }
+}
+
+/// When a new rule that tells rows apart by these columns (names of the new shape) is built.
+fn unique_from(layout: &Layout<'_>, columns: &[String]) -> Phase {
+    match (kind_of_columns(layout, columns), layout.enforce(columns.iter().map(String::as_str))) {
+        (ColumnsKind::OnlyNew, _) => Phase::Expand,
+        (_, Some(Enforce::Contract)) => Phase::Contract,
+        (_, Some(Enforce::Migrate) | None) => Phase::Migrate,
     }
 }
 

@@ -351,7 +351,12 @@ impl<'a> Planner<'a> {
             requires.extend(self.drop_namespace_step.clone());
             requires.extend(self.drop_views_step.get(&work.change).cloned());
             requires.extend(previous.take());
-            if matches!(&action, Action::DropConstraint { constraint: ConstraintSpec::PrimaryKey(_), .. }) {
+            let is_key = matches!(
+                &action,
+                Action::DropConstraint { constraint: ConstraintSpec::PrimaryKey(_) | ConstraintSpec::Unique(_), .. }
+                    | Action::DropIndex { .. }
+            );
+            if is_key {
                 requires.extend(work.swap_requires.clone());
             }
             let id = self.step(Draft {

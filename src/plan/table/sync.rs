@@ -216,14 +216,14 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// Whether the two sides of a column differ in their collation.
+    /// Whether the two sides of a column differ in their collation, so that they can't be compared as they are.
     pub(super) fn is_collated_otherwise(&self, work: &Work<'a, '_>, column: &str, direction: Direction) -> bool {
         work.layout.change.columns.iter().any(|pair| {
             let side = match direction {
                 Direction::Up => pair.old,
                 Direction::Down => pair.new,
             };
-            pair.facets.collation && side.is_some_and(|side| side.name == column)
+            !self.target.capabilities().mixes_collations && pair.facets.collation && side.is_some_and(|side| side.name == column)
         })
     }
 

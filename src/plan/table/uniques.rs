@@ -2,12 +2,12 @@
 
 use crate::diagnostic::Level;
 use crate::diff::model::Pair;
-use crate::snapshot::model::{Enforce, Unique};
+use crate::snapshot::model::Unique;
 
 use super::super::layout::Role;
 use super::super::model::{Action, ConstraintSpec, Finding, IndexSpec, KeyTarget, Phase};
 use super::super::planner::{Draft, Planner};
-use super::{ColumnsKind, RenameKind, Work, names_word};
+use super::{RenameKind, Work, names_word, unique_from};
 
 impl<'a> Planner<'a> {
     pub(super) fn uniques(&mut self, work: &mut Work<'a, '_>) {
@@ -44,7 +44,8 @@ impl<'a> Planner<'a> {
                 (Some(old), Some(new)) if pair.equal && stays => self.rename_constraint(work, &old.name, &new.name),
                 (old, new) => {
                     if let Some(old) = old {
-                        let loosens = stays && new.is_none();
+                        let bound = self.end_keys_on(work, &format!("unique {}", old.name.text), &old.columns, old.name.span);
+                        let loosens = stays && new.is_none() && !bound;
                         self.drop_constraint(work, ConstraintSpec::Unique(old.clone()), loosens);
                         if loosens {
                             self.rule_loosened(work, &format!("unique {}", old.name.text), old.name.span);
@@ -69,12 +70,7 @@ impl<'a> Planner<'a> {
 
     pub(super) fn unique_added(&mut self, work: &mut Work<'a, '_>, new: &'a Unique) {
         let all: Vec<String> = new.columns.iter().chain(&new.include).cloned().collect();
-        let kind = self.kind_of_columns(work, &all);
-        let phase = match (kind, work.layout.enforce(new.columns.iter().map(String::as_str))) {
-            (ColumnsKind::OnlyNew, _) => Phase::Expand,
-            (_, Some(Enforce::Contract)) => Phase::Contract,
-            (_, Some(Enforce::Migrate) | None) => Phase::Migrate,
-        };
+        let phase = unique_from(work.layout, &all);
         let (name, interim) = self.build_name(&new.name);
         let until = interim.then(|| self.swap_unit(work.change, work.table));
         let columns: Vec<String> = new.columns.iter().map(|c| self.physical(work, c)).collect();
