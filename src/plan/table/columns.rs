@@ -251,7 +251,11 @@ impl<'a> Planner<'a> {
             let message = if !self.can.invisible_columns {
                 "old clients that say `select *`, or COPY without a list of columns, meet columns that they don't know until contract"
             } else if work.layout.reach == Reach::View {
-                "the new columns are invisible in the table until contract: only the new version's view shows them to who says `select *`"
+                if self.can.hidden_defaults {
+                    "the new columns are invisible in the table until contract: only the new version's view shows them to who says `select *`"
+                } else {
+                    "the new columns are invisible in the table until contract, and an INSERT without a list of columns gives the one that says who writes no value: it counts as the old version's unless it gives a new column"
+                }
             } else {
                 "the new columns are invisible until contract, for the old version's sake: a new client that says `select *`, or INSERT without a list of columns, does not meet them either"
             };

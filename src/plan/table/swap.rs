@@ -320,18 +320,21 @@ impl<'a> Planner<'a> {
             work.swap.push((format!("let_go.{object}"), object, why.to_owned(), action));
         }
         let rank = |action: &Action| match action {
-            Action::DropConstraint { .. } | Action::DropIndex { .. } | Action::AddPrimaryKey { .. } => 0,
-            Action::SetDefault { .. } | Action::DropNotNull { .. } => 1,
-            Action::RestateColumn { new, .. } if !new.not_null && !new.hidden && work.layout.of_old(&new.name).is_some() => 1,
+            // An index over columns that are NOT NULL may be what the rows lie in the order of, until there is a key.
+            Action::DropConstraint { constraint: ConstraintSpec::Unique(_), .. } | Action::DropIndex { .. } => 2,
+            Action::DropConstraint { .. } => 0,
+            Action::AddPrimaryKey { .. } => 1,
+            Action::SetDefault { .. } | Action::DropNotNull { .. } => 3,
+            Action::RestateColumn { new, .. } if !new.not_null && !new.hidden && work.layout.of_old(&new.name).is_some() => 3,
             // Before the trigger that has filled the columns goes.
-            Action::SettleDefaults { .. } => 1,
-            Action::RestateColumn { old, new, .. } if old.default != new.default => 1,
-            Action::RemoveSync(_) => 2,
-            Action::SettleShapeView(_) | Action::DropViews { .. } => 4,
-            Action::SwapColumns { .. } => 5,
-            Action::RenameTable { .. } => 6,
+            Action::SettleDefaults { .. } => 3,
+            Action::RestateColumn { old, new, .. } if old.default != new.default => 3,
+            Action::RemoveSync(_) => 4,
+            Action::SettleShapeView(_) | Action::DropViews { .. } => 5,
+            Action::SwapColumns { .. } => 6,
+            Action::RenameTable { .. } => 7,
             Action::RestateColumn { .. } => 9,
-            _ => 7,
+            _ => 8,
         };
         work.swap.sort_by_key(|(_, _, _, action)| rank(action));
     }
