@@ -59,4 +59,6 @@ pub mod emit;
 pub mod engine;
 #[cfg(feature = "postgres")]
 pub mod inspect;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+pub mod run;
 pub mod cli;

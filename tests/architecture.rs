@@ -10,7 +10,7 @@ const LAYERS: [&str; 13] =
     ["diagnostic", "sql", "snapshot", "diff", "plan", "dialect", "emit", "report", "engine", "inspect", "run", "rehearse", "cli"];
 
 /// Libraries that only one module names.
-const LIBRARIES: [(&str, &str); 8] = [
+const LIBRARIES: [(&str, &str); 9] = [
     ("sqlparser", "sql"),
     ("serde_yaml", "snapshot"),
     ("petgraph", "plan"),
@@ -19,6 +19,7 @@ const LIBRARIES: [(&str, &str); 8] = [
     ("mysql", "engine"),
     ("rusqlite", "engine"),
     ("clap", "cli"),
+    ("ctrlc", "cli"),
 ];
 
 /// What reaches out of the process, or is different in the next run.

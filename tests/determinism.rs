@@ -101,7 +101,7 @@ fn compile(old: &Schema, new: &Schema) -> Vec<(String, String)> {
         sound(&Sources::default(), &faults);
         let scripts = scripts(&plan).expect("every template fits");
         files.extend(scripts.files().map(|(name, text)| (format!("{access:?} {name}"), text.to_owned())));
-        let manifest = serde_json::to_string_pretty(&OfDialect::new(&plan)).expect("it is data");
+        let manifest = serde_json::to_string_pretty(&OfDialect::new(&plan).expect("it fits")).expect("it is data");
         files.push((format!("{access:?} manifest"), manifest));
     }
     files

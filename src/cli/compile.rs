@@ -79,7 +79,7 @@ fn artifacts(planned: &Planned) -> anyhow::Result<Vec<(PathBuf, String)>> {
         release: first.release.clone(),
         old_hash: planned.old_hash.clone(),
         new_hash: planned.new_hash.clone(),
-        dialects: planned.plans.iter().map(OfDialect::new).collect(),
+        dialects: planned.plans.iter().map(OfDialect::new).collect::<Result<_, _>>()?,
     };
     let mut files = vec![(PathBuf::from("manifest.yaml"), yaml::write(&manifest).map_err(|why| anyhow::anyhow!("manifest: {why}"))?)];
     for plan in &planned.plans {

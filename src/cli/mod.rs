@@ -12,12 +12,18 @@ pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod init;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+pub(crate) mod online;
 pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod planning;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod source;
 pub(crate) mod validate;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+pub(crate) mod watch;
 
 /// The compiler for zero-downtime schema changes.
 #[derive(Debug, Parser)]
@@ -38,6 +44,14 @@ enum Command {
     Connect(connect::Args),
     Explain(explain::Args),
     Schema(schema::Args),
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    Expand(run::Expand),
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    Migrate(run::Migrate),
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    Contract(run::Contract),
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    Abort(run::Abort),
 }
 
 /// How a command ended; the numbers are part of the interface.
@@ -51,6 +65,9 @@ pub(crate) enum Exit {
     Usage,
     /// 3: there are differences, or something is stale.
     Differs,
+    /// 6: it stopped in good order, and more batches remain.
+    #[cfg_attr(not(any(feature = "postgres", feature = "mysql", feature = "sqlite")), allow(dead_code, reason = "no driver, no run"))]
+    MoreBatches,
 }
 
 impl Exit {
@@ -60,6 +77,7 @@ impl Exit {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Differs => 3,
+            Exit::MoreBatches => 6,
         }
     }
 }
@@ -77,6 +95,14 @@ pub fn main() -> ExitCode {
         Command::Connect(args) => connect::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
+        #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+        Command::Expand(args) => run::expand(&args),
+        #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+        Command::Migrate(args) => run::migrate(&args),
+        #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+        Command::Contract(args) => run::contract(&args),
+        #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+        Command::Abort(args) => run::abort(&args),
     };
     match exit {
         Ok(exit) => ExitCode::from(exit.code()),

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let text = match args.format {
         Format::Text => planned.plans.iter().map(text).collect::<Vec<_>>().join("\n"),
         Format::Json => {
-            let plans: Vec<OfDialect> = planned.plans.iter().map(OfDialect::new).collect();
+            let plans: Vec<OfDialect> = planned.plans.iter().map(OfDialect::new).collect::<Result<_, _>>()?;
             serde_json::to_string_pretty(&plans)? + "\n"
         }
         Format::Dot => planned.plans.iter().map(dot).collect(),

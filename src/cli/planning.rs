@@ -88,10 +88,19 @@ pub(crate) fn settings(sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>)
 
 /// Reads both sides and plans for every dialect.
 pub(crate) fn plan(args: &PlanningArgs) -> anyhow::Result<Planned> {
+    plan_for(args, None)
+}
+
+/// The same for one dialect only, if it is named.
+pub(crate) fn plan_for(args: &PlanningArgs, only: Option<Dialect>) -> anyhow::Result<Planned> {
     let mut sources = Sources::default();
     let mut diagnostics = Vec::new();
     let settings = settings(&mut sources, &mut diagnostics)?;
-    let dialects = if args.dialects.is_empty() { settings.dialects.clone() } else { args.dialects.clone() };
+    let dialects = match only {
+        Some(dialect) => vec![dialect],
+        None if args.dialects.is_empty() => settings.dialects.clone(),
+        None => args.dialects.clone(),
+    };
     let mut targets = Vec::new();
     for dialect in &dialects {
         match target(*dialect) {

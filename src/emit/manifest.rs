@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::EmitError;
+use super::live::{Backfill, Check};
 use crate::diagnostic::Level;
 use crate::plan::model::{Cost, Lock, Phase, Plan};
 use crate::snapshot::model::Access;
@@ -40,6 +42,15 @@ pub struct OfDialect {
     pub steps: Vec<OfStep>,
     /// The hazards.
     pub hazards: Vec<OfHazard>,
+    /// The namespace of the new version's views, in versioned access.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The backfills, for the runner.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub backfills: Vec<Backfill>,
+    /// What the two shapes must agree on, for the runner.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
 }
 
 /// One change.
@@ -89,8 +100,15 @@ pub struct OfHazard {
 
 impl OfDialect {
     /// The part of one plan.
-    pub fn new(plan: &Plan) -> OfDialect {
-        OfDialect {
+    ///
+    /// # Errors
+    /// As [`super::scripts`].
+    pub fn new(plan: &Plan) -> Result<OfDialect, EmitError> {
+        let live = super::script::live(plan)?;
+        Ok(OfDialect {
+            namespace: (plan.access == Access::Versioned).then(|| plan.namespace(&plan.new_version)),
+            backfills: live.backfills,
+            checks: live.checks,
             dialect: plan.dialect.name(),
             access: plan.access,
             changes: plan
@@ -131,6 +149,6 @@ impl OfDialect {
                     message: hazard.message.clone(),
                 })
                 .collect(),
-        }
+        })
     }
 }

@@ -6,16 +6,18 @@ use crate::dialect::mysql_like::{MARIADB, MYSQL};
 use crate::plan::model::{Action, Finding, Phase, Plan};
 use crate::sql::Dialect;
 
+pub mod live;
 pub mod manifest;
 mod mysql_like;
 mod postgres;
+pub mod program;
 mod renderer;
 mod script;
 mod sqlite;
 mod sync;
 mod templates;
 
-use renderer::{Check, Grants, Header, Renderer, Script};
+use renderer::{Check, Grants, Header, Live, Renderer, Script};
 
 pub use script::{Scripts, scripts};
 

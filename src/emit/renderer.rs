@@ -50,6 +50,15 @@ pub(super) struct Check<'a> {
     pub(super) finding: &'a Finding,
 }
 
+/// What a runner is told besides the scripts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Live {
+    /// The backfills that go by ranges of a key.
+    pub(super) backfills: Vec<super::live::Backfill>,
+    /// What the two shapes must agree on.
+    pub(super) checks: Vec<super::live::Check>,
+}
+
 /// How a dialect says what a plan does. Texts have no line break at their ends.
 pub(super) trait Renderer {
     /// The head: what the script is, how it is run, and the settings of its session.
@@ -80,4 +89,8 @@ pub(super) trait Renderer {
     fn finish(&self, script: Script) -> Rendered;
     /// The body of `verify.sql`.
     fn verify(&self, checks: &[Check<'_>]) -> Rendered;
+    /// What a runner is told besides the scripts; nothing where there is no runner yet.
+    fn live(&self, _checks: &[Check<'_>]) -> Live {
+        Live::default()
+    }
 }

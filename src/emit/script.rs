@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::plan::model::{Action, Finding, MirrorSide, Phase, Plan, Step};
 
 use super::templates::Templates;
-use super::{Check, EmitError, Grants, Header, Renderer, Script, agreements, renderer};
+use super::{Check, EmitError, Grants, Header, Live, Renderer, Script, agreements, renderer};
 
 /// The scripts of one plan, as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -224,32 +224,48 @@ impl Writer<'_> {
 
     fn verify(&self) -> Result<String, EmitError> {
         let plan = self.plan;
-        let names = |columns: &[crate::plan::model::SyncColumn]| columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
-        let checks: Vec<Check<'_>> = agreements(plan)
-            .map(|(table, finding)| {
-                let what = match finding {
-                    Finding::Disagree(lens) => match (lens.old.is_empty(), lens.new.is_empty()) {
-                        (false, false) => format!("{table}: {} <-> {}", names(&lens.old), names(&lens.new)),
-                        (true, _) => format!("{table}: {}", names(&lens.new)),
-                        (_, true) => format!("{table}: {}", names(&lens.old)),
-                    },
-                    Finding::Unlike(mirror, MirrorSide::Source) => format!("{table}: images in {}", mirror.target),
-                    Finding::Unlike(mirror, MirrorSide::Target) => format!("{table}: images of {}", mirror.source),
-                    Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => table.to_owned(),
-                };
-                Check { what, table, finding }
-            })
-            .collect();
         let mut text = format!("-- verify {} -> {}\n--\n", plan.old_version.as_deref().unwrap_or("nothing"), plan.new_version);
-        text.push_str(&self.says.verify(&checks)?);
+        text.push_str(&self.says.verify(&checks(plan))?);
         text.push('\n');
         Ok(text)
     }
 }
 
+/// What a runner is told besides the scripts of a plan.
+///
+/// # Errors
+/// As [`scripts`].
+pub(super) fn live(plan: &Plan) -> Result<Live, EmitError> {
+    let templates = Templates::new();
+    Ok(renderer(plan, &templates)?.live(&checks(plan)))
+}
+
+/// What `verify` counts.
+fn checks(plan: &Plan) -> Vec<Check<'_>> {
+    let names = |columns: &[crate::plan::model::SyncColumn]| columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+    agreements(plan)
+        .map(|(table, finding)| {
+            let what = match finding {
+                Finding::Disagree(lens) => match (lens.old.is_empty(), lens.new.is_empty()) {
+                    (false, false) => format!("{table}: {} <-> {}", names(&lens.old), names(&lens.new)),
+                    (true, _) => format!("{table}: {}", names(&lens.new)),
+                    (_, true) => format!("{table}: {}", names(&lens.old)),
+                },
+                Finding::Unlike(mirror, MirrorSide::Source) => format!("{table}: images in {}", mirror.target),
+                Finding::Unlike(mirror, MirrorSide::Target) => format!("{table}: images of {}", mirror.source),
+                Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => table.to_owned(),
+            };
+            Check { what, table, finding }
+        })
+        .collect()
+}
+
+/// The line above and below the head of a section.
+pub(super) const RULE: usize = 100;
+
 fn section(out: &mut String, name: &str, title: &str) {
     let head = if title.is_empty() { name.to_owned() } else { format!("{name}: {title}") };
-    let _ = write!(out, "\n\n-- {}\n-- {head}\n-- {}\n", "=".repeat(100), "=".repeat(100));
+    let _ = write!(out, "\n\n-- {}\n-- {head}\n-- {}\n", "=".repeat(RULE), "=".repeat(RULE));
     if name == "Gates" {
         out.push('\n');
     }

@@ -75,6 +75,11 @@ impl Body<'_> {
         self.lens.follow == Follow::Inputs && !self.lens.up_inputs.is_empty() && self.ups().next().is_some()
     }
 
+    /// Whether the old side follows when what its formulas read besides the new side changes.
+    fn old_follows(&self) -> bool {
+        self.lens.follow == Follow::Inputs && !self.lens.down_inputs.is_empty() && self.downs().next().is_some()
+    }
+
     fn new_column(&self, name: &str) -> String {
         self.sql.column(name, Row::New)
     }
@@ -211,17 +216,11 @@ impl Body<'_> {
         let o_changed = self.changed(&Self::side(&lens.old));
         if lens.new.is_empty() {
             // The old side follows from columns that both have, as long as it is what they give.
-            if lens.down_inputs.is_empty() || lens.follow == Follow::Never {
+            if !self.old_follows() {
                 return lines;
             }
-            let agreed: Vec<String> = self
-                .downs()
-                .map(|(c, f)| {
-                    let differs = self.sql.distinct(&self.old_column(&c.name), &self.sql.value(f, &c.ty, Row::Old), &c.ty);
-                    format!("not ({differs})")
-                })
-                .collect();
-            lines.push(format!("if not ({o_changed}) and ({}) and {} then", self.changed(&lens.down_inputs), self.sql.all(&agreed)));
+            let inputs = self.changed(&lens.down_inputs);
+            lines.push(format!("if not ({o_changed}) and ({inputs}) and {} then", self.old_was_given()));
             lines.extend(self.set_old("  "));
             lines.push("end if;".to_owned());
             return lines;
@@ -248,8 +247,49 @@ impl Body<'_> {
                 lines.push(format!("{word} {} then", self.changed(&lens.up_inputs)));
                 lines.extend(self.follow("  "));
             }
+            if self.old_follows() {
+                lines.push(format!("{word} {} then", self.changed(&lens.down_inputs)));
+                lines.extend(self.follow_back("  "));
+            }
+        } else if self.old_follows() {
+            lines.push(format!("{} not ({o_changed}) and ({}) then", self.sql.else_if(), self.changed(&lens.down_inputs)));
+            lines.extend(self.follow_back("  "));
         }
         lines.push("end if;".to_owned());
+        lines
+    }
+
+    /// The old side was what the formulas gave for the row as it was.
+    fn old_was_given(&self) -> String {
+        let agreed: Vec<String> = self
+            .downs()
+            .map(|(c, f)| {
+                let differs = self.sql.distinct(&self.old_column(&c.name), &self.sql.value(f, &c.ty, Row::Old), &c.ty);
+                format!("not ({differs})")
+            })
+            .collect();
+        self.sql.all(&agreed)
+    }
+
+    /// An input of the old side changed: O follows if it was what the formula gave, and not what the old version said. What
+    /// follows from O says the same already. A row without any N can't be told from one that is not filled yet.
+    fn follow_back(&self, indent: &str) -> Vec<String> {
+        let mut lines = vec![format!("{indent}-- an input changed: what the old version reads follows, where the new version had set it")];
+        let given = self.sql.any(&self.lens.new.iter().map(|c| format!("{} is not null", self.new_column(&c.name))).collect::<Vec<_>>());
+        let said = if self.ups().next().is_some() {
+            lines.extend(self.compute_if_possible(Row::New, indent));
+            let differs: Vec<String> =
+                self.ups().map(|(c, _)| self.sql.distinct(&self.new_column(&c.name), &self.sql.variable(c), &c.ty)).collect();
+            format!("({given}) and ({})", self.sql.any(&differs))
+        } else {
+            given
+        };
+        // Two conditions, so that the formula is tried only on a row that it gave a value before.
+        lines.push(format!("{indent}if {said} then"));
+        lines.push(format!("{indent}  if {} then", self.old_was_given()));
+        lines.extend(self.set_old(&format!("{indent}    ")));
+        lines.push(format!("{indent}  end if;"));
+        lines.push(format!("{indent}end if;"));
         lines
     }
 
@@ -323,20 +363,27 @@ impl Body<'_> {
     /// An input changed: N follows if it was what the formula gave.
     fn follow(&self, indent: &str) -> Vec<String> {
         let mut lines = vec![format!("{indent}-- an input changed: the value follows, unless the new version had set it")];
-        if self.up_may_fail() {
-            // The row had no value so far, which nobody may be kept from mending.
-            let compute = self.compute(Row::Old, &format!("{indent}  "));
-            let clear = self.ups().map(|(c, _)| self.sql.set(&self.sql.variable(c), "null")).collect();
-            lines.extend(self.sql.attempt(compute, clear, indent));
-        } else {
-            lines.extend(self.compute(Row::Old, indent));
-        }
+        lines.extend(self.compute_if_possible(Row::Old, indent));
         let differs: Vec<String> =
             self.ups().map(|(c, _)| self.sql.distinct(&self.new_column(&c.name), &self.sql.variable(c), &c.ty)).collect();
         lines.push(format!("{indent}if not ({}) then", self.sql.any(&differs)));
         lines.extend(self.set_new(&format!("{indent}  ")));
+        if !self.lens.old.is_empty() && self.old_follows() {
+            lines.push(format!("{indent}else"));
+            lines.extend(self.follow_back(&format!("{indent}  ")));
+        }
         lines.push(format!("{indent}end if;"));
         lines
+    }
+
+    /// Variables := up(row), or NULL where it fails: the row had no value so far, which nobody may be kept from mending.
+    fn compute_if_possible(&self, row: Row<'_>, indent: &str) -> Vec<String> {
+        if !self.up_may_fail() {
+            return self.compute(row, indent);
+        }
+        let compute = self.compute(row, &format!("{indent}  "));
+        let clear = self.ups().map(|(c, _)| self.sql.set(&self.sql.variable(c), "null")).collect();
+        self.sql.attempt(compute, clear, indent)
     }
 
     /// When the UPDATE trigger has anything to do: the backfill, for one, passes by without calling the function.
@@ -347,8 +394,8 @@ impl Body<'_> {
         if self.follows() {
             columns.extend(lens.up_inputs.iter().cloned());
         }
-        if lens.new.is_empty() {
-            columns.extend(lens.down_inputs.iter().cloned());
+        if lens.new.is_empty() || self.old_follows() {
+            columns.extend(lens.down_inputs.iter().filter(|input| !lens.up_inputs.contains(input) || !self.follows()).cloned());
         }
         let changed = self.changed(&columns);
         let plain = self.ups().all(|(_, f)| !has_subquery(f)) && lens.new.iter().all(|c| c.formula.is_some()) && !lens.new.is_empty();

@@ -23,6 +23,18 @@ pub trait Connection {
     /// When the server refuses the statement; the session stays usable.
     fn run(&mut self, statement: &str) -> Result<Outcome, Failure>;
 
+    /// Runs one statement with values in the places that the server's dialect marks (`$1`, `?`), each in its text form; `None` is
+    /// NULL. A statement that returns here again is prepared only once.
+    ///
+    /// # Errors
+    /// As [`Connection::run`].
+    fn run_with(&mut self, statement: &str, values: &[Option<&str>]) -> Result<Outcome, Failure>;
+
+    /// The notices that arrived since the last call, in order; none from servers that send none.
+    fn take_notices(&mut self) -> Vec<Notice> {
+        Vec::new()
+    }
+
     /// Runs one query and gives back the first value of its first row; `None` without a row or for NULL.
     ///
     /// # Errors

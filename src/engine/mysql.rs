@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ::mysql::prelude::Queryable as _;
-use ::mysql::{Conn, Error, OptsBuilder, Value};
+use ::mysql::prelude::{Protocol, Queryable as _};
+use ::mysql::{Conn, Error, OptsBuilder, QueryResult, Value};
 
 pub use super::{Connection, Failure, Notice, Outcome};
 
@@ -93,24 +93,33 @@ impl Session {
 
 impl Connection for Session {
     fn run(&mut self, statement: &str) -> Result<Outcome, Failure> {
-        let mut outcome = Outcome::default();
-        let mut results = self.connection.query_iter(statement)?;
-        // `call` gives back several results; what counts is the last one that has rows.
-        while let Some(result) = results.iter() {
-            let columns: Vec<String> = result.columns().as_ref().iter().map(|column| column.name_str().into_owned()).collect();
-            let affected = result.affected_rows();
-            let mut rows = Vec::new();
-            for row in result {
-                rows.push(row?.unwrap().into_iter().map(text).collect());
-            }
-            if columns.is_empty() {
-                outcome.affected = affected;
-            } else {
-                outcome = Outcome { affected: rows.len() as u64, columns, rows };
-            }
-        }
-        Ok(outcome)
+        outcome(self.connection.query_iter(statement)?)
     }
+
+    fn run_with(&mut self, statement: &str, values: &[Option<&str>]) -> Result<Outcome, Failure> {
+        let values: Vec<Value> = values.iter().map(|value| value.map_or(Value::NULL, Value::from)).collect();
+        outcome(self.connection.exec_iter(statement, values)?)
+    }
+}
+
+/// What a statement gave back, in either protocol of the server.
+fn outcome<P: Protocol>(mut results: QueryResult<'_, '_, '_, P>) -> Result<Outcome, Failure> {
+    let mut outcome = Outcome::default();
+    // `call` gives back several results; what counts is the last one that has rows.
+    while let Some(result) = results.iter() {
+        let columns: Vec<String> = result.columns().as_ref().iter().map(|column| column.name_str().into_owned()).collect();
+        let affected = result.affected_rows();
+        let mut rows = Vec::new();
+        for row in result {
+            rows.push(row?.unwrap().into_iter().map(text).collect());
+        }
+        if columns.is_empty() {
+            outcome.affected = affected;
+        } else {
+            outcome = Outcome { affected: rows.len() as u64, columns, rows };
+        }
+    }
+    Ok(outcome)
 }
 
 /// In the text protocol every value but NULL comes as the bytes of its text. Bytes that are no text are shown as a literal.

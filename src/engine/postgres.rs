@@ -11,6 +11,8 @@ use ::postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::Connection;
 pub use super::{Failure, Notice, Outcome};
+use crate::sql::Dialect;
+use crate::sql::quote::literal;
 
 /// Where a database is to be found: a socket folder, a database and a role. Nothing secret is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +130,8 @@ impl From<::postgres::Error> for Failure {
 pub struct Session {
     client: Client,
     notices: Arc<Mutex<Vec<Notice>>>,
+    /// The texts that were prepared; the place of each is part of its name.
+    prepared: Vec<String>,
 }
 
 impl fmt::Debug for Session {
@@ -166,7 +170,7 @@ impl Session {
                 sink.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
             })
             .connect(NoTls)?;
-        Ok(Self { client, notices })
+        Ok(Self { client, notices, prepared: Vec::new() })
     }
 
     /// Runs the text of one statement (`begin` and `commit` are statements too) and gives back its rows.
@@ -211,6 +215,28 @@ impl Session {
 impl Connection for Session {
     fn run(&mut self, statement: &str) -> Result<Outcome, Failure> {
         self.run(statement)
+    }
+
+    /// By PREPARE and EXECUTE, so that the server takes each value from its text, whatever its type.
+    fn run_with(&mut self, statement: &str, values: &[Option<&str>]) -> Result<Outcome, Failure> {
+        let number = match self.prepared.iter().position(|text| text == statement) {
+            Some(number) => number,
+            None => {
+                self.run(&format!("prepare crossfade_{} as {statement}", self.prepared.len()))?;
+                self.prepared.push(statement.to_owned());
+                self.prepared.len() - 1
+            }
+        };
+        if values.is_empty() {
+            return self.run(&format!("execute crossfade_{number}"));
+        }
+        let values: Vec<String> =
+            values.iter().map(|value| value.map_or_else(|| "null".to_owned(), |text| literal(text, Dialect::Postgres))).collect();
+        self.run(&format!("execute crossfade_{number}({})", values.join(", ")))
+    }
+
+    fn take_notices(&mut self) -> Vec<Notice> {
+        self.take_notices()
     }
 }
 

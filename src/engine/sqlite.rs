@@ -66,8 +66,15 @@ impl Session {
 
 impl Connection for Session {
     fn run(&mut self, statement: &str) -> Result<Outcome, Failure> {
+        self.run_with(statement, &[])
+    }
+
+    fn run_with(&mut self, statement: &str, values: &[Option<&str>]) -> Result<Outcome, Failure> {
         let mut outcome = Outcome::default();
         let mut prepared = self.connection.prepare(statement)?;
+        for (index, value) in values.iter().enumerate() {
+            prepared.raw_bind_parameter(index + 1, value)?;
+        }
         outcome.columns = prepared.column_names().map(str::to_owned).collect();
         let width = outcome.columns.len();
         let mut rows = prepared.raw_query();

@@ -9,6 +9,7 @@ mod normal;
 mod parse;
 mod partial;
 pub mod shape;
+pub mod split;
 pub mod quote;
 mod volatile;
 

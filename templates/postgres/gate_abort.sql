@@ -15,5 +15,9 @@ begin
   if latest.release <> {{ release }} and latest.ordinal > (select ordinal from crossfade.revision where release = {{ release }}) then
     raise exception '% is long past: this database is at version %', {{ release }}, latest.new_version;
   end if;
+  -- From here on nothing counts as done any more: a phase that is run after half an abort does all of it again.
+  delete from crossfade.checkpoint where release = {{ release }};
+  update crossfade.journal set finished_at = null where release = {{ release }} and hash is not null;
+  update crossfade.revision set phase = 'begun', expand = null, migrate = null where release = {{ release }} and phase <> 'aborted';
 end
 $crossfade$;

@@ -204,7 +204,7 @@ begin
   end if;
   -- A row of {{ source_name }} that is not copied yet has this key: it is copied now, so that the key is taken, as it will be.
   if not exists (select from crossfade.checkpoint
-                 where release = {{ release }} and backfill = {{ copy }} and finished_at is not null)
+                 where release = {{ release }} and backfill = {{ copy }} and part = 0 and finished_at is not null)
      and not exists (select from {{ target }} as image where {{ down.image_is_new }})
   then
     insert into {{ target }} ({{ up.columns }})

@@ -12,6 +12,7 @@ use crate::plan::model::{
 use crate::plan::{MARKER, VERSION_SCHEMA};
 use crate::snapshot::model::{Exclusion, Identity, Nulls, ReferentialAction, Sequence, Type, Unique};
 
+use super::super::live;
 use super::super::templates::Templates;
 use super::super::{EmitError, Grants, Rendered};
 use super::mirror::Mirroring;
@@ -734,6 +735,69 @@ impl Actions<'_> {
             sets_literal => literal(sets.join(", ")),
         };
         self.in_ranges(&backfill.name, &backfill.table, &backfill.key, backfill.batch, work)
+    }
+
+    /// The parts of a backfill by ranges of a key, for who runs the batches itself.
+    pub(super) fn live(&self, action: &Action) -> Option<live::Backfill> {
+        let sql = &self.sql;
+        let key = |key: Vec<(&String, &Type)>| -> Vec<live::KeyColumn> {
+            key.iter().map(|(column, ty)| live::KeyColumn { column: sql.ident(column), ty: sql.ty(ty) }).collect()
+        };
+        match action {
+            Action::Backfill(backfill) if !backfill.key.is_empty() => {
+                let row = Row::Table(&backfill.table);
+                let sets = backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row)));
+                let unfilled = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name)));
+                Some(live::Backfill {
+                    name: backfill.name.clone(),
+                    table: sql.table(&backfill.table),
+                    key: key(backfill.key.iter().map(|(name, ty)| (name, ty)).collect()),
+                    reads: self.reads(backfill.sets.iter().map(|(_, _, formula)| formula)),
+                    work: live::Work::Update {
+                        set: sets.collect::<Vec<_>>().join(",\n    "),
+                        unfilled: unfilled.collect::<Vec<_>>().join(" and "),
+                    },
+                })
+            }
+            Action::CopyRows(copy) => {
+                let mirror = Mirroring { mirror: &copy.mirror, sql };
+                let parts = mirror.parts(copy);
+                Some(live::Backfill {
+                    name: copy.mirror.copy.clone(),
+                    table: sql.table(&copy.mirror.source),
+                    key: key(copy.mirror.key.iter().map(|key| (&key.source, &key.ty)).collect()),
+                    reads: self.reads(copy.mirror.lenses.iter().flat_map(|lens| lens.new.iter().filter_map(|c| c.formula.as_ref()))),
+                    work: live::Work::Copy {
+                        target: parts.target,
+                        columns: parts.columns,
+                        values: parts.values,
+                        meant: parts.meant,
+                        key: parts.key,
+                    },
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// The columns that formulas read, each once.
+    fn reads<'f>(&self, formulas: impl Iterator<Item = &'f Formula>) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for formula in formulas {
+            match formula {
+                Formula::Column(column) | Formula::Cast(column) | Formula::Values { column, .. } | Formula::Relabel { column, .. } => {
+                    names.push(self.sql.ident(column));
+                }
+                Formula::Next(_) => {}
+                Formula::Written(expr) => names.extend(expr.splices.iter().filter_map(|(_, splice)| match splice {
+                    Splice::Column(column) => Some(self.sql.ident(column)),
+                    Splice::Relation(..) | Splice::Type(..) => None,
+                })),
+            }
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        names
     }
 
     /// How a row is told from others in a message: the words (a literal) and the text of its key.

@@ -447,19 +447,36 @@ impl Mirroring<'_> {
 
     /// What `backfill` needs to copy rows instead of updating them.
     pub(super) fn copy(&self, copy: &CopyRows) -> Value {
+        let CopyParts { target, columns, literal, values, meant, key } = self.parts(copy);
+        context! { target, columns, literal, values, meant, key }
+    }
+
+    /// The parts of the statement that copies rows.
+    pub(super) fn parts(&self, copy: &CopyRows) -> CopyParts {
         let sql = self.sql;
         let row = Row::Table(&copy.mirror.source);
         let mut columns = copy.mirror.target_key();
         columns.extend(copy.mirror.lenses.iter().flat_map(Self::ups).map(|(column, _)| column.name.clone()));
-        context! {
-            target => sql.table(&copy.mirror.target),
-            columns => sql.list(&columns),
-            literal => sql.literal(&format!("{} ({}) = {}", copy.mirror.target, sql.list(&columns), self.copied(row).join(", "))),
-            values => self.copied(row).join(", "),
-            meant => self.meant(row),
-            key => sql.list(&copy.mirror.target_key()),
+        CopyParts {
+            target: sql.table(&copy.mirror.target),
+            columns: sql.list(&columns),
+            literal: sql.literal(&format!("{} ({}) = {}", copy.mirror.target, sql.list(&columns), self.copied(row).join(", "))),
+            values: self.copied(row).join(", "),
+            meant: self.meant(row),
+            key: sql.list(&copy.mirror.target_key()),
         }
     }
+}
+
+/// The parts of a statement that copies rows.
+pub(super) struct CopyParts {
+    pub(super) target: String,
+    pub(super) columns: String,
+    /// What is copied, as a text for a message.
+    pub(super) literal: String,
+    pub(super) values: String,
+    pub(super) meant: Option<String>,
+    pub(super) key: String,
 }
 
 /// A condition that can stand beside others.

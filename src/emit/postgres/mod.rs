@@ -10,7 +10,8 @@ use crate::plan::model::{Action, ColumnSpec, Finding, Footprint, Phase, Plan};
 use crate::snapshot::model::Access;
 use crate::snapshot::types::type_of_the_database;
 
-use super::renderer::{Check, Grants, Header, Renderer, Script};
+use super::live;
+use super::renderer::{Check, Grants, Header, Live, Renderer, Script};
 use super::templates::Templates;
 use super::{EmitError, Rendered};
 
@@ -48,6 +49,25 @@ impl<'a> Postgres<'a> {
             .into_iter()
             .map(|name| context! { literal => self.actions.sql.literal(name), message => name.replace('\'', "''").replace('%', "%%") })
             .collect()
+    }
+
+    /// When a row disagrees.
+    fn condition(&self, check: &Check<'_>) -> String {
+        let sql = &self.actions.sql;
+        match check.finding {
+            Finding::Disagree(lens) => sql.disagree(lens, Row::Table(check.table)),
+            Finding::Unlike(mirror, side) => mirror::Mirroring { mirror, sql }.found(*side),
+            Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => "false".to_owned(),
+        }
+    }
+
+    /// The physical columns that name a row of which something is found.
+    fn key_of(&self, found: &Finding) -> Vec<String> {
+        let of_step = |action: &Action| match action {
+            Action::CheckRows { key, finding, .. } if finding == found => Some(key.clone()),
+            _ => None,
+        };
+        self.plan.steps.iter().find_map(|step| of_step(&step.action)).unwrap_or_default()
     }
 
     fn gate(&self, phase: Phase) -> Rendered {
@@ -205,15 +225,36 @@ impl Renderer for Postgres<'_> {
                 context! {
                     what => sql.literal(&check.what),
                     table => sql.table(check.table),
-                    condition => match check.finding {
-                        Finding::Disagree(lens) => sql.disagree(lens, Row::Table(check.table)),
-                        Finding::Unlike(mirror, side) => mirror::Mirroring { mirror, sql }.found(*side),
-                        Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => "false".to_owned(),
-                    },
+                    condition => self.condition(check),
                 }
             })
             .collect();
         self.actions.render("verify", context! { checks, schema => sql.ident(&self.plan.schema) })
+    }
+
+    fn live(&self, checks: &[Check<'_>]) -> Live {
+        let steps = self.plan.steps.iter().map(|step| &step.action);
+        Live {
+            backfills: steps.filter_map(|action| self.actions.live(action)).collect(),
+            checks: checks
+                .iter()
+                .map(|check| {
+                    let sql = &self.actions.sql;
+                    let own = |column: &String| [sql.ident(check.table), sql.ident(column)].join(".");
+                    let key = self.key_of(check.finding);
+                    live::Check {
+                        what: check.what.clone(),
+                        table: sql.table(check.table),
+                        key: if key.is_empty() { vec![[&sql.ident(check.table), ".ctid"].concat()] } else { key.iter().map(own).collect() },
+                        columns: match check.finding {
+                            Finding::Disagree(lens) => lens.old.iter().chain(&lens.new).map(|column| sql.ident(&column.name)).collect(),
+                            _ => Vec::new(),
+                        },
+                        condition: self.condition(check),
+                    }
+                })
+                .collect(),
+        }
     }
 }
 

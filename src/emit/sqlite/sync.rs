@@ -134,6 +134,24 @@ impl List<'_> {
             let about = format!("what {new} follows from changed: it follows, unless the new version had set it");
             self.push("after update", number, "follow", about, when, set_new);
         }
+        if has_downs
+            && !lens.old.is_empty()
+            && lens.follow == Follow::Inputs
+            && let Some(inputs) = body.sides.changed(lens.down_inputs.iter().map(|(name, _)| name))
+        {
+            let mut when = vec![inputs];
+            when.extend(body.unchanged(&lens.new));
+            when.extend(body.unchanged(&lens.old));
+            // What follows from the old side says the same already. A row without any new value can't be told from
+            // one that is not filled yet.
+            when.push(format!("not ({})", self.sql.all(&body.nulls(&lens.new, Row::New))));
+            when.extend(body.sides.disagrees(&lens.new, Row::Old));
+            when.extend(body.sides.disagrees(&lens.new, Row::New));
+            when.extend(body.followed(&lens.old));
+            let set_old = self.update(&body.sets(&lens.old));
+            let about = format!("what {old} follows from changed: it follows, where the new version had set it");
+            self.push("after update", number, "back", about, when, set_old);
+        }
         self.guards(number, body);
     }
 

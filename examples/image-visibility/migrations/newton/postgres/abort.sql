@@ -99,6 +99,10 @@ begin
   if latest.release <> 'newton' and latest.ordinal > (select ordinal from crossfade.revision where release = 'newton') then
     raise exception '% is long past: this database is at version %', 'newton', latest.new_version;
   end if;
+  -- From here on nothing counts as done any more: a phase that is run after half an abort does all of it again.
+  delete from crossfade.checkpoint where release = 'newton';
+  update crossfade.journal set finished_at = null where release = 'newton' and hash is not null;
+  update crossfade.revision set phase = 'begun', expand = null, migrate = null where release = 'newton' and phase <> 'aborted';
 end
 $crossfade$;
 

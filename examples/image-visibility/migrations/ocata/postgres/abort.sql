@@ -99,6 +99,10 @@ begin
   if latest.release <> 'ocata' and latest.ordinal > (select ordinal from crossfade.revision where release = 'ocata') then
     raise exception '% is long past: this database is at version %', 'ocata', latest.new_version;
   end if;
+  -- From here on nothing counts as done any more: a phase that is run after half an abort does all of it again.
+  delete from crossfade.checkpoint where release = 'ocata';
+  update crossfade.journal set finished_at = null where release = 'ocata' and hash is not null;
+  update crossfade.revision set phase = 'begun', expand = null, migrate = null where release = 'ocata' and phase <> 'aborted';
 end
 $crossfade$;
 

@@ -99,6 +99,10 @@ begin
   if latest.release <> 'v2' and latest.ordinal > (select ordinal from crossfade.revision where release = 'v2') then
     raise exception '% is long past: this database is at version %', 'v2', latest.new_version;
   end if;
+  -- From here on nothing counts as done any more: a phase that is run after half an abort does all of it again.
+  delete from crossfade.checkpoint where release = 'v2';
+  update crossfade.journal set finished_at = null where release = 'v2' and hash is not null;
+  update crossfade.revision set phase = 'begun', expand = null, migrate = null where release = 'v2' and phase <> 'aborted';
 end
 $crossfade$;
 

@@ -1,0 +1,165 @@
+//! `crossfade expand`, `migrate`, `contract` and `abort`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::Exit;
+use super::online::{self, OnlineArgs};
+use super::output::{self, Format};
+use super::watch::Watcher;
+use crate::plan::model::Phase;
+use crate::run::{End, Options, Task};
+
+/// What every phase takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    online: OnlineArgs,
+    /// Change nothing; print the statements that would run.
+    #[arg(long)]
+    dry_run: bool,
+    /// How many seconds to wait for another runner to end.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u64,
+    /// For how many seconds a statement that meets a lock is tried again, with growing pauses.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    patience: u64,
+    /// How progress is written: as text, or as a JSON object a line.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Run expand on a database: add what the new version needs, and keep both shapes in step.
+///
+/// Like every phase it is journaled by statement: after a kill, a lost connection or Ctrl-C the same command goes on where it
+/// stopped.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Expand {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// Run migrate on a database: fill the new shape for the rows that were there before.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Migrate {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Sessions that fill rows at the same time, each in a range of its own.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    workers: u8,
+    /// The time in milliseconds that a batch should take; its number of rows follows from it.
+    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    batch_time: u64,
+    /// Stop after so many batches, with exit code 6.
+    #[arg(long, value_name = "N")]
+    max_batches: Option<u64>,
+    /// While this file is there, no batch begins.
+    #[arg(long, value_name = "FILE")]
+    pause_file: Option<PathBuf>,
+    /// Set aside up to so many rows that can't be filled, instead of stopping at the first one. Contract refuses while there are any.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    skip_failing: u64,
+}
+
+/// Run contract on a database: take away what only the old version used. There is no way back.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Contract {
+    #[command(flatten)]
+    run: RunArgs,
+    /// No client of the old version is left.
+    #[arg(long)]
+    all_nodes_upgraded: bool,
+}
+
+/// Take a half-done upgrade back to the old version; possible until contract begins.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Abort {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+pub(crate) fn expand(args: &Expand) -> anyhow::Result<Exit> {
+    run(&args.run, Task::Phase(Phase::Expand), |_| {})
+}
+
+pub(crate) fn migrate(args: &Migrate) -> anyhow::Result<Exit> {
+    run(&args.run, Task::Phase(Phase::Migrate), |options| {
+        options.workers = usize::from(args.workers);
+        options.batch_time = Duration::from_millis(args.batch_time);
+        options.max_batches = args.max_batches;
+        options.pause_file.clone_from(&args.pause_file);
+        options.skip_failing = args.skip_failing;
+    })
+}
+
+pub(crate) fn contract(args: &Contract) -> anyhow::Result<Exit> {
+    run(&args.run, Task::Phase(Phase::Contract), |options| options.all_nodes_upgraded = args.all_nodes_upgraded)
+}
+
+pub(crate) fn abort(args: &Abort) -> anyhow::Result<Exit> {
+    run(&args.run, Task::Abort, |_| {})
+}
+
+fn run(args: &RunArgs, task: Task, set: impl FnOnce(&mut Options<'_>)) -> anyhow::Result<Exit> {
+    let engine = online::engine(&args.online.url)?;
+    let Some(program) = online::program(&args.online, engine.as_ref(), args.format)? else { return Ok(Exit::Failed) };
+    if args.dry_run {
+        return match crate::run::dry_run(engine.as_ref(), &program, task) {
+            Ok(text) => {
+                output::print(&text)?;
+                Ok(Exit::Done)
+            }
+            Err(stopped) => {
+                online::tell(&stopped, args.format);
+                Ok(Exit::Failed)
+            }
+        };
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::Relaxed) {
+            // The second time it is meant at once. What is half done the server takes back, and the journal knows the rest.
+            std::process::exit(130);
+        }
+        anstream::eprintln!("stopping after this statement or batch; Ctrl-C again stops at once");
+    })
+    .context("can't listen for Ctrl-C")?;
+    let mut options = Options {
+        wait: Duration::from_secs(args.wait),
+        patience: Duration::from_secs(args.patience),
+        workers: 1,
+        batch_time: Duration::from_millis(100),
+        max_batches: None,
+        pause_file: None,
+        skip_failing: 0,
+        all_nodes_upgraded: false,
+        stop: &stop,
+    };
+    set(&mut options);
+    let watcher = Watcher::new(args.format);
+    let ended = crate::run::run(engine.as_ref(), &program, task, &options, &watcher);
+    watcher.close();
+    match ended {
+        Ok(End::Done) => {
+            watcher.ended("done", &format!("{} of {} is done", task.name(), program.release))?;
+            Ok(Exit::Done)
+        }
+        Ok(End::Already(why)) => {
+            watcher.ended("already", &why)?;
+            Ok(Exit::Done)
+        }
+        Ok(End::MoreBatches) => {
+            watcher.ended("more", "more batches remain: run `crossfade migrate` again, it goes on behind the last batch")?;
+            Ok(Exit::MoreBatches)
+        }
+        Err(stopped) => {
+            online::tell(&stopped, args.format);
+            Ok(Exit::Failed)
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The scripts of one upgrade as statements: what a runner runs one by one.
+//!
+//! Invariant: the text of a script is all there is. Whoever runs it with the database's own client runs the same statements.
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::live::{Backfill, Check};
+use super::script::{RULE, Scripts};
+use super::{EmitError, script};
+use crate::plan::model::Plan;
+use crate::snapshot::model::Access;
+use crate::sql::Dialect;
+use crate::sql::split::{Bracket, Statement, split_as};
+
+/// One upgrade, ready to be run.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The dialect.
+    pub dialect: Dialect,
+    /// How the versions reach their shapes.
+    pub access: Access,
+    /// The version that it starts from; `None` for a first installation.
+    pub old_version: Option<String>,
+    /// The version that it leads to.
+    pub new_version: String,
+    /// Name of the revisions.
+    pub release: String,
+    /// The namespace of the new version, in versioned access.
+    pub namespace: Option<String>,
+    /// The scripts.
+    pub scripts: Scripts,
+    /// The backfills that go by ranges of a key.
+    pub backfills: Vec<Backfill>,
+    /// What the two shapes must agree on.
+    pub checks: Vec<Check>,
+}
+
+/// What of a manifest a program is made of.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Stored {
+    /// Old version.
+    pub from: Option<String>,
+    /// New version.
+    pub to: String,
+    /// Name of the revisions.
+    pub release: String,
+    /// By dialect.
+    pub dialects: Vec<StoredDialect>,
+}
+
+/// The part of one dialect.
+#[derive(Debug, Clone, Deserialize)]
+pub struct StoredDialect {
+    /// Its name.
+    pub dialect: String,
+    /// Access.
+    pub access: Access,
+    #[serde(default)]
+    namespace: Option<String>,
+    #[serde(default)]
+    backfills: Vec<Backfill>,
+    #[serde(default)]
+    checks: Vec<Check>,
+}
+
+/// Statements that take effect together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// The section of the script: `Gates`, the revision, `Done`.
+    pub section: String,
+    /// Its place in the section, from 1.
+    pub number: usize,
+    /// The comment before it, as one text.
+    pub comment: String,
+    /// The statements, without the brackets of a transaction; with their comments.
+    pub statements: Vec<String>,
+    /// Whether it stands in a transaction of its own.
+    pub bracketed: bool,
+}
+
+impl Unit {
+    /// The first sentence of its comment, or its first words.
+    pub fn title(&self) -> String {
+        let sentence = self.comment.split_inclusive(". ").next().unwrap_or_default().trim().trim_end_matches('.');
+        let title =
+            if sentence.is_empty() { self.statements.first().map(|text| code(text)).unwrap_or_default() } else { sentence.to_owned() };
+        match title.char_indices().nth(100) {
+            Some((end, _)) => [&title[..end], "…"].concat(),
+            None => title,
+        }
+    }
+
+    /// Hash of what it does; comments and layout don't count.
+    pub fn hash(&self) -> String {
+        let mut hash = Sha256::new();
+        for statement in &self.statements {
+            hash.update(statement.lines().filter(|line| !line.trim_start().starts_with("--")).collect::<Vec<_>>().join("\n").trim());
+            hash.update([0]);
+        }
+        hex(&hash.finalize())
+    }
+
+    /// Whether it only changes settings of the session.
+    pub fn is_setting(&self) -> bool {
+        self.statements.iter().all(|text| code(text).get(..4).is_some_and(|word| word.eq_ignore_ascii_case("set ")))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A statement without its comments, on one line.
+pub fn code(statement: &str) -> String {
+    let lines = statement.lines().filter(|line| !line.trim_start().starts_with("--"));
+    lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+}
+
+impl Program {
+    /// Of a plan.
+    ///
+    /// # Errors
+    /// As [`super::scripts`].
+    pub fn of(plan: &Plan) -> Result<Program, EmitError> {
+        let live = script::live(plan)?;
+        Ok(Program {
+            dialect: plan.dialect,
+            access: plan.access,
+            old_version: plan.old_version.clone(),
+            new_version: plan.new_version.clone(),
+            release: plan.release.clone(),
+            namespace: (plan.access == Access::Versioned).then(|| plan.namespace(&plan.new_version)),
+            scripts: super::scripts(plan)?,
+            backfills: live.backfills,
+            checks: live.checks,
+        })
+    }
+
+    /// Of a folder that `compile` wrote; `None` when it has nothing for that dialect.
+    pub fn stored(stored: Stored, dialect: Dialect, scripts: Scripts) -> Option<Program> {
+        let part = stored.dialects.into_iter().find(|part| part.dialect == dialect.name())?;
+        Some(Program {
+            dialect,
+            access: part.access,
+            old_version: stored.from,
+            new_version: stored.to,
+            release: stored.release,
+            namespace: part.namespace,
+            scripts,
+            backfills: part.backfills,
+            checks: part.checks,
+        })
+    }
+
+    /// The units of one of its scripts, in order.
+    pub fn units(&self, script: &str) -> Vec<Unit> {
+        units(self.dialect, script)
+    }
+
+    /// The backfill that a unit is.
+    pub fn backfill(&self, unit: &Unit) -> Option<&Backfill> {
+        let [statement] = unit.statements.as_slice() else { return None };
+        self.backfills.iter().find(|backfill| {
+            let name = crate::sql::quote::literal(&backfill.name, self.dialect);
+            statement.contains("insert into crossfade.checkpoint") && statement.contains(&name)
+        })
+    }
+
+    /// The check that a unit is.
+    pub fn check(&self, unit: &Unit) -> Option<&Check> {
+        let [statement] = unit.statements.as_slice() else { return None };
+        let counted = |check: &&Check| statement.contains(&[" from ", &check.table, " where ", &check.condition, ";"].concat());
+        self.checks.iter().find(counted)
+    }
+
+    /// Name and hash of each script.
+    pub fn hashes(&self) -> Vec<(&'static str, String)> {
+        self.scripts.files().into_iter().map(|(name, text)| (name, hex(&Sha256::digest(text.as_bytes())))).collect()
+    }
+}
+
+/// The units of a script.
+fn units(dialect: Dialect, script: &str) -> Vec<Unit> {
+    let rule = format!("-- {}", "=".repeat(RULE));
+    let mut units: Vec<Unit> = Vec::new();
+    let (mut section, mut number) = (String::new(), 0);
+    let mut open: Option<Unit> = None;
+    for Statement { text, bracket, .. } in split_as(dialect, script) {
+        let mut comment = Vec::new();
+        let mut lines = text.lines().peekable();
+        while let Some(line) = lines.next_if(|line| line.is_empty() || line.starts_with("--")) {
+            if line == rule {
+                let head = lines.next().unwrap_or_default().trim_start_matches("-- ");
+                section = head.split(": ").next().unwrap_or(head).to_owned();
+                number = 0;
+                comment.clear();
+                lines.next();
+            } else if !line.is_empty() {
+                comment.push(line.trim_start_matches('-').trim());
+            }
+        }
+        let comment = comment.join(" ");
+        match (bracket, open.as_mut()) {
+            (Bracket::Opens, _) => {
+                number += 1;
+                open = Some(Unit { section: section.clone(), number, comment, statements: Vec::new(), bracketed: true });
+            }
+            (Bracket::Closes, _) => units.extend(open.take()),
+            (Bracket::Neither, Some(unit)) => {
+                if unit.comment.is_empty() {
+                    unit.comment = comment;
+                }
+                unit.statements.push(text);
+            }
+            (Bracket::Neither, None) => {
+                number += 1;
+                // A setting that a statement needs stands behind the statement's comment, with a word of its own.
+                let comment = match units.last() {
+                    Some(before) if before.is_setting() && before.section == section && !before.comment.is_empty() => {
+                        before.comment.clone()
+                    }
+                    _ => comment,
+                };
+                let statements = vec![text];
+                units.push(Unit { section: section.clone(), number, comment, statements, bracketed: false });
+            }
+        }
+    }
+    units.extend(open);
+    units
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_sections_of_units() {
+        let rule = "=".repeat(RULE);
+        let script = format!(
+            "-- head\nset a = 1;\n\n-- {rule}\n-- Gates\n-- {rule}\n\n-- Is it there? Say so.\nselect 1;\n\n-- {rule}\n-- p_expand01: table users\n-- {rule}\n\n\
+             -- Why.\n-- Locks.\nalter table x;\nbegin;\n-- One.\nselect 2;\nselect 3;\ncommit;\n"
+        );
+        let found: Vec<_> = units(Dialect::Postgres, &script)
+            .into_iter()
+            .map(|unit| (unit.section.clone(), unit.number, unit.title(), unit.statements.len(), unit.bracketed))
+            .collect();
+        let unit = |section: &str, number, title: &str, statements, bracketed| {
+            (section.to_owned(), number, title.to_owned(), statements, bracketed)
+        };
+        assert_eq!(
+            found,
+            [
+                unit("", 1, "head", 1, false),
+                unit("Gates", 1, "Is it there? Say so", 1, false),
+                unit("p_expand01", 1, "Why", 1, false),
+                unit("p_expand01", 2, "One", 2, true),
+            ]
+        );
+    }
+}

@@ -1,0 +1,94 @@
+//! What a runner asks of a database, whatever its kind: a session, the statements of its own books, and what an error means.
+//!
+//! The statements are texts with places for values; which values they take and what they give back is said once, here.
+
+use crate::engine::{Connection, Failure};
+use crate::sql::Dialect;
+
+/// A database that upgrades run on.
+pub trait Engine: Sync {
+    /// Its dialect.
+    fn dialect(&self) -> Dialect;
+
+    /// Where it is, without anything secret.
+    fn place(&self) -> String;
+
+    /// Opens a session that is called by this name in the server's list of sessions.
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    fn connect(&self, name: &str) -> Result<Box<dyn Connection + Send>, Failure>;
+
+    /// The statements of the runner's own books.
+    fn words(&self) -> &'static Words;
+
+    /// Whether a statement can run in a transaction with others.
+    fn is_transactional(&self, statement: &str) -> bool;
+
+    /// What an error means for who tries again.
+    fn class(&self, failure: &Failure) -> Class;
+}
+
+/// What an error means for who tries again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Somebody else held a lock: the same statement may pass later.
+    Lock,
+    /// The connection is gone.
+    Lost,
+    /// The values of a row don't fit.
+    Row,
+    /// Something else.
+    Other,
+}
+
+/// The statements of the runner's own books. Keys are JSON arrays of texts, truth values `true` and `false`.
+#[derive(Debug)]
+pub struct Words {
+    /// Takes the lock of runners for the session if it is free. Gives: whether it was.
+    pub try_lock: &'static str,
+    /// Lets go of it.
+    pub unlock: &'static str,
+    /// Gives: session, user, name, address, seconds of who holds it.
+    pub holder: &'static str,
+    /// Gives: whether the version tables are there.
+    pub is_set_up: &'static str,
+    /// Gives: release, old version, new version, phase, and the last revision of each phase; the latest last.
+    pub revisions: &'static str,
+    /// Release. Gives: step, hash, whether finished, attempts, error.
+    pub journal: &'static str,
+    /// Release, step, hash.
+    pub begin_statement: &'static str,
+    /// Release, step.
+    pub finish_statement: &'static str,
+    /// Release, step, error.
+    pub fail_statement: &'static str,
+    /// Release, step.
+    pub forget_statement: &'static str,
+    /// Gives: the session's id.
+    pub own_id: &'static str,
+    /// A session's id. Gives: session, user, name, state, seconds, statement of each session that it waits for.
+    pub blockers: &'static str,
+    /// Release, backfill. Gives: part, last key, top key, rows, whether finished.
+    pub parts: &'static str,
+    /// Release, backfill, part, last key, top key.
+    pub new_part: &'static str,
+    /// Release, backfill, part, last key until now, last key from now on, rows. Changes nothing when the last key is another one.
+    pub advance: &'static str,
+    /// Release, backfill, part.
+    pub finish_part: &'static str,
+    /// Release, backfill.
+    pub finish_parts: &'static str,
+    /// A table. Gives: about how many rows it has.
+    pub estimate: &'static str,
+    /// Release, backfill, key, error.
+    pub set_aside: &'static str,
+    /// Release, backfill, key.
+    pub take_back: &'static str,
+    /// Release. Gives: backfill, key, error.
+    pub failing: &'static str,
+    /// Gives: whether somebody's old snapshot keeps dead rows from being taken away.
+    pub old_snapshot: &'static str,
+    /// What a session of batches sets first.
+    pub batch_settings: &'static [&'static str],
+}

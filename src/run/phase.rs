@@ -1,0 +1,551 @@
+//! One phase, or the way back: its turn, its gates, its statements.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::backfill;
+use super::engine::{Class, Engine};
+use super::sentry::Sentry;
+use super::state::{Entry, Revision, State, aside, journal};
+use super::{End, Event, Observer, Options, Stopped, Task};
+use crate::emit::live::{Aside, batch_statements, count_statement};
+use crate::emit::program::{Program, Unit, code};
+use crate::engine::{Connection, Failure};
+use crate::plan::model::Phase;
+
+/// The shortest and the longest pause between two tries of a statement that met a lock.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// How long a pause is slept at once: a stop is heard that soon.
+const NAP: Duration = Duration::from_millis(100);
+
+/// A runner that has just ended may hold its lock for a moment.
+const GRACE: Duration = Duration::from_millis(300);
+
+pub(super) type Session = Box<dyn Connection + Send>;
+
+/// Runs one task of a program.
+///
+/// # Errors
+/// Why it did not come to its end. What was done is in the journal: the same call goes on behind it.
+pub fn run(engine: &dyn Engine, program: &Program, task: Task, options: &Options<'_>, observer: &dyn Observer) -> Result<End, Stopped> {
+    let name = format!("crossfade {} {}", task.name(), program.release);
+    let mut session = open(engine, &name)?;
+    take_lock(engine, session.as_mut(), options, observer)?;
+    let id = session.value(engine.words().own_id).map_err(|failure| lost(engine, task, &failure))?.unwrap_or_default();
+    std::thread::scope(|scope| {
+        let sentry = Sentry::post(scope, engine, id, observer);
+        let allowance = Arc::new(AtomicU64::new(options.max_batches.unwrap_or(u64::MAX)));
+        Runner { engine, program, task, options, observer, session, allowance, sentry, journal: BTreeMap::new() }.run()
+    })
+}
+
+/// What [`run`] would do, as SQL with comments. Nothing is changed.
+///
+/// # Errors
+/// When the task is out of turn, or the server can't be asked.
+pub fn dry_run(engine: &dyn Engine, program: &Program, task: Task) -> Result<String, Stopped> {
+    let mut session = open(engine, "crossfade dry run")?;
+    let read = |failure: Failure| Stopped::by("the version tables can't be read", &failure);
+    let state = State::read(session.as_mut(), engine).map_err(read)?;
+    let journal = if state.is_set_up { journal(session.as_mut(), engine, &program.release).map_err(read)? } else { BTreeMap::new() };
+    if let Turn::Done(why) = turn(program, task, &state, &journal)? {
+        return Ok(format!("-- {why}\n"));
+    }
+    same_scripts(program, &journal)?;
+    let mut text = String::new();
+    for unit in program.units(script(program, task)) {
+        let done = journal.get(&step(task, &unit)).filter(|entry| entry.finished && entry.hash == unit.hash());
+        if done.is_some() && task != Task::Abort {
+            text.push_str(&format!("-- already done: {}/{}: {}\n\n", unit.section, unit.number, unit.title()));
+            continue;
+        }
+        if let Some(backfill) = program.backfill(&unit) {
+            let batch = batch_statements(program.dialect, backfill).map_err(|error| Stopped::new(error.to_string()))?;
+            text.push_str(&format!(
+                "-- In batches, each in a transaction with its checkpoint ($1 … are the bounds of a batch):\n{};\n\n",
+                batch.work
+            ));
+            continue;
+        }
+        let (begin, commit) = if unit.bracketed { ("begin;\n", "commit;\n") } else { ("", "") };
+        text.push_str(&format!("{begin}{};\n{commit}\n", unit.statements.join(";\n")));
+    }
+    Ok(text)
+}
+
+pub(super) fn open(engine: &dyn Engine, name: &str) -> Result<Session, Stopped> {
+    engine.connect(name).map_err(|failure| Stopped::by(format!("can't connect to {}", engine.place()), &failure))
+}
+
+fn lost(engine: &dyn Engine, task: Task, failure: &Failure) -> Stopped {
+    let stopped = Stopped::by(format!("{} failed", task.name()), failure);
+    if engine.class(failure) == Class::Lost { again(stopped, task) } else { stopped }
+}
+
+/// The connection is gone: what to do.
+fn again(mut stopped: Stopped, task: Task) -> Stopped {
+    stopped.message = format!("the connection to the server was lost during {}", task.name());
+    stopped.help(format!("run `crossfade {}` again: it goes on behind the last statement that is through", task.name()))
+}
+
+/// Two runners at once would not harm the data, but each would wait for the other's locks.
+pub(super) fn take_lock(
+    engine: &dyn Engine,
+    session: &mut dyn Connection,
+    options: &Options<'_>,
+    observer: &dyn Observer,
+) -> Result<(), Stopped> {
+    let words = engine.words();
+    let begun = Instant::now();
+    let mut told = false;
+    loop {
+        let free = session.value(words.try_lock).map_err(|failure| Stopped::by("the lock of runners can't be taken", &failure))?;
+        if free.as_deref() == Some("true") {
+            return Ok(());
+        }
+        let row = session.run(words.holder).ok().and_then(|outcome| outcome.rows.into_iter().next()).unwrap_or_default();
+        let mut row = row.into_iter().map(Option::unwrap_or_default);
+        let mut next = || row.next().filter(|text| !text.is_empty()).unwrap_or_else(|| "?".to_owned());
+        let (id, user, name, address, seconds) = (next(), next(), next(), next(), next());
+        let holder = format!("`{name}` (session {id}, user {user}, from {address}, for {seconds} s)");
+        if begun.elapsed() >= options.wait.max(GRACE) || options.stop.load(Ordering::Relaxed) {
+            return Err(Stopped::new(format!("another runner is at work on this database: {holder}"))
+                .help("wait for its end, or say `--wait SECONDS`; a runner that was killed holds its lock until the server notices, a few seconds at most"));
+        }
+        if !told {
+            observer.hear(&Event::WaitsForRunner(&holder));
+            told = true;
+        }
+        std::thread::sleep(NAP);
+    }
+}
+
+/// Whether a task has its turn.
+enum Turn {
+    Now,
+    /// There is nothing to do, and why.
+    Done(String),
+}
+
+/// The order of the phases. The gates of the scripts say the same again, in the server.
+fn turn(program: &Program, task: Task, state: &State, journal: &BTreeMap<String, Entry>) -> Result<Turn, Stopped> {
+    let release = &program.release;
+    let latest = state.latest();
+    let own = state.release(release);
+    let mine = latest.filter(|latest| latest.release == *release);
+    let phase = mine.map_or("", |mine| mine.phase.as_str());
+    let refuse = |message: String, help: &str| Err(Stopped::new(message).help(help));
+    let first = |need: &str| {
+        refuse(
+            format!("{} of {release} can't run before its {need} has finished", task.name()),
+            &format!("run `crossfade {need}` first; nothing was changed"),
+        )
+    };
+    let done = |next: &str| Ok(Turn::Done(format!("{} of {release} is done already: {next}", task.name())));
+    match task {
+        Task::Phase(Phase::Expand) => match (latest, phase) {
+            (None, _) | (_, "begun") => Ok(Turn::Now),
+            (_, "expand") => done("`crossfade migrate` comes next"),
+            (_, "migrate") => done("migrate is done, too; `crossfade contract` comes next, when no client of the old version is left"),
+            (_, "contract") => refuse(format!("{release} is contracted already: there is nothing to expand"), "nothing was changed"),
+            (Some(latest), _) => expand_behind(program, latest, own),
+        },
+        Task::Phase(Phase::Migrate) => match phase {
+            "expand" => Ok(Turn::Now),
+            "migrate" => done("start the new version; `crossfade contract` comes when no client of the old one is left"),
+            "contract" => refuse(format!("{release} is contracted already: there is nothing to migrate"), "nothing was changed"),
+            _ => first("expand"),
+        },
+        Task::Phase(Phase::Contract) => match phase {
+            "migrate" => Ok(Turn::Now),
+            "contract" => done(&format!("the database is at version {}", program.new_version)),
+            "expand" => first("migrate"),
+            _ => first("expand"),
+        },
+        Task::Abort => match own {
+            None => refuse(format!("there is nothing to abort: expand of {release} has never run here"), "nothing was changed"),
+            Some(own) if own.phase == "aborted" => Ok(Turn::Done(format!("{release} is aborted already: `crossfade expand` works again"))),
+            Some(own) if own.contract.is_some() || own.phase == "contract" || has_begun_contract(journal) => refuse(
+                format!("{release} can't be aborted any more: its contract has begun"),
+                "from there on there is only forward: run `crossfade contract` to its end",
+            ),
+            Some(_) if mine.is_none() => refuse(
+                format!("{release} is long past: this database is at version {}", latest.map_or("", |latest| &latest.new_version)),
+                "nothing was changed",
+            ),
+            Some(_) => Ok(Turn::Now),
+        },
+    }
+}
+
+fn has_begun_contract(journal: &BTreeMap<String, Entry>) -> bool {
+    journal.keys().any(|step| step.starts_with("contract"))
+}
+
+/// Expand of another release than the latest.
+fn expand_behind(program: &Program, latest: &Revision, own: Option<&Revision>) -> Result<Turn, Stopped> {
+    if own.is_some_and(|own| own.phase != "aborted") {
+        return Err(Stopped::new(format!("{} is long done: this database is at version {}", program.release, latest.new_version))
+            .help("nothing was changed"));
+    }
+    // A first installation is all in expand.
+    let is_over = latest.phase == "contract" || (latest.old_version.is_none() && latest.phase != "begun");
+    if !is_over {
+        return Err(Stopped::new(format!("the upgrade to {} is not finished: its last phase is {}", latest.new_version, latest.phase))
+            .help(format!(
+                "finish it up to contract, or take it back with `crossfade abort`, from the scripts of {}",
+                latest.new_version
+            )));
+    }
+    if program.old_version.as_ref() != Some(&latest.new_version) {
+        let start = program.old_version.as_ref().map_or("is a first installation".to_owned(), |old| format!("starts from version {old}"));
+        return Err(Stopped::new(format!("this upgrade {start}, and the database is at version {}", latest.new_version))
+            .help("nothing was changed"));
+    }
+    Ok(Turn::Now)
+}
+
+/// What the journal calls the hash of a script.
+fn script_step(file: &str) -> String {
+    format!("script {file}")
+}
+
+/// What is run must be what expand ran.
+fn same_scripts(program: &Program, journal: &BTreeMap<String, Entry>) -> Result<(), Stopped> {
+    let changed: Vec<&str> = program
+        .hashes()
+        .into_iter()
+        .filter(|(file, hash)| journal.get(&script_step(file)).is_some_and(|entry| entry.hash != *hash))
+        .map(|(file, _)| file)
+        .collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(Stopped::new(format!("the scripts are not those that expand of {} ran with: {} differ", program.release, changed.join(", ")))
+        .note("nothing was changed")
+        .help("run it from the folder (or the sources, and the version of crossfade) that expand ran from; to begin anew, abort from there first"))
+}
+
+fn script(program: &Program, task: Task) -> &str {
+    match task {
+        Task::Phase(Phase::Expand) => &program.scripts.expand,
+        Task::Phase(Phase::Migrate) => &program.scripts.migrate,
+        Task::Phase(Phase::Contract) => &program.scripts.contract,
+        Task::Abort => &program.scripts.abort,
+    }
+}
+
+/// What the journal calls a unit. The scripts look for names that begin with `contract`.
+fn step(task: Task, unit: &Unit) -> String {
+    format!("{}: {}/{:02}", task.name(), unit.section, unit.number)
+}
+
+pub(super) struct Runner<'a> {
+    pub(super) engine: &'a dyn Engine,
+    pub(super) program: &'a Program,
+    pub(super) task: Task,
+    pub(super) options: &'a Options<'a>,
+    pub(super) observer: &'a dyn Observer,
+    pub(super) session: Session,
+    /// Batches that may still begin.
+    pub(super) allowance: Arc<AtomicU64>,
+    sentry: Sentry,
+    journal: BTreeMap<String, Entry>,
+}
+
+impl Runner<'_> {
+    fn run(mut self) -> Result<End, Stopped> {
+        let ended = self.through();
+        // The session ends a moment after the program does, and the next one may come at once. A lost one has let go of it.
+        let _ = self.session.run("rollback");
+        let _ = self.session.run(self.engine.words().unlock);
+        ended
+    }
+
+    fn through(&mut self) -> Result<End, Stopped> {
+        let state = State::read(self.session.as_mut(), self.engine).map_err(|failure| self.failed(&failure))?;
+        if state.is_set_up {
+            self.read_journal()?;
+        }
+        same_scripts(self.program, &self.journal)?;
+        if let Turn::Done(why) = turn(self.program, self.task, &state, &self.journal)? {
+            if self.task == Task::Phase(Phase::Migrate) {
+                self.take_back()?;
+            }
+            return Ok(End::Already(why));
+        }
+        if self.task == Task::Phase(Phase::Contract) {
+            self.may_contract()?;
+        }
+        let units = self.program.units(script(self.program, self.task));
+        let (gates, units): (Vec<Unit>, Vec<Unit>) = units.into_iter().partition(|unit| unit.section.is_empty() || unit.section == "Gates");
+        self.gates(&gates)?;
+        // What the gates have put aside is not done any more.
+        self.read_journal()?;
+        self.remember_scripts()?;
+        if self.task == Task::Phase(Phase::Migrate) {
+            self.take_back()?;
+        }
+        for unit in &units {
+            if self.options.stop.load(Ordering::Relaxed) {
+                return Err(self.interrupted());
+            }
+            if let Some(end) = self.unit(unit)? {
+                return Ok(end);
+            }
+        }
+        Ok(End::Done)
+    }
+
+    pub(super) fn failed(&self, failure: &Failure) -> Stopped {
+        lost(self.engine, self.task, failure)
+    }
+
+    fn interrupted(&self) -> Stopped {
+        let name = self.task.name();
+        Stopped::new(format!("{name} was stopped between two statements"))
+            .help(format!("run `crossfade {name}` again: it goes on from here"))
+    }
+
+    fn read_journal(&mut self) -> Result<(), Stopped> {
+        self.journal = journal(self.session.as_mut(), self.engine, &self.program.release).map_err(|failure| self.failed(&failure))?;
+        Ok(())
+    }
+
+    /// Contract is the point of no return: what can be known before its first statement is asked first.
+    fn may_contract(&mut self) -> Result<(), Stopped> {
+        let rows = aside(self.session.as_mut(), self.engine, &self.program.release).map_err(|failure| self.failed(&failure))?;
+        if !rows.is_empty() {
+            let mut stopped = Stopped::new(format!("{} rows could not be filled and were set aside", rows.len()));
+            for row in rows.iter().take(10) {
+                stopped = stopped.note(format!("{}: {}: {}", row.backfill, super::list(&row.key), row.error));
+            }
+            return Err(stopped.help("change these rows, then run `crossfade migrate` again: it tries them once more"));
+        }
+        if !self.options.all_nodes_upgraded {
+            return Err(Stopped::new(format!(
+                "contract takes away what only version {} uses, and nothing here tells whether a client of it is left",
+                self.program.old_version.as_deref().unwrap_or("nothing")
+            ))
+            .help("when all nodes run the new version, say so: `crossfade contract --all-nodes-upgraded`"));
+        }
+        Ok(())
+    }
+
+    /// Settings and gates. They are not in the journal, whose tables they make, and run each time. A refusal leaves nothing.
+    fn gates(&mut self, gates: &[Unit]) -> Result<(), Stopped> {
+        let (settings, gates): (Vec<&Unit>, Vec<&Unit>) = gates.iter().partition(|unit| unit.section.is_empty());
+        for unit in settings {
+            self.try_often(&unit.statements, unit.bracketed, None)?;
+        }
+        // Up to the first block, which is the gate: the version tables before it only stay if it is passed.
+        let first =
+            gates.iter().position(|unit| unit.statements.iter().any(|text| code(text).starts_with("do "))).map_or(gates.len(), |at| at + 1);
+        let (entry, rest) = gates.split_at(first);
+        let statements: Vec<String> = entry.iter().flat_map(|unit| unit.statements.clone()).collect();
+        self.try_often(&statements, true, None)?;
+        for unit in rest {
+            self.observer.hear(&Event::Begins(&unit.section, unit.title()));
+            self.try_often(&unit.statements, unit.bracketed, None)?;
+        }
+        Ok(())
+    }
+
+    /// What is run now is what must be run later.
+    fn remember_scripts(&mut self) -> Result<(), Stopped> {
+        let words = self.engine.words();
+        let release = self.program.release.as_str();
+        for (file, hash) in self.program.hashes() {
+            let step = script_step(file);
+            if !self.journal.contains_key(&step) {
+                self.session
+                    .run_with(words.begin_statement, &[Some(release), Some(&step), Some(&hash)])
+                    .map_err(|failure| self.failed(&failure))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn unit(&mut self, unit: &Unit) -> Result<Option<End>, Stopped> {
+        if unit.is_setting() {
+            self.try_often(&unit.statements, false, None)?;
+            return Ok(None);
+        }
+        let step = step(self.task, unit);
+        let hash = unit.hash();
+        // The way back is short, and each run of it begins with what may have been done since.
+        if self.task != Task::Abort && self.journal.get(&step).is_some_and(|entry| entry.finished && entry.hash == hash) {
+            self.observer.hear(&Event::WasDone(&unit.section, unit.title()));
+            return Ok(None);
+        }
+        self.observer.hear(&Event::Begins(&unit.section, unit.title()));
+        if let Some(backfill) = self.program.backfill(unit) {
+            self.begin(&step, &hash)?;
+            if let Some(end) = backfill::run(self, backfill)? {
+                return Ok(Some(end));
+            }
+            self.finish(&step)?;
+            return Ok(None);
+        }
+        if let Some(instead) = self.count_without_aside(unit)? {
+            self.begin(&step, &hash)?;
+            let found = self.session.run_with(&instead, &[Some(&self.program.release)]).map_err(|failure| self.failed(&failure))?;
+            let count = found.rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).unwrap_or_default();
+            if count != "0" {
+                return Err(Stopped::new(format!("{count} rows disagree: {}", unit.title())).help("`crossfade verify` shows some of them"));
+            }
+            self.finish(&step)?;
+            return Ok(None);
+        }
+        self.try_often(&unit.statements, unit.bracketed, Some((&step, &hash)))?;
+        Ok(None)
+    }
+
+    /// A count of rows that disagree, without those that were set aside, if there are such.
+    fn count_without_aside(&mut self, unit: &Unit) -> Result<Option<String>, Stopped> {
+        let Some(check) = self.program.check(unit) else { return Ok(None) };
+        let rows = aside(self.session.as_mut(), self.engine, &self.program.release).map_err(|failure| self.failed(&failure))?;
+        let of_table = |row: &&super::state::Aside| {
+            self.program.backfills.iter().any(|backfill| backfill.name == row.backfill && backfill.table == check.table)
+        };
+        let mut names: Vec<String> = rows.iter().filter(of_table).map(|row| row.backfill.clone()).collect();
+        names.dedup();
+        if names.is_empty() {
+            return Ok(None);
+        }
+        count_statement(self.program.dialect, check, Aside::Of(&names)).map(Some).map_err(|error| Stopped::new(error.to_string()))
+    }
+
+    fn begin(&mut self, step: &str, hash: &str) -> Result<(), Stopped> {
+        let begun = self.engine.words().begin_statement;
+        self.session.run_with(begun, &[Some(&self.program.release), Some(step), Some(hash)]).map_err(|failure| self.failed(&failure))?;
+        Ok(())
+    }
+
+    fn finish(&mut self, step: &str) -> Result<(), Stopped> {
+        let finished = self.engine.words().finish_statement;
+        self.session.run_with(finished, &[Some(&self.program.release), Some(step)]).map_err(|failure| self.failed(&failure))?;
+        Ok(())
+    }
+
+    /// Runs statements, in one transaction with their mark in the journal where they can be. Who meets a lock gives up at once,
+    /// since others queue behind, and tries again after a pause.
+    fn try_often(&mut self, statements: &[String], bracketed: bool, marked: Option<(&str, &str)>) -> Result<(), Stopped> {
+        let begun = Instant::now();
+        let together = bracketed || (marked.is_some() && statements.iter().all(|text| self.engine.is_transactional(text)));
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            if let Some((step, hash)) = marked {
+                self.begin(step, hash)?;
+            }
+            self.sentry.watch();
+            let tried = self.once(statements, together, marked.map(|(step, _)| step));
+            let blockers = self.sentry.rest();
+            for notice in self.session.take_notices() {
+                self.observer.hear(&Event::Notice(&notice.severity, &notice.message));
+            }
+            let Err(failure) = tried else { return Ok(()) };
+            let class = self.engine.class(&failure);
+            if class == Class::Lost {
+                return Err(self.failed(&failure));
+            }
+            if together {
+                self.session.run("rollback").map_err(|failure| self.failed(&failure))?;
+            }
+            if let Some((step, _)) = marked {
+                self.note_failure(step, &failure, together)?;
+            }
+            if class != Class::Lock {
+                return Err(self.refused(statements, &failure));
+            }
+            let stop = self.options.stop.load(Ordering::Relaxed);
+            if begun.elapsed() >= self.options.patience || stop {
+                let mut stopped = Stopped::by(format!("{} met a lock {attempt} times and gave up", self.task.name()), &failure);
+                for blocker in &blockers {
+                    stopped = stopped.note(format!("it waited for {blocker}"));
+                }
+                return Err(stopped.help(format!(
+                    "end these sessions, or wait until they are through; then run `crossfade {}` again: it goes on from here",
+                    self.task.name()
+                )));
+            }
+            let pause = pause(attempt);
+            self.observer.hear(&Event::MetLock(&blockers, attempt, pause));
+            self.sleep(pause);
+        }
+    }
+
+    fn once(&mut self, statements: &[String], together: bool, step: Option<&str>) -> Result<(), Failure> {
+        if together {
+            self.session.run("begin")?;
+        }
+        for statement in statements {
+            self.session.run(statement)?;
+        }
+        if let Some(step) = step {
+            self.session.run_with(self.engine.words().finish_statement, &[Some(&self.program.release), Some(step)])?;
+        }
+        if together {
+            self.session.run("commit")?;
+        }
+        Ok(())
+    }
+
+    /// A statement that failed and left nothing. If it was to be the first of contract, contract has not begun.
+    fn note_failure(&mut self, step: &str, failure: &Failure, rolled_back: bool) -> Result<(), Stopped> {
+        let words = self.engine.words();
+        let release = Some(self.program.release.as_str());
+        let is_first =
+            self.task == Task::Phase(Phase::Contract) && rolled_back && !self.journal.keys().any(|other| other.starts_with("contract"));
+        let noted = if is_first {
+            self.session.run_with(words.forget_statement, &[release, Some(step)])
+        } else {
+            self.session.run_with(words.fail_statement, &[release, Some(step), Some(&failure.to_string())])
+        };
+        noted.map(drop).map_err(|failure| self.failed(&failure))
+    }
+
+    fn refused(&self, statements: &[String], failure: &Failure) -> Stopped {
+        let mut stopped = Stopped::by(format!("{} of {} failed", self.task.name(), self.program.release), failure);
+        // A gate or a check has said it all.
+        if failure.code.as_deref() != Some("P0001")
+            && let [statement] = statements
+        {
+            let mut shown = code(statement);
+            if let Some((end, _)) = shown.char_indices().nth(300) {
+                shown.truncate(end);
+                shown.push('…');
+            }
+            stopped = stopped.note(format!("statement: {shown}"));
+        }
+        stopped.help =
+            stopped.help.map(|help| help.replace("run this script again", &format!("run `crossfade {}` again", self.task.name())));
+        stopped
+    }
+
+    pub(super) fn sleep(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            if self.options.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            std::thread::sleep(left.min(NAP));
+        }
+    }
+}
+
+/// Grows with each try, and is never the same for two who wait for the same lock.
+pub(super) fn pause(attempt: u32) -> Duration {
+    let longest = PAUSES.0.saturating_mul(1_u32 << attempt.min(10)).min(PAUSES.1);
+    longest.mul_f64(0.5 + 0.5 * random())
+}
+
+/// From 0 to 1: each hasher of the standard library has keys of its own.
+fn random() -> f64 {
+    let bits = std::hash::RandomState::new().build_hasher().finish();
+    (bits >> 11) as f64 / (1_u64 << 53) as f64
+}

@@ -1,0 +1,1 @@
+select backfill, array_to_json(row_key)::text, error from crossfade.failing_row where release = $1 order by backfill, row_key

@@ -1,0 +1,1 @@
+select (to_regclass('crossfade.revision') is not null)::text

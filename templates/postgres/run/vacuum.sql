@@ -1,0 +1,1 @@
+vacuum (truncate off, index_cleanup auto) {{ table }}

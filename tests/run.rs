@@ -1,0 +1,505 @@
+//! The runner on real servers: the phases and the way back, statement by statement, with the journal that lets a killed run, a
+//! lost connection and the script by hand go on where the other one stopped.
+#![cfg(all(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+#![allow(missing_docs, dead_code, unreachable_pub, clippy::print_stderr, clippy::unwrap_used)]
+
+mod support;
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crossfade::engine::postgres::Session;
+use crossfade::sql::Dialect;
+use support::case::{Access, Case};
+use support::catalog::Catalog;
+use support::lab::{Database, Lab};
+use support::scripts::{Phase, Scripts, compile};
+use support::servers;
+use support::shape::dump_tables;
+use support::splitter::split;
+
+/// A database at the old version of a case, with the snapshots of the case to run from.
+struct Field<'lab> {
+    database: Database<'lab>,
+    case: Case,
+    access: Access,
+    scripts: Scripts,
+}
+
+/// What a run of the program came to.
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn of(output: &Output) -> Ran {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    #[track_caller]
+    fn must(self, code: i32) -> Ran {
+        assert_eq!(self.code, code, "{}{}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    fn says(self, words: &str) -> Ran {
+        assert!(self.out.contains(words) || self.err.contains(words), "`{words}` is not in:\n{}{}", self.out, self.err);
+        self
+    }
+}
+
+fn url(database: &Database<'_>) -> String {
+    let address = database.address();
+    let folder: String = address.socket_folder.display().to_string().replace('/', "%2F");
+    format!("postgres://{}@{folder}:{}/{}", address.user, address.port, address.database)
+}
+
+impl<'lab> Field<'lab> {
+    fn new(lab: &'lab Lab, case: &str, access: Access, seed: &str) -> Field<'lab> {
+        let case = Case::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(case)).unwrap();
+        Field::of(lab, case, access, seed)
+    }
+
+    fn of(lab: &'lab Lab, case: Case, access: Access, seed: &str) -> Field<'lab> {
+        let scripts = compile(&case, access).unwrap_or_else(|report| panic!("{report}"));
+        let database = lab.empty().unwrap();
+        for script in &scripts.install_old {
+            database.run(script, "installing the old snapshot").unwrap();
+        }
+        database.run(seed, "seed").unwrap();
+        Field { database, case, access, scripts }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+        command.arg(arguments[0]).arg(self.case.folder.join("old.yaml")).arg(self.case.folder.join("new.yaml"));
+        command.args(["--access", self.access.name(), "--url", &url(&self.database)]).args(&arguments[1..]);
+        for code in &self.case.file.allow {
+            command.args(["--allow", code]);
+        }
+        command.stdin(Stdio::null()).env_remove("CROSSFADE_URL");
+        command
+    }
+
+    #[track_caller]
+    fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(&self.command(arguments).output().unwrap())
+    }
+
+    /// The plan as JSON.
+    fn planned(&self) -> serde_json::Value {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+        command.arg("plan").arg(self.case.folder.join("old.yaml")).arg(self.case.folder.join("new.yaml"));
+        command.args(["--access", self.access.name(), "--format", "json"]);
+        for code in &self.case.file.allow {
+            command.args(["--allow", code]);
+        }
+        serde_json::from_slice(&command.output().unwrap().stdout).unwrap()
+    }
+
+    fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn session(&self) -> Session {
+        self.database.connect().unwrap()
+    }
+
+    fn value(&self, query: &str) -> String {
+        self.session().value(query).unwrap().unwrap_or_default()
+    }
+
+    /// Catalog and rows, without the books of crossfade.
+    fn everything(&self) -> String {
+        let mut session = self.session();
+        let mut text = Catalog::read(&mut session).unwrap().all();
+        text.push_str(&dump_tables(&mut session, &[]).unwrap());
+        text
+    }
+
+    /// The catalog is that of the new snapshot alone.
+    fn must_be_new(&self, lab: &Lab) {
+        let alone = lab.empty().unwrap();
+        for script in &self.scripts.install_new {
+            alone.run(script, "installing the new snapshot").unwrap();
+        }
+        let catalog = |database: &Database<'_>| Catalog::read(&mut database.connect().unwrap()).unwrap();
+        catalog(&self.database).must_equal(&catalog(&alone), "the catalog after contract").unwrap();
+    }
+}
+
+fn on_each(test: impl Fn(&Lab)) {
+    for major in servers::MAJORS {
+        if let Some(lab) = servers::lab(major).unwrap() {
+            test(&lab);
+        }
+    }
+}
+
+const PEOPLE: &str = "insert into users (id, full_name) select n, 'Ada L' || n from generate_series(1, 3000) n";
+const AGREE: &str = "select count(*) from users where first_name is distinct from split_part(full_name, ' ', 1)";
+
+#[test]
+fn all_phases_and_their_turns() {
+    on_each(|lab| {
+        for access in [Access::Shared, Access::Versioned] {
+            let field = Field::new(lab, "split", access, PEOPLE);
+            let before = field.everything();
+            field.run(&["migrate"]).must(1).says("migrate of v2 can't run before its expand has finished").says("crossfade expand");
+            field.run(&["contract", "--all-nodes-upgraded"]).must(1).says("crossfade expand");
+            field.run(&["abort"]).must(1).says("there is nothing to abort");
+            assert_eq!(before, field.everything(), "a refusal changed something");
+            let dry = field.run(&["expand", "--dry-run"]).must(0).says("add column if not exists first_name").out;
+            assert!(dry.contains("create or replace trigger"), "{dry}");
+            assert_eq!(before, field.everything(), "--dry-run changed something");
+
+            field.run(&["expand"]).must(0).says("expand of v2 is done");
+            field.run(&["expand"]).must(0).says("crossfade migrate");
+            field.run(&["contract", "--all-nodes-upgraded"]).must(1).says("run `crossfade migrate` first");
+            field.run(&["abort"]).must(0);
+            assert_eq!(before, field.everything(), "abort did not take everything back");
+            field.run(&["abort"]).must(0).says("aborted already");
+            field.run(&["expand"]).must(0);
+            field.run(&["migrate"]).must(0).says("migrate of v2 is done");
+            assert_eq!(field.value(AGREE), "0");
+            assert_eq!(field.value("select count(*) from users where last_name is not null"), "3000");
+            field.run(&["migrate"]).must(0).says("done already");
+            field.run(&["contract"]).must(1).says("--all-nodes-upgraded");
+            field.run(&["contract", "--all-nodes-upgraded"]).must(0);
+            field.run(&["contract", "--all-nodes-upgraded"]).must(0).says("the database is at version v2");
+            field.run(&["expand"]).must(1).says("contracted already");
+            field.run(&["abort"]).must(1).says("contract has begun");
+            assert_eq!(field.value("select phase || ' ' || revision from crossfade.version"), "contract v2_contract01");
+            assert_eq!(
+                field.value(
+                    "select count(*) from crossfade.journal where hash is not null and finished_at is null and step not like 'script %'"
+                ),
+                "0"
+            );
+            field.must_be_new(lab);
+        }
+    });
+}
+
+#[test]
+fn from_the_folder_of_scripts() {
+    on_each(|lab| {
+        let field = Field::new(lab, "split", Access::Versioned, PEOPLE);
+        let folder = tempfile::tempdir().unwrap();
+        let crossfade = |arguments: &[&str]| {
+            let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+                .args(arguments)
+                .current_dir(folder.path())
+                .env("CROSSFADE_URL", url(&field.database))
+                .stdin(Stdio::null())
+                .output()
+                .unwrap();
+            Ran::of(&output)
+        };
+        crossfade(&["expand"]).must(1).says("run `crossfade compile` first");
+        let snapshot = |name: &str| field.case.folder.join(name).display().to_string();
+        let (old, new) = (snapshot("old.yaml"), snapshot("new.yaml"));
+        crossfade(&["compile", "empty", &old]).must(0);
+        crossfade(&["compile", &old, &new, "--access", "versioned"]).must(0);
+        crossfade(&["expand"]).must(0).says("expand of v2 is done");
+
+        // What is run later must be what expand ran.
+        let script = folder.path().join("migrations/v2/postgres/contract.sql");
+        let text = std::fs::read_to_string(&script).unwrap();
+        std::fs::write(&script, text.clone() + "-- another line\n").unwrap();
+        let before = field.everything();
+        crossfade(&["migrate"]).must(1).says("contract.sql differ");
+        assert_eq!(before, field.everything());
+        std::fs::write(&script, text).unwrap();
+
+        crossfade(&["migrate"]).must(0).says("3000 rows filled");
+        crossfade(&["contract", "--all-nodes-upgraded"]).must(0);
+        field.must_be_new(lab);
+        crossfade(&["contract", "--all-nodes-upgraded"]).must(0).says("the database is at version v2");
+    });
+}
+
+#[test]
+fn a_lock_is_tried_again_and_who_holds_it_is_named() {
+    on_each(|lab| {
+        let field = Field::new(lab, "split", Access::Shared, PEOPLE);
+        let mut reader = field.session();
+        reader.run("set application_name = 'the report'").unwrap();
+        reader.run("begin").unwrap();
+        reader.run("select count(*) from users").unwrap();
+        let ran = field.run(&["expand", "--patience", "1"]).must(1);
+        let ran = ran.says("met a lock").says("the report").says("select count(*) from users").says("run `crossfade expand` again");
+        assert!(ran.err.contains("try 2"), "{}", ran.err);
+        // And it goes on by itself once they are through.
+        let child = field.spawn(&["expand"]);
+        let met = Instant::now() + Duration::from_secs(20);
+        while field.value("select count(*) from crossfade.journal where error like '55P03%'") == "0" {
+            assert!(Instant::now() < met, "it met no lock");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        reader.run("commit").unwrap();
+        Ran::of(&child.wait_with_output().unwrap()).must(0);
+        assert_ne!(field.value("select max(attempts) from crossfade.journal"), "1");
+    });
+}
+
+#[test]
+fn one_runner_at_a_time() {
+    on_each(|lab| {
+        let field = Field::new(lab, "split", Access::Shared, PEOPLE);
+        let mut reader = field.session();
+        reader.run("begin").unwrap();
+        reader.run("select count(*) from users").unwrap();
+        let first = field.spawn(&["expand"]);
+        let until = Instant::now() + Duration::from_secs(20);
+        while field.value("select count(*) from pg_locks where locktype = 'advisory'") == "0" {
+            assert!(Instant::now() < until, "the first runner did not start");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        field.run(&["expand"]).must(1).says("another runner is at work").says("crossfade expand v2").says("user postgres");
+        let waiting = field.spawn(&["expand", "--wait", "60"]);
+        while field.value("select count(*) from pg_stat_activity where application_name like 'crossfade expand%'") != "2" {
+            assert!(Instant::now() < until, "the second runner did not start");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // It tries at once, and then ten times a second.
+        std::thread::sleep(Duration::from_millis(300));
+        reader.run("commit").unwrap();
+        Ran::of(&first.wait_with_output().unwrap()).must(0);
+        Ran::of(&waiting.wait_with_output().unwrap()).must(0).says("waiting for another runner");
+    });
+}
+
+#[test]
+fn a_lost_connection_and_the_script_by_hand_go_on() {
+    on_each(|lab| {
+        for access in [Access::Shared, Access::Versioned] {
+            let field = Field::new(
+                lab,
+                "rename-table-and-split",
+                access,
+                "insert into users (id, email, full_name) select n, 'u' || n, 'Ada L' || n from generate_series(1, 2000) n",
+            );
+            // The script's statements up to any of them, then the runner.
+            let half = |phase: Phase| {
+                let statements = split(field.scripts.of(phase));
+                let mut session = field.session();
+                support::lab::run(&mut session, &statements[..statements.len() * 2 / 3]).unwrap_or_else(|stopped| panic!("{stopped}"));
+            };
+            half(Phase::Expand);
+            field.run(&["expand"]).must(0);
+            half(Phase::Migrate);
+            field.run(&["migrate"]).must(0);
+            // The runner's session is ended in the middle, then the script by hand.
+            let mut reader = field.session();
+            reader.run("begin").unwrap();
+            reader.run("select count(*) from users").unwrap();
+            let child = field.spawn(&["contract", "--all-nodes-upgraded"]);
+            let until = Instant::now() + Duration::from_secs(20);
+            while field.value("select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name like 'crossfade contract%' and wait_event_type = 'Lock'") == "0" {
+                assert!(Instant::now() < until, "it met no lock");
+            }
+            Ran::of(&child.wait_with_output().unwrap())
+                .must(1)
+                .says("connection to the server was lost")
+                .says("run `crossfade contract` again");
+            reader.run("commit").unwrap();
+            field.database.run(field.scripts.of(Phase::Contract), "contract").unwrap();
+            field.run(&["contract", "--all-nodes-upgraded"]).must(0).says("the database is at version v2");
+            field.must_be_new(lab);
+        }
+    });
+}
+
+/// Every case: the runner ends where the scripts end, and what it reads from a manifest is what the plan holds.
+#[test]
+fn every_case() {
+    let mut cases = Vec::new();
+    for case in Case::every() {
+        let case = case.unwrap();
+        if case.file.dialects.contains(&Dialect::Postgres) {
+            let case = case.in_dialect(Dialect::Postgres).unwrap();
+            let access: Vec<Access> = case.file.access.iter().copied().filter(|access| !case.file.refused.contains_key(access)).collect();
+            // One access of each case, on one of its servers.
+            if let Some(access) = access.get(cases.len() / 2 % access.len().max(1)) {
+                cases.push((case, *access));
+            }
+        }
+    }
+    assert!(cases.len() > 60);
+    let mut labs: Vec<(String, Lab)> = Vec::new();
+    for major in servers::MAJORS {
+        labs.extend(servers::lab(major).unwrap().map(|lab| (format!("postgres{major}"), lab)));
+    }
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some((number, (case, access))) = {
+                    let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    cases.get(number).map(|one| (number, one))
+                } {
+                    let mine: Vec<&Lab> = labs.iter().filter(|(name, _)| case.runs_on(name)).map(|(_, lab)| lab).collect();
+                    if let Some(lab) = mine.get(number % mine.len().max(1)) {
+                        one_case(lab, case.clone(), *access);
+                    }
+                }
+            });
+        }
+    });
+}
+
+fn one_case(lab: &Lab, case: Case, access: Access) {
+    let seed = case.file.seed.clone();
+    let field = Field::of(lab, case, access, &seed);
+    let name = &field.case.name;
+    let before = field.everything();
+    let early = field.case.file.abort_keeps.is_empty();
+    field.run(&["expand"]).must(0);
+    if early {
+        field.run(&["abort"]).must(0);
+        support::text::same(&format!("{name}: abort"), &before, &field.everything()).unwrap();
+        field.run(&["expand"]).must(0);
+    }
+    field.run(&["migrate", "--workers", "2", "--batch-time", "1"]).must(0);
+    let ran = field.run(&["contract", "--all-nodes-upgraded"]);
+    assert_eq!(ran.code, 0, "{name}: {}{}", ran.out, ran.err);
+    field.must_be_new(lab);
+
+    let plan = field.planned();
+    let manifest: serde_json::Value = serde_yaml::from_str(&field.scripts.manifest).unwrap();
+    for part in ["backfills", "checks", "namespace"] {
+        assert_eq!(plan[0][part], manifest["dialects"][0][part], "{name}: {part}");
+    }
+}
+
+/// A table whose third row can't be filled: `code` is to be a number.
+const CODES: (&str, &str) = (
+    "version: v1\ntables:\n  items:\n    columns:\n      id: bigint not null\n      code: text\n    primary_key: [id]\n",
+    "version: v2\ntables:\n  items:\n    columns:\n      id: bigint not null\n      number: integer\n    primary_key: [id]\ntransition:\n  from: v1\n  tables:\n    items:\n      columns:\n        number: {up: \"code::integer\"}\n        code: {down: \"number::text\"}\n",
+);
+
+fn codes(lab: &Lab, seed: &str) -> (tempfile::TempDir, Case) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("old.yaml"), CODES.0).unwrap();
+    std::fs::write(folder.path().join("new.yaml"), CODES.1).unwrap();
+    std::fs::write(folder.path().join("case.yaml"), format!("about: numbers in texts\naccess: [shared]\nseed: {seed}\n")).unwrap();
+    let case = Case::read(folder.path()).unwrap();
+    let _ = lab;
+    (folder, case)
+}
+
+#[test]
+fn rows_that_fail_are_named_or_set_aside() {
+    on_each(|lab| {
+        let (_folder, case) =
+            codes(lab, "insert into items select n, case when n % 400 = 3 then 'three' else n::text end from generate_series(1, 1000) n");
+        let seed = case.file.seed.clone();
+        let field = Field::of(lab, case, Access::Shared, &seed);
+        field.run(&["expand"]).must(0);
+        let ran = field.run(&["migrate"]).must(1).says("public.items: the row with id = 3 can't be filled").says("22P02");
+        let ran = ran.says("{\"code\": \"three\"}").says("(code::integer)::integer").says("--skip-failing");
+        assert!(!ran.err.contains("unexpected"), "{}", ran.err);
+        // Two are allowed, and there are three.
+        field
+            .run(&["migrate", "--skip-failing", "2"])
+            .must(1)
+            .says("set aside: public.items: the row with id = 403")
+            .says("id = 803")
+            .says("2 rows are set aside already");
+        field.run(&["migrate", "--skip-failing", "3"]).must(0);
+        assert_eq!(field.value("select count(*) from items where number is null"), "3");
+        assert_eq!(field.value("select string_agg(row_key[1], ' ' order by row_key[1]::int) from crossfade.failing_row"), "3 403 803");
+        field.run(&["contract", "--all-nodes-upgraded"]).must(1).says("3 rows could not be filled").says("crossfade migrate");
+        field.run(&["migrate"]).must(1).says("rows that are set aside: 3");
+        field.session().run("update items set code = '33' where code = 'three'").unwrap();
+        field.run(&["migrate"]).must(0).says("no longer set aside: public.items id = 403");
+        assert_eq!(field.value("select count(*) from items where number is null"), "0");
+        field.run(&["contract", "--all-nodes-upgraded"]).must(0);
+        field.must_be_new(lab);
+    });
+}
+
+#[test]
+fn batches_stop_and_go_on() {
+    on_each(|lab| {
+        let field = Field::new(
+            lab,
+            "split",
+            Access::Shared,
+            "insert into users (id, full_name) select n, 'Ada L' || n from generate_series(1, 60000) n; analyze users",
+        );
+        field.run(&["expand"]).must(0);
+        let filled = "select count(*) from users where first_name is not null";
+        field.run(&["migrate", "--max-batches", "2"]).must(6).says("crossfade migrate");
+        let first: u64 = field.value(filled).parse().unwrap();
+        assert!(first > 1000 && first < 60000, "{first}");
+        assert_eq!(field.value("select rows from crossfade.checkpoint where part = 0"), first.to_string());
+        // With workers the rest is divided.
+        let json = field.run(&["migrate", "--workers", "3", "--max-batches", "4", "--format", "json"]).must(6);
+        let events: Vec<serde_json::Value> = json.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(events.iter().filter(|event| event["event"] == "batch").count(), 4, "{}", json.err);
+        assert_ne!(field.value("select count(*) from crossfade.checkpoint where part > 0"), "0");
+
+        // A file pauses it, and Ctrl-C stops it in good order.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let child = field.spawn(&["migrate", "--workers", "2", "--pause-file", &file.path().display().to_string()]);
+        let until = Instant::now() + Duration::from_secs(20);
+        while field.value("select count(*) from pg_stat_activity where application_name = 'crossfade backfill v2'") != "2" {
+            assert!(Instant::now() < until, "no worker started");
+        }
+        let paused = field.value(filled);
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        Ran::of(&child.wait_with_output().unwrap()).must(6).says("paused while");
+        assert_eq!(field.value(filled), paused);
+        drop(file);
+
+        // Rows that come meanwhile are the trigger's; the script by hand finishes what the workers began.
+        field.session().run("insert into users (id, full_name) values (0, 'Bo Ek'), (70000, 'Bo Ek')").unwrap();
+        field.database.run(field.scripts.of(Phase::Migrate), "migrate").unwrap();
+        assert_eq!(field.value(filled), "60002");
+        assert_eq!(field.value(AGREE), "0");
+        field.run(&["migrate"]).must(0).says("done already");
+        field.run(&["contract", "--all-nodes-upgraded"]).must(0);
+        field.must_be_new(lab);
+    });
+}
+
+#[test]
+fn workers_beside_writers_and_locked_rows() {
+    on_each(|lab| {
+        let field = Field::new(
+            lab,
+            "split",
+            Access::Shared,
+            "insert into users (id, full_name) select n, 'Ada L' || n from generate_series(1, 60000) n; analyze users",
+        );
+        field.run(&["expand"]).must(0);
+        let mut holder = field.session();
+        holder.run("begin").unwrap();
+        holder.run("select * from users where id = 30000 for update").unwrap();
+        let child = field.spawn(&["migrate", "--workers", "4"]);
+        let until = Instant::now() + Duration::from_secs(30);
+        let mut writer = field.session();
+        let mut key = 0;
+        while field.value("select count(*) from users where first_name is not null").parse::<u64>().unwrap() < 50_000 {
+            assert!(Instant::now() < until, "the batches stand still behind one row");
+            key += 1;
+            writer.run(&format!("update users set full_name = 'Cy M{key}' where id = {}", key * 7919 % 60000 + 1)).unwrap();
+        }
+        holder.run("update users set full_name = 'Held Back' where id = 30000").unwrap();
+        holder.run("commit").unwrap();
+        Ran::of(&child.wait_with_output().unwrap()).must(0);
+        assert_eq!(field.value(AGREE), "0");
+        assert_eq!(field.value("select first_name from users where id = 30000"), "Held");
+        assert_eq!(
+            field.value("select count(*) from users where full_name like 'Cy%'"),
+            field.value("select count(*) from users where first_name = 'Cy'")
+        );
+    });
+}
