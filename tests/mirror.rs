@@ -427,6 +427,18 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
         "b: {from: {table: a, where: kind = 'v'}, key: {id: id}, columns: {kind: {down: \"'v'\"}}}",
         "table b: `kind = 'v'` reads a.kind as a citext",
     ),
+    (
+        "a: {columns: {id: bigint primary key, kind: text}}",
+        "b: {columns: {id: bigint primary key}}, c: {columns: {id: bigint primary key}}",
+        "b: {from: {table: a, where: kind = 'v'}, key: {id: id}, columns: {kind: {down: \"'v'\"}}}, c: {from: {table: a, where: kind <> 'v'}, key: {id: id}, columns: {kind: {down: \"'c'\"}}}",
+        "not yet: table c: rows of a, which is dropped, come to b and c",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, room: integer}}",
+        "b: {columns: {id: bigint primary key, room: integer}, exclusions: [{name: alone, method: btree, elements: room with =}]}",
+        "b: {from: a, key: {id: id}, columns: {room: {up: room}}}",
+        "table b: exclusion constraint alone would refuse rows of the old version from expand on",
+    ),
 ];
 
 #[test]
