@@ -7,6 +7,7 @@ mod support;
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossfade::engine::postgres::Session;
@@ -158,8 +159,16 @@ fn all_phases_and_their_turns() {
             assert!(dry.contains("create or replace trigger"), "{dry}");
             assert_eq!(before, field.everything(), "--dry-run changed something");
 
+            field.run(&["check"]).must(3).says("expand of v2 is due");
+            field.run(&["verify"]).must(1).says("run `crossfade expand` first");
             field.run(&["expand"]).must(0).says("expand of v2 is done");
             field.run(&["expand"]).must(0).says("crossfade migrate");
+            field.run(&["check"]).must(4).says("migrate of v2 is due");
+            field
+                .run(&["verify"])
+                .must(1)
+                .says("users: full_name <-> first_name, last_name: 3000 rows disagree")
+                .says("\"full_name\": \"Ada L1\"");
             field.run(&["contract", "--all-nodes-upgraded"]).must(1).says("run `crossfade migrate` first");
             field.run(&["abort"]).must(0);
             assert_eq!(before, field.everything(), "abort did not take everything back");
@@ -169,9 +178,26 @@ fn all_phases_and_their_turns() {
             assert_eq!(field.value(AGREE), "0");
             assert_eq!(field.value("select count(*) from users where last_name is not null"), "3000");
             field.run(&["migrate"]).must(0).says("done already");
-            field.run(&["contract"]).must(1).says("--all-nodes-upgraded");
+            field.run(&["check"]).must(5).says("contract of v2 is due");
+            field.run(&["verify"]).must(0).says(": 0 rows disagree");
+            let status = field.run(&["status"]).must(0).says("v1 -> v2: migrate (v2_expand01, v2_migrate01)");
+            status.says("backfill v2_migrate01.users.first_name+last_name: 3000 rows filled, done");
+            let json: serde_json::Value = serde_json::from_str(&field.run(&["status", "--format", "json"]).must(0).out).unwrap();
+            assert_eq!((&json["releases"][1]["phase"], &json["backfills"][0]["rows"]), (&"migrate".into(), &3000.into()));
+            {
+                // A client of the old version keeps contract away.
+                let mut client = field.session();
+                client.run("set application_name = 'web on node 7'").unwrap();
+                let refused = field.run(&["contract"]).must(1).says("--all-nodes-upgraded");
+                if access == Access::Versioned {
+                    refused.says("may be clients of version v1").says("web on node 7");
+                }
+                assert_eq!(field.value("select count(*) from crossfade.journal where step like 'contract%'"), "0");
+            }
             field.run(&["contract", "--all-nodes-upgraded"]).must(0);
             field.run(&["contract", "--all-nodes-upgraded"]).must(0).says("the database is at version v2");
+            field.run(&["check"]).must(0).says("up to date: version v2");
+            field.run(&["verify"]).must(1).says("only one shape");
             field.run(&["expand"]).must(1).says("contracted already");
             field.run(&["abort"]).must(1).says("contract has begun");
             assert_eq!(field.value("select phase || ' ' || revision from crossfade.version"), "contract v2_contract01");
@@ -336,12 +362,12 @@ fn every_case() {
     for major in servers::MAJORS {
         labs.extend(servers::lab(major).unwrap().map(|lab| (format!("postgres{major}"), lab)));
     }
-    let next = std::sync::atomic::AtomicUsize::new(0);
+    let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some((number, (case, access))) = {
-                    let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let number = next.fetch_add(1, Ordering::Relaxed);
                     cases.get(number).map(|one| (number, one))
                 } {
                     let mine: Vec<&Lab> = labs.iter().filter(|(name, _)| case.runs_on(name)).map(|(_, lab)| lab).collect();
@@ -502,4 +528,158 @@ fn workers_beside_writers_and_locked_rows() {
             field.value("select count(*) from users where first_name = 'Cy'")
         );
     });
+}
+
+/// Contract asks nobody when each session that is connected can be shown to be of the new version.
+#[test]
+fn clients_of_the_new_version_let_contract_pass() {
+    on_each(|lab| {
+        let field = Field::new(lab, "split", Access::Versioned, PEOPLE);
+        field.run(&["expand"]).must(0);
+        field.run(&["migrate"]).must(0);
+        // What the runner itself and this test still have open would count as old clients.
+        field.database.wait_alone().unwrap();
+        let mut client = field.session();
+        client.run("set application_name = 'web/v2'").unwrap();
+        field.run(&["contract"]).must(0);
+        field.must_be_new(lab);
+    });
+}
+
+/// A small generator (xorshift): the same seed kills at the same shares of a phase's time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below
+    }
+}
+
+/// The runner is killed at random points, more than fifty times, while the old version writes: the next run goes on, nothing is lost,
+/// and the end is the same. `CROSSFADE_SEED` repeats a run.
+#[test]
+fn killed_fifty_times() {
+    let seed =
+        std::env::var("CROSSFADE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| u64::from(std::process::id()) * 7919 + 1);
+    eprintln!("CROSSFADE_SEED={seed}");
+    let mut dice = Dice(seed);
+    let rounds = [10, 10];
+    for (major, rounds) in servers::MAJORS.into_iter().zip(rounds) {
+        let Some(lab) = servers::lab(major).unwrap() else { continue };
+        let people = "insert into users (id, full_name) select n, 'Ada L' || n from generate_series(1, 20000) n; analyze users";
+        let mut times = [Duration::ZERO; 3];
+        let (mut killed, mut after) = (0, 0);
+        let template = Field::new(&lab, "split", Access::Shared, people);
+        for round in 0..=rounds {
+            let field = Field {
+                database: template.database.copy().unwrap(),
+                case: template.case.clone(),
+                access: if round % 2 == 0 { Access::Shared } else { Access::Versioned },
+                scripts: compile(&template.case, if round % 2 == 0 { Access::Shared } else { Access::Versioned }).unwrap(),
+            };
+            let done = AtomicBool::new(false);
+            let tokens = std::thread::scope(|scope| {
+                let writer = scope.spawn(|| {
+                    let mut session = field.session();
+                    let mut tokens = 0;
+                    while !done.load(Ordering::Relaxed) {
+                        tokens += 1;
+                        session.run(&format!("insert into users (id, full_name) values (100000 + {tokens}, 'Tok {tokens}')")).unwrap();
+                        session
+                            .run(&format!("update users set full_name = 'Bo C{tokens}' where id = {}", tokens * 7919 % 20000 + 1))
+                            .unwrap();
+                    }
+                    tokens
+                });
+                for (index, phase) in ["expand", "migrate", "contract"].into_iter().enumerate() {
+                    if phase == "contract" {
+                        done.store(true, Ordering::Relaxed);
+                        while !writer.is_finished() {
+                            std::thread::yield_now();
+                        }
+                    }
+                    let arguments: &[&str] = match phase {
+                        "migrate" => &["migrate", "--workers", "2", "--batch-time", "5", "--wait", "30"],
+                        "contract" => &["contract", "--all-nodes-upgraded", "--wait", "30"],
+                        _ => &["expand", "--wait", "30"],
+                    };
+                    let begun = Instant::now();
+                    // The first round is undisturbed: it says how long each phase takes.
+                    if round == 0 {
+                        field.run(arguments).must(0);
+                        times[index] = begun.elapsed();
+                        continue;
+                    }
+                    let mut child = field.spawn(arguments);
+                    let point = times[index].mul_f64(dice.roll(1000) as f64 / 1000.0);
+                    while begun.elapsed() < point && child.try_wait().unwrap().is_none() {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    child.kill().unwrap();
+                    if child.wait_with_output().unwrap().status.success() {
+                        after += 1
+                    } else {
+                        killed += 1
+                    }
+                    field.run(arguments).must(0);
+                }
+                writer.join().unwrap()
+            });
+            assert_eq!(field.value("select count(*) from users where id > 100000"), tokens.to_string(), "a row was lost");
+            assert_eq!(
+                field.value(
+                    "select count(*) from users where id > 100000 and (first_name, last_name) is distinct from ('Tok', (id - 100000)::text)"
+                ),
+                "0"
+            );
+            assert_eq!(field.value("select count(*) from users where id <= 20000 and first_name in ('Ada', 'Bo')"), "20000");
+            field.must_be_new(&lab);
+        }
+        eprintln!("PostgreSQL {major}: killed in the middle {killed} times, {after} had just ended; undisturbed {times:?}");
+    }
+}
+
+/// The server dies in the middle of a backfill; it is started, and the same command goes on.
+#[test]
+fn the_server_is_killed() {
+    for major in servers::MAJORS {
+        let Some(lab) = servers::lab(major).unwrap() else { continue };
+        let case = Case::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/split")).unwrap();
+        let scripts = compile(&case, Access::Shared).unwrap();
+        let mut server = lab.into_server();
+        let connect = |server: &crossfade::engine::ephemeral::postgres::Server| Session::connect(&server.address("postgres")).unwrap();
+        for script in &scripts.install_old {
+            support::lab::run(&mut connect(&server), &split(script)).unwrap_or_else(|stopped| panic!("{stopped}"));
+        }
+        connect(&server).run("insert into users (id, full_name) select n, 'Ada L' || n from generate_series(1, 60000) n").unwrap();
+        let address = server.address("postgres");
+        let folder = address.socket_folder.display().to_string().replace('/', "%2F");
+        let url = format!("postgres://{}@{folder}:{}/postgres", address.user, address.port);
+        let command = |arguments: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+            command
+                .arg(arguments[0])
+                .arg(case.folder.join("old.yaml"))
+                .arg(case.folder.join("new.yaml"))
+                .args(["--url", &url])
+                .args(&arguments[1..]);
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command
+        };
+        Ran::of(&command(&["expand"]).output().unwrap()).must(0);
+        let child = command(&["migrate", "--batch-time", "1"]).spawn().unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        while connect(&server).value("select count(*) from users where first_name is not null").unwrap().as_deref() == Some("0") {
+            assert!(Instant::now() < until, "no batch came through");
+        }
+        server.kill_hard();
+        Ran::of(&child.wait_with_output().unwrap()).must(1).says("connection to the server was lost").says("run `crossfade migrate` again");
+        server.restart().unwrap();
+        Ran::of(&command(&["migrate"]).output().unwrap()).must(0);
+        assert_eq!(connect(&server).value("select count(*) from users where first_name = 'Ada'").unwrap().as_deref(), Some("60000"));
+        Ran::of(&command(&["contract", "--all-nodes-upgraded"]).output().unwrap()).must(0);
+    }
 }

@@ -13,6 +13,8 @@ pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod init;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+pub(crate) mod look;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub(crate) mod online;
 pub(crate) mod output;
 pub(crate) mod plan;
@@ -52,6 +54,12 @@ enum Command {
     Contract(run::Contract),
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     Abort(run::Abort),
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    Verify(look::VerifyArgs),
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    Check(look::CheckArgs),
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    Status(look::StatusArgs),
 }
 
 /// How a command ended; the numbers are part of the interface.
@@ -63,8 +71,14 @@ pub(crate) enum Exit {
     Failed,
     /// 2: wrong usage.
     Usage,
-    /// 3: there are differences, or something is stale.
+    /// 3: there are differences, or something is stale, or expand is due.
     Differs,
+    /// 4: migrate is due.
+    #[cfg_attr(not(any(feature = "postgres", feature = "mysql", feature = "sqlite")), allow(dead_code, reason = "no driver, no run"))]
+    MigrateIsDue,
+    /// 5: contract is due.
+    #[cfg_attr(not(any(feature = "postgres", feature = "mysql", feature = "sqlite")), allow(dead_code, reason = "no driver, no run"))]
+    ContractIsDue,
     /// 6: it stopped in good order, and more batches remain.
     #[cfg_attr(not(any(feature = "postgres", feature = "mysql", feature = "sqlite")), allow(dead_code, reason = "no driver, no run"))]
     MoreBatches,
@@ -77,6 +91,8 @@ impl Exit {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Differs => 3,
+            Exit::MigrateIsDue => 4,
+            Exit::ContractIsDue => 5,
             Exit::MoreBatches => 6,
         }
     }
@@ -103,6 +119,12 @@ pub fn main() -> ExitCode {
         Command::Contract(args) => run::contract(&args),
         #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
         Command::Abort(args) => run::abort(&args),
+        #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+        Command::Verify(args) => look::verify(&args),
+        #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+        Command::Check(args) => look::check(&args),
+        #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+        Command::Status(args) => look::status(&args),
     };
     match exit {
         Ok(exit) => ExitCode::from(exit.code()),

@@ -301,6 +301,11 @@ impl Job<'_> {
         !must_stop() && self.allowance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 
+    /// A batch that did not come about does not count.
+    fn give_back(&self) {
+        let _ = self.allowance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_add(1));
+    }
+
     fn part(&self, session: &mut dyn Connection, mut part: Progress) -> Result<Ended, Stopped> {
         let mut size = FIRST;
         // Rows a second, as the last batches had them.
@@ -314,7 +319,10 @@ impl Job<'_> {
             }
             let begun = Instant::now();
             match self.batch(session, &part, size) {
-                Ok(Next::Nothing) => break,
+                Ok(Next::Nothing) => {
+                    self.give_back();
+                    break;
+                }
                 Ok(Next::Through(last, rows, filled)) => {
                     let took = begun.elapsed();
                     (part.last_key, failures) = (Some(last), 0);
@@ -340,7 +348,7 @@ impl Job<'_> {
                     .help("nothing was lost; when it has ended, run `crossfade migrate` again"));
                 }
                 Err(Failed::Statement(failure, about)) => {
-                    self.allowance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_add(1)).ok();
+                    self.give_back();
                     match (self.engine.class(&failure), about) {
                         (Class::Lost, _) => return Err(self.stopped(&failure)),
                         (Class::Lock, _) => {

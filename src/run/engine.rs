@@ -89,6 +89,10 @@ pub struct Words {
     pub failing: &'static str,
     /// Gives: whether somebody's old snapshot keeps dead rows from being taken away.
     pub old_snapshot: &'static str,
+    /// Gives: session, user, program, address, state, seconds, path of each client.
+    pub sessions: &'static str,
+    /// Release. Gives: backfill, rows, whether finished, ranges of workers, those that are through.
+    pub checkpoints: &'static str,
     /// What a session of batches sets first.
     pub batch_settings: &'static [&'static str],
 }

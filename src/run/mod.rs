@@ -6,6 +6,7 @@
 
 mod backfill;
 pub mod engine;
+pub mod look;
 mod phase;
 #[cfg(feature = "postgres")]
 pub mod postgres;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::backfill;
 use super::engine::{Class, Engine};
+use super::look::{clients, holder};
 use super::sentry::Sentry;
 use super::state::{Entry, Revision, State, aside, journal};
 use super::{End, Event, Observer, Options, Stopped, Task};
@@ -106,11 +107,7 @@ pub(super) fn take_lock(
         if free.as_deref() == Some("true") {
             return Ok(());
         }
-        let row = session.run(words.holder).ok().and_then(|outcome| outcome.rows.into_iter().next()).unwrap_or_default();
-        let mut row = row.into_iter().map(Option::unwrap_or_default);
-        let mut next = || row.next().filter(|text| !text.is_empty()).unwrap_or_else(|| "?".to_owned());
-        let (id, user, name, address, seconds) = (next(), next(), next(), next(), next());
-        let holder = format!("`{name}` (session {id}, user {user}, from {address}, for {seconds} s)");
+        let holder = holder(session, engine).ok().flatten().unwrap_or_else(|| "one that has just ended".to_owned());
         if begun.elapsed() >= options.wait.max(GRACE) || options.stop.load(Ordering::Relaxed) {
             return Err(Stopped::new(format!("another runner is at work on this database: {holder}"))
                 .help("wait for its end, or say `--wait SECONDS`; a runner that was killed holds its lock until the server notices, a few seconds at most"));
@@ -214,7 +211,7 @@ fn script_step(file: &str) -> String {
 }
 
 /// What is run must be what expand ran.
-fn same_scripts(program: &Program, journal: &BTreeMap<String, Entry>) -> Result<(), Stopped> {
+pub(super) fn same_scripts(program: &Program, journal: &BTreeMap<String, Entry>) -> Result<(), Stopped> {
     let changed: Vec<&str> = program
         .hashes()
         .into_iter()
@@ -325,12 +322,27 @@ impl Runner<'_> {
             }
             return Err(stopped.help("change these rows, then run `crossfade migrate` again: it tries them once more"));
         }
-        if !self.options.all_nodes_upgraded {
+        if self.options.all_nodes_upgraded {
+            return Ok(());
+        }
+        let old = self.program.old_version.as_deref().unwrap_or("nothing");
+        let Some(namespace) = &self.program.namespace else {
             return Err(Stopped::new(format!(
-                "contract takes away what only version {} uses, and nothing here tells whether a client of it is left",
-                self.program.old_version.as_deref().unwrap_or("nothing")
+                "contract takes away what only version {old} uses, and in shared access nothing tells whether a client of it is left"
             ))
             .help("when all nodes run the new version, say so: `crossfade contract --all-nodes-upgraded`"));
+        };
+        // Who can't be shown to be of the new version counts as old.
+        let version = &self.program.new_version;
+        let clients = clients(self.session.as_mut(), self.engine).map_err(|failure| self.failed(&failure))?;
+        let old_clients: Vec<String> = clients.iter().filter(|client| !client.is_of(version, namespace)).map(ToString::to_string).collect();
+        if !old_clients.is_empty() {
+            let mut stopped = Stopped::new(format!("{} sessions may be clients of version {old}", old_clients.len()));
+            stopped.notes.extend(old_clients.into_iter().take(20));
+            return Err(stopped.help(format!(
+                "a session counts as one of {version} when its role or database is set to search_path = {namespace}, or when `{version}` is a word of its \
+                 application_name; when all nodes run the new version, say so: `crossfade contract --all-nodes-upgraded`"
+            )));
         }
         Ok(())
     }

@@ -46,6 +46,8 @@ static WORDS: Words = Words {
     take_back: include_str!("postgres/take_back.sql"),
     failing: include_str!("postgres/failing.sql"),
     old_snapshot: include_str!("postgres/old_snapshot.sql"),
+    sessions: include_str!("postgres/sessions.sql"),
+    checkpoints: include_str!("postgres/checkpoints.sql"),
     batch_settings: &[
         // Rows only: nobody queues behind a batch that waits.
         "set lock_timeout = '2s'",
@@ -71,6 +73,7 @@ impl Engine for Postgres {
         let mut session = Session::connect_to(&self.location)?;
         session.run(&["set application_name = ", &literal(name, Dialect::Postgres)].concat())?;
         session.run(include_str!("postgres/prelude.sql"))?;
+        session.run(include_str!("postgres/durable.sql"))?;
         Ok(Box::new(session))
     }
 

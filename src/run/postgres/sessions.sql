@@ -1,0 +1,11 @@
+select a.pid::text, coalesce(a.usename, ''), a.application_name, coalesce(host(a.client_addr), 'local'), coalesce(a.state, ''),
+       (extract(epoch from clock_timestamp() - a.backend_start)::bigint)::text,
+       coalesce((select substr(setting, length('search_path=') + 1)
+                 from pg_db_role_setting s, unnest(s.setconfig) as setting
+                 where s.setrole in (0, a.usesysid) and s.setdatabase in (0, a.datid) and setting like 'search\_path=%'
+                 order by s.setrole = 0, s.setdatabase = 0
+                 limit 1), '')
+from pg_stat_activity a
+where a.datname = current_database() and a.backend_type = 'client backend' and a.pid <> pg_backend_pid()
+      and a.application_name not like 'crossfade %'
+order by a.usename, a.application_name, a.pid
