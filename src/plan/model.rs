@@ -222,6 +222,13 @@ pub struct RowExpr {
     pub has_subquery: bool,
 }
 
+impl RowExpr {
+    /// An expression that reads no column.
+    pub fn plain(text: &str) -> Self {
+        RowExpr { text: text.to_owned(), splices: Vec::new(), has_subquery: false }
+    }
+}
+
 /// What takes the place of a part of an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Splice {
@@ -412,6 +419,8 @@ pub struct Rebuild {
     pub sources: Vec<Source>,
     /// The triggers that keep it in step, which go with the old table and are made anew.
     pub sync: Option<Sync>,
+    /// The mirrors whose triggers go with it as well.
+    pub mirrors: Vec<Mirror>,
     /// Whether abort takes it back, or another step of the plan does.
     pub undo: Undo,
 }

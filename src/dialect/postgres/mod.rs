@@ -40,6 +40,7 @@ impl Target for Postgres {
             // Manual, "ALTER TABLE": NOT VALID and VALIDATE CONSTRAINT.
             validates_apart: true,
             restates_columns: false,
+            null_default_is_said: false,
             unique_is_index: false,
             adds_checks_online: true,
             enum_types: true,
@@ -48,6 +49,8 @@ impl Target for Postgres {
             reaches_rows_without_key: true,
             // Sequences of identity columns; from 18 on, NOT NULL constraints.
             leaves_names_behind: true,
+            // Manual, "Sequence Manipulation Functions": nextval in a default.
+            lends_numbers: true,
             mirrors: true,
         }
     }

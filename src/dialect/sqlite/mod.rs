@@ -70,14 +70,16 @@ impl Target for Sqlite {
             // Rules change with the table that is written anew, and these don't come up.
             validates_apart: true,
             restates_columns: false,
+            null_default_is_said: false,
             unique_is_index: false,
             adds_checks_online: true,
             enum_types: true,
             analyzes: true,
             reaches_rows_without_key: true,
             leaves_names_behind: true,
-            // Not written yet.
-            mirrors: false,
+            // https://www.sqlite.org/autoinc.html: a number that is given counts too.
+            lends_numbers: false,
+            mirrors: true,
         }
     }
 
