@@ -121,6 +121,7 @@ const PAGES: &[Page] = pages![
     "rule-loosened",
     "rule-tightened",
     "sequence-narrows",
+    "sequence-starts-over",
     "several-documents",
     "stale-rename",
     "step-cycle",

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a [`Step`] says what is done to which physical object; how a dialect says it is not known here.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::diagnostic::{Level, Span};
@@ -741,6 +742,31 @@ pub struct Rename {
     pub from: String,
     /// Name afterwards.
     pub to: String,
+}
+
+impl Rename {
+    /// Renames in an order in which no name is taken when it is given: chains from their end, circles through a parked name.
+    pub fn in_order(renames: impl IntoIterator<Item = (String, String)>, parked: impl Fn(&str) -> String) -> Vec<Rename> {
+        let mut left: BTreeMap<String, String> = renames.into_iter().collect();
+        let mut order = Vec::with_capacity(left.len());
+        while !left.is_empty() {
+            let free: Vec<String> = left.iter().filter(|(_, to)| !left.contains_key(*to)).map(|(from, _)| from.clone()).collect();
+            if free.is_empty() {
+                if let Some((from, to)) = left.pop_first() {
+                    let parked = parked(&from);
+                    order.push(Rename { from, to: parked.clone() });
+                    left.insert(parked, to);
+                }
+                continue;
+            }
+            for from in free {
+                if let Some(to) = left.remove(&from) {
+                    order.push(Rename { from, to });
+                }
+            }
+        }
+        order
+    }
 }
 
 /// A view and what it shows.

@@ -1,7 +1,8 @@
 //! Extensions, enums, sequences, and tables that only one version has.
 
 use crate::diagnostic::Level;
-use crate::snapshot::model::{EnumType, Name, Sequence, Table, TableHints};
+use crate::snapshot::model::{Column, EnumType, Name, Schema, Sequence, Table, TableHints};
+use crate::sql::expression::drawn_from;
 
 use super::changes::Node;
 use super::mirror::LateRules;
@@ -201,6 +202,7 @@ impl<'a> Planner<'a> {
         for pair in &self.diff.sequences {
             match (pair.old, pair.new) {
                 (None, Some(new)) => {
+                    self.starts_over(new);
                     self.step(Draft {
                         phase: Phase::Expand,
                         change: self.change_of(&Node::Sequence(new.name.clone())),
@@ -229,9 +231,7 @@ impl<'a> Planner<'a> {
                     settled.comment.clone_from(&new.comment);
                     settled.span = new.span;
                     let change = self.change_of(&Node::Sequence(new.name.clone()));
-                    if old.name != new.name {
-                        self.not_yet(&format!("sequence {}", new.name), "it is renamed", new.span);
-                    } else if settled != *new {
+                    if settled != *new {
                         self.sequence_changed(change, old, new);
                     }
                     self.comment(
@@ -245,6 +245,41 @@ impl<'a> Planner<'a> {
                 (None, None) => {}
             }
         }
+    }
+
+    /// A sequence that comes while another one goes may be the same under a new name, which a snapshot can't say.
+    fn starts_over(&mut self, new: &'a Sequence) {
+        let start = |sequence: &Sequence| sequence.start.or(sequence.min_value).unwrap_or(1);
+        let gone: Vec<&str> = self
+            .diff
+            .sequences
+            .iter()
+            .filter(|pair| pair.new.is_none())
+            .filter_map(|pair| pair.old)
+            .filter(|old| start(old) == start(new) && self.is_drawn_in_place_of(&old.name, &new.name))
+            .map(|old| old.name.as_str())
+            .collect();
+        if let [first, ..] = gone.as_slice() {
+            self.warn(
+                ("sequence-starts-over", Level::Warning),
+                &format!("sequence {}", new.name),
+                format!(
+                    "it starts at {}, as {first} did, which goes: numbers that {first} gave come again where the new one is drawn from in its place",
+                    start(new)
+                ),
+                new.span,
+            );
+        }
+    }
+
+    /// Whether a column draws from one sequence where it drew from another one, or no column says who draws from them.
+    fn is_drawn_in_place_of(&self, old: &str, new: &str) -> bool {
+        let draws = |column: Option<&Column>, name: &str| {
+            column.and_then(|c| c.default.as_ref()).and_then(|default| drawn_from(&default.text)).is_some_and(|found| found == name)
+        };
+        let is_drawn = |schema: &Schema, name: &str| schema.tables.values().any(|t| t.columns.values().any(|c| draws(Some(c), name)));
+        let mut pairs = self.layouts.values().flat_map(|layout| &layout.change.columns);
+        pairs.any(|pair| draws(pair.old, old) && draws(pair.new, new)) || !is_drawn(self.diff.old, old) && !is_drawn(self.diff.new, new)
     }
 
     /// Where a sequence only counts further, expand says so; what the old version would notice waits for contract.
@@ -332,21 +367,30 @@ impl<'a> Planner<'a> {
                 requires.push(format!("expand{:02}.create_table.{}", self.change_of_table(&key.ref_table), key.ref_table));
             }
             let referred = self.layouts.get(key.ref_table.as_str());
-            if referred.is_some_and(|layout| super::table::goes_from_under(layout, &key.ref_columns)) {
-                self.not_yet(
-                    &format!("foreign key {}", key.name.text),
-                    &format!("the key of {} that it stands on until contract goes", key.ref_table),
-                    key.name.span,
-                );
-                continue;
-            }
-            // What it stands on may be built by this transition.
-            let index = referred.and_then(|layout| self.index_to_be(layout, key));
+            let until = referred
+                .filter(|layout| super::table::goes_from_under(layout, &key.ref_columns))
+                .map(|layout| self.swap_unit(change, layout.table()));
+            // What it stands on may be built by this transition, where the old version has no key on those columns.
+            let index = referred.filter(|_| until.is_none()).and_then(|layout| self.index_to_be(layout, key));
             let phase = index.as_ref().map_or(Phase::Expand, |(phase, _)| *phase);
             requires.extend(index.map(|(_, step)| step));
             let spec = self.foreign_key_spec(key, &key.name.text, &table.name, &|name| name.to_owned());
             let references = spec.key.ref_table.clone();
             let object = format!("{}.{}", table.name, key.name.text);
+            if let Some(swap) = until {
+                let requires = self.drop_namespace_step.iter().chain(self.drop_views_step.get(&change)).cloned().collect();
+                self.step(Draft {
+                    phase: Phase::Contract,
+                    change,
+                    slug: format!("drop_constraint.{object}"),
+                    object: object.clone(),
+                    why: format!("The key of {references} that it stands on goes next. It comes back before anyone can write."),
+                    action: Action::DropConstraint { table: table.name.clone(), constraint: ConstraintSpec::ForeignKey(spec.clone()) },
+                    unit: Some(swap.clone()),
+                    requires,
+                });
+                self.late_foreign_keys.push((&table.name, key, swap));
+            }
             let add = self.step(Draft {
                 phase,
                 change,

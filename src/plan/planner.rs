@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Level, Span};
-use crate::diff::model::{Diff, TableChange, TableDiff};
+use crate::diff::model::{Diff, TableDiff};
 use crate::snapshot::model::{Access, Check, Column, Expr, ForeignKey, Index, IndexTarget, Table, Type, TypeKind};
 
 use super::changes::{Changes, Node};
@@ -55,8 +55,8 @@ pub(super) struct Planner<'a> {
     pub(super) referring: BTreeMap<&'a str, Vec<(&'a Table, &'a ForeignKey)>>,
     /// The tables that differ, and those that must follow them.
     pub(super) tables: Vec<&'a TableDiff<'a>>,
-    /// Foreign keys that the swap makes anew at its end, with their tables.
-    pub(super) late_foreign_keys: Vec<(&'a TableChange<'a>, &'a ForeignKey)>,
+    /// Foreign keys that a swap makes anew at its end, with the last names of their tables and the swaps.
+    pub(super) late_foreign_keys: Vec<(&'a str, &'a ForeignKey, String)>,
     /// The differences of tables that the old schema has, by old name.
     pub(super) by_old_name: BTreeMap<&'a str, &'a TableDiff<'a>>,
     /// Rows that come from other tables, by the new table.

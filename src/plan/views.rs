@@ -94,8 +94,8 @@ impl<'a> Planner<'a> {
             }
             affected.extend(more);
         }
-        // The materialized ones that only the old version has go behind the views that read them.
-        let gone = |name: &str| standing[name].materialized && !self.diff.new.views.contains_key(name);
+        // What is materialized for the old version only goes behind the views that read it.
+        let gone = |name: &str| standing[name].materialized && self.diff.new.views.get(name).is_none_or(|view| !view.materialized);
         let stored: BTreeMap<&str, usize> =
             affected.iter().filter(|name| gone(name)).map(|name| (*name, self.change_of_view(name, &reads[*name]))).collect();
         let mut by_change: BTreeMap<usize, Vec<String>> = BTreeMap::new();
@@ -104,10 +104,13 @@ impl<'a> Planner<'a> {
                 let replaced = !shared && self.is_replaced_materialized(name);
                 let reads_affected = reads[name].iter().any(|read| affected.contains(read.as_str()));
                 let is_read = standing.keys().any(|other| reads[other].iter().any(|read| read == name));
-                if reads_affected || (is_read && replaced) || !(replaced || stored.contains_key(name)) {
-                    self.not_yet(
+                // One that is new, in shared access, has its own refusal.
+                let is_new = !self.diff.old.views.contains_key(name);
+                if !is_new && (reads_affected || (is_read && replaced) || !(replaced || stored.contains_key(name))) {
+                    self.no_way(
                         &format!("view {name}"),
-                        "it is materialized, and a table or view under it or a view over it must be made anew",
+                        "it is materialized, and a table or view under it, or a view over it, takes its new shape in one short transaction of contract: to make it anew there, all that it shows would be read while clients wait",
+                        "make it a plain view in a transition before this one (or drop it), and a materialized one again in the transition after",
                         standing[name].span,
                     );
                 }
@@ -141,6 +144,7 @@ impl<'a> Planner<'a> {
             self.drop_views_step.insert(change, id);
             self.remade_views.extend(names);
         }
+        self.remade_views.extend(stored.keys().filter(|name| self.diff.new.views.contains_key(**name)).map(|name| (*name).to_owned()));
         for (name, change) in stored {
             let mut requires: Vec<String> = self.drop_namespace_step.iter().cloned().collect();
             requires.extend(self.drop_views_step.get(&change).cloned());
@@ -149,7 +153,10 @@ impl<'a> Planner<'a> {
                 change,
                 slug: format!("drop_views.{name}"),
                 object: name.to_owned(),
-                why: format!("Only the old version used materialized view {name}; its rows follow from others."),
+                why: match self.diff.new.views.contains_key(name) {
+                    true => format!("View {name} is computed as it is read from now on: the rows that were stored go."),
+                    false => format!("Only the old version used materialized view {name}; its rows follow from others."),
+                },
                 action: Action::DropViews { views: vec![(base.clone(), name.to_owned())], materialized: Materialized::Yes },
                 unit: Some(self.swap_unit_of_views(change)),
                 requires,
@@ -330,19 +337,16 @@ impl<'a> Planner<'a> {
             let change = self.change_of_view(name, &reads);
             let pair = pairs.get(name).copied();
             let old = self.diff.old.views.get(name);
-            if old.is_some_and(|old| old.materialized != view.materialized) {
-                self.not_yet(&format!("view {name}"), "its rows are stored from now on, or no longer", view.span);
-                continue;
-            }
             let first = self.diff.old.version.is_empty();
             let is_changed_materialized = |name: &str| {
                 let changed = pairs.get(name).is_some_and(|pair| !pair.equal);
                 changed && new.views.get(name).is_some_and(|view| view.materialized)
             };
             if !first && !view.materialized && reads.iter().any(|read| is_changed_materialized(read)) {
-                self.not_yet(
+                self.no_way(
                     &format!("view {name}"),
-                    "it reads a materialized view that is added or changed in the same transition",
+                    "it reads a materialized view that is added or changed in the same transition, which migrate fills, after expand has made the views",
+                    "let it read what the materialized view reads, or leave it for the transition after this one",
                     view.span,
                 );
                 continue;
@@ -407,7 +411,8 @@ impl<'a> Planner<'a> {
                             made.insert(name, id);
                         }
                         (Some(old), Some(pair)) if !pair.equal => {
-                            if !query_extends(&old.query.text, &view.query.text, self.diff.dialect) {
+                            if old.materialized != view.materialized || !query_extends(&old.query.text, &view.query.text, self.diff.dialect)
+                            {
                                 self.diagnostics.push(
                                     Diagnostic::error(
                                         "needs-versioned",
@@ -510,9 +515,10 @@ impl<'a> Planner<'a> {
             swapped || in_diff || remade
         });
         if moves {
-            self.not_yet(
+            self.no_way(
                 &object,
-                "it is materialized, and what it reads changes its name or its columns in the same transition",
+                "it is materialized, and what it reads changes its name or its columns in the same transition: migrate, which fills it, comes before they have their names",
+                "leave it for the transition after this one, or let it be a plain view",
                 view.span,
             );
             return;
@@ -589,22 +595,24 @@ impl<'a> Planner<'a> {
                 requires,
             });
         }
-        if old.is_none() {
-            return;
-        }
+        let Some(old) = old else { return };
         let unit = Some(self.swap_unit_of_views(change));
         let mut requires: Vec<String> = self.drop_namespace_step.iter().cloned().collect();
         requires.extend(self.drop_views_step.get(&change).cloned());
-        let dropped = self.step(Draft {
-            phase: Phase::Contract,
-            change,
-            slug: format!("drop_views.{}", view.name),
-            object: view.name.clone(),
-            why: "Only the old version read it.".to_owned(),
-            action: Action::DropViews { views: vec![(base, view.name.clone())], materialized: Materialized::Yes },
-            unit: unit.clone(),
-            requires,
-        });
+        // A plain one went with the views of the old shape.
+        if old.materialized {
+            let dropped = self.step(Draft {
+                phase: Phase::Contract,
+                change,
+                slug: format!("drop_views.{}", view.name),
+                object: view.name.clone(),
+                why: "Only the old version read it.".to_owned(),
+                action: Action::DropViews { views: vec![(base, view.name.clone())], materialized: Materialized::Yes },
+                unit: unit.clone(),
+                requires: requires.clone(),
+            });
+            requires.push(dropped);
+        }
         self.step(Draft {
             phase: Phase::Contract,
             change,
@@ -613,7 +621,7 @@ impl<'a> Planner<'a> {
             why: "The new one takes its name.".to_owned(),
             action: Action::RenameView(Rename { from: physical, to: view.name.clone() }),
             unit,
-            requires: vec![dropped],
+            requires,
         });
     }
 

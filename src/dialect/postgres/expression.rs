@@ -2,7 +2,7 @@
 
 use crate::dialect::language::{Language, Row};
 use crate::plan::VERSION_SCHEMA;
-use crate::plan::model::{Formula, FormulaOtherwise, RowExpr, Splice};
+use crate::plan::model::{Formula, FormulaOtherwise, Rename, RowExpr, Splice};
 use crate::snapshot::model::{Type, TypeKind, Value};
 use crate::snapshot::types::sql_name;
 use crate::sql::Dialect;
@@ -90,6 +90,15 @@ impl Expressions<'_> {
         replace(&expr.text, &edits)
     }
 
+    /// An array of labels, each of which is called as `pairs` says. A label has at most 63 bytes, so that a longer word is none
+    /// (<https://www.postgresql.org/docs/18/datatype-enum.html>).
+    fn relabeled(&self, array: &str, pairs: &[(String, String)]) -> String {
+        let order = Rename::in_order(pairs.iter().cloned(), |label| format!("{label:.<64}"));
+        order.iter().fold(array.to_owned(), |array, rename| {
+            format!("array_replace({array}, {}, {})", self.literal(&rename.from), self.literal(&rename.to))
+        })
+    }
+
     /// A scalar of the format as a literal of a type.
     pub fn scalar(&self, value: &Value, ty: &Type) -> String {
         let numeric = matches!(
@@ -121,10 +130,10 @@ impl Language for Expressions<'_> {
             Formula::Column(name) => self.column(name, row),
             Formula::Cast(name) => format!("{}::{}", self.column(name, row), self.cast_type(ty)),
             Formula::Relabel { column, pairs } => {
-                let text = match ty.array_dimensions {
-                    0 => format!("{}::text", self.column(column, row)),
-                    _ => format!("{}::text[]", self.column(column, row)),
-                };
+                if ty.array_dimensions > 0 {
+                    return format!("{}::{}", self.relabeled(&format!("{}::text[]", self.column(column, row)), pairs), self.ty(ty));
+                }
+                let text = format!("{}::text", self.column(column, row));
                 if pairs.is_empty() {
                     return format!("{text}::{}", self.ty(ty));
                 }

@@ -61,7 +61,7 @@ impl<'a> Planner<'a> {
                                 let gate = self.gate(work, phase, &format!("orphan.{}", new.name.text), Finding::Orphan(spec), until);
                                 work.before_swap.push(gate);
                             }
-                            self.late_foreign_keys.push((change, new));
+                            self.late_foreign_keys.push((&change.new.name, new, self.swap_unit(work.change, work.table)));
                             continue;
                         }
                         let (name, interim) = self.build_name(&new.name);
@@ -111,20 +111,20 @@ impl<'a> Planner<'a> {
 
     /// Makes the foreign keys anew whose keys have gone from under them: in the same transaction, so that they bind all the time.
     pub(in super::super) fn late_foreign_keys(&mut self) {
-        for (table, key) in std::mem::take(&mut self.late_foreign_keys) {
-            let change = self.change_of_table(&table.new.name);
-            let object = format!("{}.{}", table.new.name, key.name.text);
+        for (table, key, swap) in std::mem::take(&mut self.late_foreign_keys) {
+            let change = self.change_of_table(table);
+            let object = format!("{table}.{}", key.name.text);
             let add = self.step(Draft {
                 phase: Phase::Contract,
                 change,
                 slug: format!("restore_foreign_key.{object}"),
                 object,
                 why: format!("The key goes over to the index of {} that is left. NOT VALID: no row is read under the lock.", key.ref_table),
-                action: Action::RestoreForeignKey(ForeignKeySpec { table: table.new.name.clone(), key: key.clone() }),
-                unit: Some(self.swap_unit(change, &table.old.name)),
+                action: Action::RestoreForeignKey(ForeignKeySpec { table: table.to_owned(), key: key.clone() }),
+                unit: Some(swap),
                 requires: self.swap_ends.get(&change).cloned().unwrap_or_default(),
             });
-            self.validate(change, Phase::Contract, &table.new.name, &key.name.text, Some(key.ref_table.clone()), vec![add]);
+            self.validate(change, Phase::Contract, table, &key.name.text, Some(key.ref_table.clone()), vec![add]);
         }
     }
 

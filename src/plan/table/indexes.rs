@@ -121,7 +121,7 @@ impl<'a> Planner<'a> {
         // A unique index is a rule: what the new version may write must not break on it.
         let covered = self.is_covered_by_new_key(work, old);
         let on = plain_columns(old).filter(|_| old.unique && old.predicate.is_none());
-        let bound = on.is_some_and(|columns| self.end_keys_on(work, &format!("unique index {}", old.name.text), &columns, old.name.span));
+        let bound = on.is_some_and(|columns| self.end_keys_on(work, &columns));
         let phase = if old.unique && stays && !replaced && !covered && !bound { Phase::Expand } else { Phase::Contract };
         if phase == Phase::Expand {
             self.rule_loosened(work, &format!("unique index {}", old.name.text), old.name.span);

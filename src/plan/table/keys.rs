@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::diagnostic::{Diagnostic, Level, Span};
+use crate::diagnostic::{Diagnostic, Level};
 use crate::diff::model::{Mapping, Pair, TableChange, TableDiff};
 use crate::snapshot::model::{Column, ForeignKey, Index, PrimaryKey, Table};
 
@@ -33,7 +33,7 @@ impl<'a> Planner<'a> {
         let built = pair.new.map(|new| self.key_index(work, new, pair.equal));
         if let Some(old) = pair.old {
             self.old_key_hazards(work, old, &pair, sync);
-            self.end_keys_on(work, &format!("primary key {}", old.name.text), &old.columns, old.name.span);
+            self.end_keys_on(work, &old.columns);
             let object = format!("{}.{}", work.table, old.name.text);
             work.swap.push((
                 format!("drop_constraint.{object}"),
@@ -178,21 +178,22 @@ impl<'a> Planner<'a> {
     }
 
     /// Lets the old foreign keys that stand on a key which goes end before it. Returns whether one does so in contract only.
-    pub(super) fn end_keys_on(&mut self, work: &mut Work<'a, '_>, rule: &str, columns: &[String], span: Span) -> bool {
+    pub(super) fn end_keys_on(&mut self, work: &mut Work<'a, '_>, columns: &[String]) -> bool {
         let mut bound = false;
         for (owner, key) in self.keys_on(work.table, columns) {
-            match self.end_of_foreign_key(work, owner, key) {
-                Some((step, phase)) => {
-                    bound |= phase == Phase::Contract;
-                    work.swap_requires.push(step);
-                }
-                // A column that goes has said so itself.
-                None if !is_old_both(work.layout, columns) => {}
-                None => self.not_yet(
-                    &format!("table {}", work.name),
-                    &format!("foreign key {} of table {} stands on {rule}, which goes", key.name.text, owner.name),
-                    span,
-                ),
+            if let Some((step, phase)) = self.end_of_foreign_key(work, owner, key) {
+                bound |= phase == Phase::Contract;
+                work.swap_requires.push(step);
+            }
+        }
+        let kept: Option<Vec<String>> = columns.iter().map(|name| Some(work.layout.of_old(name)?.new?.name.clone())).collect();
+        let Some(kept) = kept else { return bound };
+        // Foreign keys of new tables stand on the old key until then.
+        for table in &self.diff.tables {
+            let TableDiff::Added(table, _) = table else { continue };
+            for key in table.foreign_keys.iter().filter(|key| key.ref_table == work.name && is_same_set(&key.ref_columns, &kept)) {
+                bound = true;
+                work.swap_requires.push(format!("contract{:02}.drop_constraint.{}.{}", work.change, table.name, key.name.text));
             }
         }
         bound

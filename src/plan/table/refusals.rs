@@ -1,7 +1,7 @@
 //! What no way is known for, or none yet: said by name before anything is planned.
 
 use crate::diff::model::{Direction, Mapping};
-use crate::snapshot::model::{Column, TypeKind};
+use crate::snapshot::model::Column;
 
 use super::super::Rules;
 use super::super::layout::Role;
@@ -39,10 +39,6 @@ impl<'a> Planner<'a> {
                 ),
                 (_, Some(_)) => {}
                 (Some(old), None) => {
-                    let renames = |name: &String| self.relabeled.get(name.as_str()).is_some_and(|pairs| !pairs.is_empty());
-                    if old.ty.array_dimensions > 0 && matches!(&old.ty.kind, TypeKind::Enum(name) if renames(name)) {
-                        self.not_yet(&object(old), "an array of an enum whose labels are renamed has no expression that maps it", old.span);
-                    }
                     let in_lens = work
                         .layout
                         .lenses

@@ -1,7 +1,5 @@
 //! The end of the overlap: one block in which the table takes its new shape.
 
-use std::collections::BTreeMap;
-
 use crate::snapshot::model::{Access, Expr, Name};
 use crate::sql::Dialect;
 
@@ -387,25 +385,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Renames in an order in which no name is taken when it is given: chains from their end, circles through a parked name.
+/// Renames in the order of [`Rename::in_order`], through helper names.
 pub(in super::super) fn ordered_renames(renames: impl IntoIterator<Item = (String, String)>, dialect: Dialect) -> Vec<Rename> {
-    let mut left: BTreeMap<String, String> = renames.into_iter().collect();
-    let mut order = Vec::with_capacity(left.len());
-    while !left.is_empty() {
-        let free: Vec<String> = left.iter().filter(|(_, to)| !left.contains_key(*to)).map(|(from, _)| from.clone()).collect();
-        if free.is_empty() {
-            if let Some((from, to)) = left.pop_first() {
-                let parked = naming::parked(&from, dialect);
-                order.push(Rename { from, to: parked.clone() });
-                left.insert(parked, to);
-            }
-            continue;
-        }
-        for from in free {
-            if let Some(to) = left.remove(&from) {
-                order.push(Rename { from, to });
-            }
-        }
-    }
-    order
+    Rename::in_order(renames, |name| naming::parked(name, dialect))
 }

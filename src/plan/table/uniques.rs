@@ -44,7 +44,7 @@ impl<'a> Planner<'a> {
                 (Some(old), Some(new)) if pair.equal && stays => self.rename_constraint(work, &old.name, &new.name),
                 (old, new) => {
                     if let Some(old) = old {
-                        let bound = self.end_keys_on(work, &format!("unique {}", old.name.text), &old.columns, old.name.span);
+                        let bound = self.end_keys_on(work, &old.columns);
                         let loosens = stays && new.is_none() && !bound;
                         self.drop_constraint(work, ConstraintSpec::Unique(old.clone()), loosens);
                         if loosens {
