@@ -622,7 +622,7 @@ fn killed_fifty_times() {
                         continue;
                     }
                     let mut child = field.spawn(arguments);
-                    let point = times[index].mul_f64(dice.roll(1000) as f64 / 1000.0);
+                    let point = times[index].mul_f64(dice.roll(850) as f64 / 1000.0);
                     while begun.elapsed() < point && child.try_wait().unwrap().is_none() {
                         std::thread::sleep(Duration::from_millis(1));
                     }
