@@ -89,6 +89,7 @@ const PAGES: &[Page] = pages![
     "materialized-as-of-migrate",
     "mirror-blank-rows",
     "mirror-can-deadlock",
+    "mirror-replace",
     "mirror-truncate",
     "misplaced-hint",
     "missing-dialect",

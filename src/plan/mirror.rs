@@ -568,7 +568,7 @@ impl<'a> Planner<'a> {
                 column.not_null = false;
                 late.not_null.push(column.name.clone());
             }
-            if is_key && column.identity.take().is_some() {
+            if is_key && self.can.lends_numbers && column.identity.take().is_some() {
                 let function = naming::numbers_function(&table.name, &column.name, self.diff.dialect);
                 let text = "f()".to_owned();
                 column.default = Some(RowExpr {
@@ -659,7 +659,8 @@ impl<'a> Planner<'a> {
     /// The function that a new table's key draws its numbers through, if it counts. It comes before the table.
     pub(super) fn share_numbers(&mut self, change: usize, table: &Table, mirror: &Mirror) -> Vec<String> {
         let mut ids = Vec::new();
-        for key in mirror.key.iter().filter(|key| counts(table, &key.target)) {
+        let lends = self.can.lends_numbers;
+        for key in mirror.key.iter().filter(|key| lends && counts(table, &key.target)) {
             let function = naming::numbers_function(&table.name, &key.target, self.diff.dialect);
             ids.push(self.step(Draft {
                 phase: Phase::Expand,
@@ -740,7 +741,8 @@ impl<'a> Planner<'a> {
             requires: bound,
         });
         debug_assert_eq!(remove, remove_id(change, &target));
-        for key in mirror.key.iter().filter(|key| counts(table, &key.target)) {
+        let lends = self.can.lends_numbers;
+        for key in mirror.key.iter().filter(|key| lends && counts(table, &key.target)) {
             self.step(Draft {
                 phase: Phase::Contract,
                 change,

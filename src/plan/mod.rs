@@ -85,6 +85,9 @@ pub struct Capabilities {
     pub reaches_rows_without_key: bool,
     /// What is named after a table or a column keeps its name when that is renamed.
     pub leaves_names_behind: bool,
+    /// Whether a key can draw its numbers from another table's sequence. Without it each table counts by itself, beyond the
+    /// highest number that stands in it.
+    pub lends_numbers: bool,
     /// Whether rows can stand in two tables (`from:`).
     pub mirrors: bool,
 }

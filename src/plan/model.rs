@@ -412,6 +412,8 @@ pub struct Rebuild {
     pub sources: Vec<Source>,
     /// The triggers that keep it in step, which go with the old table and are made anew.
     pub sync: Option<Sync>,
+    /// The mirrors whose triggers go with it as well.
+    pub mirrors: Vec<Mirror>,
     /// Whether abort takes it back, or another step of the plan does.
     pub undo: Undo,
 }

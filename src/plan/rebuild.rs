@@ -10,8 +10,8 @@ use crate::diagnostic::Level;
 use crate::snapshot::model::{Access, ForeignKey, Index, Name, PrimaryKey, Table, Type, TypeKind, Unique};
 
 use super::model::{
-    Action, ColumnSpec, Concurrently, ConstraintSpec, Formula, IndexKeySpec, IndexSpec, KeyTarget, Marker, Materialized, Phase, Rebuild,
-    Rename, RowExpr, ShapeView, Source, Splice, Step, Sync, TableSpec, Undo, ViewColumn, ViewDefault, ViewSpec, ViewWrites,
+    Action, ColumnSpec, Concurrently, ConstraintSpec, Formula, IndexKeySpec, IndexSpec, KeyTarget, Marker, Materialized, Mirror, Phase,
+    Rebuild, Rename, RowExpr, ShapeView, Source, Splice, Step, Sync, TableSpec, Undo, ViewColumn, ViewDefault, ViewSpec, ViewWrites,
 };
 use super::planner::Planner;
 use super::{MARKER, VERSION_SCHEMA};
@@ -38,6 +38,7 @@ struct Shape {
     /// By a number of their own: names change hands.
     indexes: BTreeMap<usize, IndexSpec>,
     sync: Option<Sync>,
+    mirrors: Vec<Mirror>,
 }
 
 /// All tables at one time of the replay.
@@ -198,6 +199,7 @@ impl<'a> Planner<'a> {
                         };
                         let sources = new.columns.iter().map(|column| after.source(column)).collect();
                         let sync = was.sync.as_ref().and(after.sync.clone());
+                        let mirrors = was.mirrors.iter().filter(|mirror| after.mirrors.contains(mirror)).cloned().collect();
                         let undo = if phase == Phase::Migrate && rebuilt_in_expand.contains(origin) { Undo::Elsewhere } else { Undo::Own };
                         if phase == Phase::Expand {
                             rebuilt_in_expand.insert(origin.clone());
@@ -214,6 +216,7 @@ impl<'a> Planner<'a> {
                             after: TableSpec { indexes: indexes(after), ..new },
                             sources,
                             sync,
+                            mirrors,
                             undo,
                         };
                         let why = format!("Written anew, since there is no ALTER for it: {}.", what.join("; "));
@@ -306,8 +309,20 @@ impl<'a> Planner<'a> {
     fn settle_hazards(&mut self) {
         // Enums are checks, which go and come back with their tables; rows need no key to be reached in one statement; and no
         // client can write past the triggers.
-        let elsewhere = ["enum-value-stays", "type-named-late", "backfill-without-key", "triggers-bypassed"];
+        // One client writes at a time, and rows are deleted one by one.
+        let elsewhere =
+            ["enum-value-stays", "type-named-late", "backfill-without-key", "triggers-bypassed", "mirror-can-deadlock", "mirror-truncate"];
         self.hazards.retain(|hazard| !elsewhere.contains(&hazard.code));
+        let mirrored: Vec<(String, String)> = self.mirrors.values().map(|m| (m.source.clone(), m.target.clone())).collect();
+        for (source, target) in mirrored {
+            let span = self.diff.new.tables.get(&target).map(|table| table.span).unwrap_or_default();
+            self.warn(
+                ("mirror-replace", Level::Warning),
+                &format!("table {target}"),
+                format!("a row of {source} or {target} that a REPLACE of another key takes away leaves its image, unless the client has `recursive_triggers` on: verify counts it, and contract refuses"),
+                span,
+            );
+        }
         for hazard in &mut self.hazards {
             while let Some(at) = hazard.message.find("SQLSTATE ") {
                 let end = at + "SQLSTATE ".len();
@@ -358,6 +373,7 @@ impl<'a> Planner<'a> {
                 foreign_keys: table.foreign_keys.iter().map(|key| (key.name.text.clone(), key.clone())).collect(),
                 indexes: BTreeMap::new(),
                 sync: None,
+                mirrors: Vec::new(),
             };
             state.tables.insert(table.name.clone(), shape);
             for unique in &table.uniques {
@@ -629,6 +645,7 @@ impl State {
                     foreign_keys: spec.foreign_keys.iter().map(|key| (key.name.text.clone(), key.clone())).collect(),
                     indexes: BTreeMap::new(),
                     sync: None,
+                    mirrors: Vec::new(),
                 };
                 let name = spec.name.clone();
                 self.tables.insert(name.clone(), shape);
@@ -776,6 +793,20 @@ impl State {
                 }
                 Fate::Kept
             }
+            Action::InstallMirror(mirror) => {
+                for table in [&mirror.source, &mirror.target] {
+                    if let Some(shape) = self.tables.get_mut(table) {
+                        shape.mirrors.push(mirror.as_ref().clone());
+                    }
+                }
+                Fate::Kept
+            }
+            Action::RemoveMirror(mirror) => {
+                for shape in self.tables.values_mut() {
+                    shape.mirrors.retain(|other| other.target != mirror.target);
+                }
+                Fate::Kept
+            }
             Action::DropViews { views, .. } => {
                 views.retain(|(schema, _)| schema != VERSION_SCHEMA);
                 Fate::Kept
@@ -786,6 +817,7 @@ impl State {
             | Action::ReplaceView { .. }
             | Action::DropNamespace { .. }
             | Action::Backfill(_)
+            | Action::CopyRows(_)
             | Action::RebuildTable(_) => Fate::Kept,
             // What there is nothing of here, or what goes with the table. Views are settled behind the tables.
             Action::CreateExtension(_)
@@ -807,11 +839,8 @@ impl State {
             | Action::TidyNames { .. }
             | Action::AddCounter { .. }
             | Action::AdvanceIdentity { .. }
-            // Not on a server that rebuilds tables.
+            // Each table counts by itself.
             | Action::ShareNumbers { .. }
-            | Action::InstallMirror(_)
-            | Action::CopyRows(_)
-            | Action::RemoveMirror(_)
             | Action::Comment { .. } => Fate::Gone,
         }
     }
@@ -925,8 +954,8 @@ impl Shape {
 fn class(phase: Phase, action: &Action) -> u8 {
     match (phase, action) {
         (Phase::Contract, Action::CheckRows { .. }) => 0,
-        (Phase::Migrate, Action::Backfill(_)) => 1,
-        (_, Action::DropNamespace { .. } | Action::DropViews { .. } | Action::RemoveSync(_)) => 1,
+        (Phase::Migrate, Action::Backfill(_) | Action::CopyRows(_)) => 1,
+        (_, Action::DropNamespace { .. } | Action::DropViews { .. } | Action::RemoveSync(_) | Action::RemoveMirror(_)) => 1,
         (_, Action::CheckRows { .. }) => 2,
         (_, Action::DropIndex { .. }) => 3,
         (
@@ -939,7 +968,7 @@ fn class(phase: Phase, action: &Action) -> u8 {
         ) => 4,
         (_, Action::RenameTable { .. }) => 5,
         (_, Action::CreateIndex(_)) => 6,
-        (_, Action::InstallSync(_)) => 7,
+        (_, Action::InstallSync(_) | Action::InstallMirror(_)) => 7,
         (_, Action::CreateShapeView(_) | Action::SettleShapeView(_)) => 8,
         _ => 9,
     }
@@ -1010,6 +1039,7 @@ fn renamed_columns(table: &TableSpec, renames: &BTreeMap<String, String>) -> Tab
         foreign_keys: table.foreign_keys.iter().enumerate().map(|(at, key)| (numbered(at), key.clone())).collect(),
         indexes: BTreeMap::new(),
         sync: None,
+        mirrors: Vec::new(),
     };
     // Through names that nothing has, so that a swap of two names does not fall together.
     for from in renames.keys() {

@@ -10,5 +10,5 @@
   select raise(rollback, 'table {{ table.name }} has a trigger of its own, which writing it anew would lose: drop it, and make it again afterwards')
   where exists (
     select 1 from sqlite_schema
-    where type = 'trigger' and tbl_name = {{ table.table }} collate nocase and name not like 'zz!_crossfade!_sync!_%' escape '!');
+    where type = 'trigger' and tbl_name = {{ table.table }} collate nocase and name not like 'zz!_crossfade!_%' escape '!');
 {%- endfor %}

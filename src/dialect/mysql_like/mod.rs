@@ -80,6 +80,8 @@ impl Target for MysqlLike {
             leaves_names_behind: false,
             // Each comparison is by bytes.
             mixes_collations: true,
+            // A number that is given counts too (manual, "Using AUTO_INCREMENT").
+            lends_numbers: false,
             // Not written yet.
             mirrors: false,
         }

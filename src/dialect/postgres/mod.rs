@@ -48,6 +48,8 @@ impl Target for Postgres {
             reaches_rows_without_key: true,
             // Sequences of identity columns; from 18 on, NOT NULL constraints.
             leaves_names_behind: true,
+            // Manual, "Sequence Manipulation Functions": nextval in a default.
+            lends_numbers: true,
             mirrors: true,
         }
     }

@@ -20,6 +20,8 @@ pub enum Row<'a> {
     Old,
     /// A row of a table in FROM or UPDATE, by the table's name.
     Table(&'a str),
+    /// A row by the alias that a query gives it.
+    Alias(&'a str),
 }
 
 /// Writes values and conditions.
@@ -73,6 +75,7 @@ impl Expressions<'_> {
             Row::New => ["new", &self.ident(name)].join("."),
             Row::Old => ["old", &self.ident(name)].join("."),
             Row::Table(_) => self.ident(name),
+            Row::Alias(alias) => [alias, &self.ident(name)].join("."),
         }
     }
 
@@ -155,7 +158,7 @@ impl Expressions<'_> {
     }
 
     /// A formula's value as its column would store it, for a comparison: names of a row carry no affinity in a trigger.
-    fn as_stored(&self, formula: &Formula, ty: &Type, row: Row<'_>) -> String {
+    pub fn as_stored(&self, formula: &Formula, ty: &Type, row: Row<'_>) -> String {
         let value = self.value(formula, ty, row);
         match (formula, affinity(ty)) {
             (Formula::Written(_), Affinity::Text) => format!("cast({value} as text)"),

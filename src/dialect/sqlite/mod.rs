@@ -76,8 +76,9 @@ impl Target for Sqlite {
             analyzes: true,
             reaches_rows_without_key: true,
             leaves_names_behind: true,
-            // Not written yet.
-            mirrors: false,
+            // https://www.sqlite.org/autoinc.html: a number that is given counts too.
+            lends_numbers: false,
+            mirrors: true,
         }
     }
 

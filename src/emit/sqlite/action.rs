@@ -5,14 +5,15 @@ use minijinja::{Value, context};
 use crate::dialect::sqlite::expression::{Expressions, Row, Sides};
 use crate::plan::MARKER;
 use crate::plan::model::{
-    Action, Backfill, ColumnSpec, Finding, IndexSpec, KeyTarget, Marker, OnFinding, Plan, Rebuild, RowExpr, ShapeView, Source, Sync,
-    SyncColumn, TableSpec, Undo, ViewSpec,
+    Action, Backfill, ColumnSpec, Finding, IndexSpec, KeyTarget, Marker, Mirror, MirrorSide, OnFinding, Plan, Rebuild, RowExpr, ShapeView,
+    Source, Sync, SyncColumn, TableSpec, Undo, ViewSpec,
 };
 use crate::snapshot::model::{ForeignKey, Nulls, ReferentialAction};
 
 use super::super::templates::Templates;
 use super::super::{EmitError, Rendered};
-use super::sync::triggers;
+use super::mirror::Mirroring;
+use super::sync::{Trigger, triggers};
 
 /// Renders actions for one plan.
 pub(super) struct Actions<'a> {
@@ -47,6 +48,13 @@ impl Actions<'_> {
             }
             Action::InstallSync(sync) => self.render("install_sync", context! { triggers => self.triggers(sync) }),
             Action::RemoveSync(sync) => self.remove_sync(sync),
+            Action::InstallMirror(mirror) => self.install_mirror(mirror),
+            Action::CopyRows(copy) => {
+                let mirroring = self.mirroring(&copy.mirror);
+                let guards: Vec<String> = mirroring.guards().into_iter().map(|(_, trigger)| sql.ident(&trigger.name)).collect();
+                self.render("copy_rows", context! { copy => mirroring.copy(), guards })
+            }
+            Action::RemoveMirror(mirror) => self.remove_mirror(mirror),
             Action::CreateShapeView(view) | Action::SettleShapeView(view) => self.render("create_shape_view", self.shape_view(view)),
             Action::CreateView(view) => self.render("create_view", self.view(view)),
             Action::ReplaceView { new, .. } => self.render("replace_view", self.view(new)),
@@ -80,6 +88,7 @@ impl Actions<'_> {
                 self.render("swap_columns", context! { table => sql.ident(table), drops, renames => Vec::<Value>::new() })?
             }
             Action::InstallSync(sync) => self.remove_sync(sync)?,
+            Action::InstallMirror(mirror) => self.remove_mirror(mirror)?,
             Action::CreateShapeView(view) => self.drop_views(vec![sql.relation(&view.schema, &view.name)])?,
             Action::CreateView(view) => self.drop_views(vec![sql.relation(&view.schema, &view.name)])?,
             Action::ReplaceView { old, .. } => self.render("replace_view", self.view(old))?,
@@ -249,7 +258,7 @@ impl Actions<'_> {
                 values => values.join(", "),
                 counts => counts(&rebuild.before) && counts(&rebuild.after),
                 indexes => rebuild.after.indexes.iter().map(|index| self.index_statement(index)).collect::<Vec<_>>(),
-                triggers => rebuild.sync.as_ref().map(|sync| self.triggers(sync)).unwrap_or_default(),
+                triggers => self.kept_triggers(rebuild),
             },
         )
     }
@@ -257,31 +266,76 @@ impl Actions<'_> {
     // --- triggers ---
 
     fn triggers(&self, sync: &Sync) -> Vec<Value> {
-        triggers(sync, self.sql)
-            .into_iter()
-            .map(|trigger| {
-                let conditions: Vec<String> =
-                    trigger
-                        .when
-                        .iter()
-                        .map(|c| {
-                            if trigger.when.len() > 1 && c.contains(" or ") && !c.starts_with("not (") {
-                                format!("({c})")
-                            } else {
-                                c.clone()
-                            }
-                        })
-                        .collect();
-                context! {
-                    name => self.sql.ident(&trigger.name),
-                    event => trigger.event,
-                    about => trigger.about,
-                    table => self.sql.ident(&sync.table),
-                    when => conditions.join("\n  and "),
-                    statement => trigger.statement,
-                }
-            })
-            .collect()
+        triggers(sync, self.sql).into_iter().map(|trigger| self.trigger(&sync.table, trigger)).collect()
+    }
+
+    fn trigger(&self, table: &str, trigger: Trigger) -> Value {
+        let grouped = |c: &String| {
+            if trigger.when.len() > 1 && c.contains(" or ") && !c.starts_with("not (") { format!("({c})") } else { c.clone() }
+        };
+        context! {
+            name => self.sql.ident(&trigger.name),
+            event => trigger.event,
+            about => trigger.about,
+            table => self.sql.ident(table),
+            when => trigger.when.iter().map(grouped).collect::<Vec<_>>().join("\n  and "),
+            statement => trigger.statement,
+        }
+    }
+
+    /// The triggers that a table had and that go with it as it is written anew.
+    fn kept_triggers(&self, rebuild: &Rebuild) -> Vec<Value> {
+        let mut list: Vec<Value> = rebuild.sync.iter().flat_map(|sync| self.triggers(sync)).collect();
+        for mirror in &rebuild.mirrors {
+            let mirroring = self.mirroring(mirror);
+            // The rows are copied before a table is written anew.
+            let guards: Vec<String> = mirroring.guards().into_iter().map(|(_, trigger)| trigger.name).collect();
+            let own = mirroring
+                .triggers()
+                .into_iter()
+                .filter(|(table, trigger)| *table == rebuild.before.name && !guards.contains(&trigger.name));
+            list.extend(own.map(|(table, trigger)| self.trigger(table, trigger)));
+        }
+        list
+    }
+
+    /// A mirror with what writes its conditions.
+    pub(super) fn mirroring<'m>(&'m self, mirror: &'m Mirror) -> Mirroring<'m> {
+        let counts = self.plan.steps.iter().any(|step| match &step.action {
+            Action::CreateTable(spec) => {
+                spec.name == mirror.target
+                    && spec.columns.iter().any(|column| column.identity.is_some() && mirror.key.iter().any(|key| key.target == column.name))
+            }
+            _ => false,
+        });
+        Mirroring { mirror, sql: self.sql, counts }
+    }
+
+    fn install_mirror(&self, mirror: &Mirror) -> Rendered {
+        let mirroring = self.mirroring(mirror);
+        self.render(
+            "install_mirror",
+            context! {
+                triggers => mirroring.triggers().into_iter().map(|(table, trigger)| self.trigger(table, trigger)).collect::<Vec<_>>(),
+                counts => mirroring.counts,
+                source => self.sql.literal(&mirror.source),
+                target => self.sql.literal(&mirror.target),
+            },
+        )
+    }
+
+    fn remove_mirror(&self, mirror: &Mirror) -> Rendered {
+        let mirroring = self.mirroring(mirror);
+        let names: Vec<String> = mirroring.triggers().into_iter().map(|(_, trigger)| self.sql.ident(&trigger.name)).collect();
+        self.render(
+            "remove_mirror",
+            context! {
+                triggers => names,
+                counts => mirroring.counts,
+                source => self.sql.literal(&mirror.source),
+                target => self.sql.literal(&mirror.target),
+            },
+        )
     }
 
     fn remove_sync(&self, sync: &Sync) -> Rendered {
@@ -331,9 +385,12 @@ impl Actions<'_> {
                 };
                 (message, Sides { sql: *sql, lens, collated: self.collated(table) }.disagreement(Row::Table(table)), None)
             }
-            Finding::Unlike(mirror, _) => {
-                let why = format!("no plan for SQLite has a mirror ({})", mirror.target);
-                return Err(EmitError { template: "sqlite".to_owned(), why });
+            Finding::Unlike(mirror, side) => {
+                let message = match side {
+                    MirrorSide::Source => format!("{table}: no image in {}, or another one", mirror.target),
+                    MirrorSide::Target => format!("{table}: no image of a row of {}", mirror.source),
+                };
+                (message, self.mirroring(mirror).found(*side), None)
             }
             Finding::Null(column) => (format!("{table}: {column} is NULL"), format!("{} is null", sql.ident(column)), None),
             Finding::Check(name, condition) => {
@@ -523,6 +580,7 @@ fn back(rebuild: &Rebuild) -> Rebuild {
         before: rebuild.after.clone(),
         after: rebuild.before.clone(),
         sync: None,
+        mirrors: Vec::new(),
         undo: Undo::Elsewhere,
     }
 }

@@ -11,6 +11,7 @@ use super::templates::Templates;
 use super::{EmitError, Rendered};
 
 mod action;
+mod mirror;
 mod sync;
 
 use action::Actions;
@@ -241,14 +242,15 @@ impl Renderer for Sqlite<'_> {
         let checks: Vec<_> = checks
             .iter()
             .filter_map(|check| {
-                // Nothing else is compared on SQLite.
-                let Finding::Disagree(lens) = check.finding else { return None };
-                let sides = Sides { sql, lens, collated: self.actions.collated(check.table) };
-                Some(context! {
-                    what => sql.literal(&check.what),
-                    table => sql.ident(check.table),
-                    condition => sides.disagreement(Row::Table(check.table)),
-                })
+                let condition = match check.finding {
+                    Finding::Disagree(lens) => {
+                        Sides { sql, lens, collated: self.actions.collated(check.table) }.disagreement(Row::Table(check.table))
+                    }
+                    Finding::Unlike(mirror, side) => self.actions.mirroring(mirror).found(*side),
+                    // Nothing else is compared.
+                    Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => return None,
+                };
+                Some(context! { what => sql.literal(&check.what), table => sql.ident(check.table), condition })
             })
             .collect();
         self.actions.render("verify", context! { checks })

@@ -1,0 +1,517 @@
+//! The triggers of a mirror: rows that stand in two tables until contract.
+//!
+//! In a statement `here` is the row of the trigger's own table as it is now. The event only says which columns were written:
+//! what is carried over is what stands in the row by then. Nothing is written where the two rows agree already, so that it
+//! does not matter whether the client has `recursive_triggers` on, nor in which order the triggers run.
+
+use std::collections::BTreeSet;
+
+use crate::dialect::sqlite::expression::{Expressions, Row};
+use crate::dialect::sqlite::{Affinity, affinity};
+use crate::plan::model::{Follow, Formula, Mirror, MirrorSide, SourceRest, SyncColumn, SyncLens};
+use crate::snapshot::model::Type;
+
+use super::sync::Trigger;
+
+const HERE: Row<'static> = Row::Alias("here");
+const IMAGE: Row<'static> = Row::Alias("image");
+const OTHER: Row<'static> = Row::Alias("other");
+const OWN: Row<'static> = Row::Alias("own");
+
+/// One mirror with what writes its conditions.
+pub(super) struct Mirroring<'a> {
+    pub(super) mirror: &'a Mirror,
+    pub(super) sql: Expressions<'a>,
+    /// Both tables count the rows by a key.
+    pub(super) counts: bool,
+}
+
+/// Which way rows are carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// From the source to the target.
+    Up,
+    /// From the target to the source.
+    Down,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Event {
+    Insert,
+    Update,
+}
+
+impl Way {
+    fn back(self) -> Self {
+        match self {
+            Way::Up => Way::Down,
+            Way::Down => Way::Up,
+        }
+    }
+}
+
+impl Mirroring<'_> {
+    // --- names and keys ---
+
+    fn name(&self, way: Way) -> &str {
+        match way {
+            Way::Up => &self.mirror.source,
+            Way::Down => &self.mirror.target,
+        }
+    }
+
+    fn keys(&self, way: Way) -> Vec<String> {
+        match way {
+            Way::Up => self.mirror.source_key(),
+            Way::Down => self.mirror.target_key(),
+        }
+    }
+
+    fn same(&self, a: (Way, Row<'_>), b: (Way, Row<'_>)) -> String {
+        let pairs = self.keys(a.0).into_iter().zip(self.keys(b.0));
+        pairs
+            .map(|(left, right)| format!("{} = {}", self.sql.column(&left, a.1), self.sql.column(&right, b.1)))
+            .collect::<Vec<_>>()
+            .join(" and ")
+    }
+
+    fn no_row(&self, (way, alias): (Way, Row<'_>), condition: &str) -> String {
+        let Row::Alias(name) = alias else { return String::new() };
+        format!("not exists (select 1 from {} as {name} where {condition})", self.sql.ident(self.name(way)))
+    }
+
+    fn changed(&self, columns: &[(String, Type)]) -> String {
+        let differs = |(name, ty): &(String, Type)| self.differs(&self.sql.column(name, Row::Old), &self.sql.column(name, Row::New), ty);
+        self.sql.any(&columns.iter().map(differs).collect::<Vec<_>>())
+    }
+
+    fn key_changed(&self, way: Way) -> String {
+        let key: Vec<(String, Type)> = self.keys(way).into_iter().zip(&self.mirror.key).map(|(name, key)| (name, key.ty.clone())).collect();
+        self.changed(&key)
+    }
+
+    // --- conditions ---
+
+    fn differs(&self, a: &str, b: &str, ty: &Type) -> String {
+        let bytes = if affinity(ty) == Affinity::Text { " collate binary" } else { "" };
+        format!("{a} is not {b}{bytes}")
+    }
+
+    fn unlike_value(&self, (column, formula): (&SyncColumn, &Formula), own: Row<'_>, from: Row<'_>) -> String {
+        self.differs(&self.sql.column(&column.name, own), &self.sql.as_stored(formula, &column.ty, from), &column.ty)
+    }
+
+    fn meant(&self, row: Row<'_>) -> Option<String> {
+        self.mirror.predicate.as_ref().map(|predicate| self.sql.written(predicate, row).trim().to_owned())
+    }
+
+    fn blanks(&self) -> Vec<(&String, &Type, String)> {
+        let blanks: &[_] = match &self.mirror.rest {
+            SourceRest::Stays(blanks) => blanks,
+            SourceRest::Goes => &[],
+        };
+        let value = |default: &Option<_>| match default {
+            Some(default) => format!("({})", self.sql.written(default, Row::Table("")).trim()),
+            None => "null".to_owned(),
+        };
+        blanks.iter().map(|(name, ty, default)| (name, ty, value(default))).collect()
+    }
+
+    /// A row of the source that stays says something that the target would say.
+    fn says(&self, row: Row<'_>) -> Option<String> {
+        (self.mirror.rest != SourceRest::Goes).then(|| {
+            let parts: Vec<String> =
+                self.blanks().into_iter().map(|(name, ty, value)| self.differs(&self.sql.column(name, row), &value, ty)).collect();
+            self.sql.any(&parts)
+        })
+    }
+
+    fn ups(lens: &SyncLens) -> Vec<(&SyncColumn, &Formula)> {
+        lens.new.iter().filter_map(|column| column.formula.as_ref().map(|formula| (column, formula))).collect()
+    }
+
+    fn downs(lens: &SyncLens) -> Vec<(&SyncColumn, &Formula)> {
+        lens.old.iter().filter_map(|column| column.formula.as_ref().map(|formula| (column, formula))).collect()
+    }
+
+    /// The two rows say different things: neither side is what the other one gives. What only follows says nothing.
+    fn disagree(&self, lens: &SyncLens, source: Row<'_>, target: Row<'_>) -> Option<String> {
+        if lens.old.is_empty() || lens.new.is_empty() {
+            return None;
+        }
+        let news: Vec<String> = Self::ups(lens).into_iter().map(|set| self.unlike_value(set, target, source)).collect();
+        let olds: Vec<String> = Self::downs(lens).into_iter().map(|set| self.unlike_value(set, source, target)).collect();
+        let copies = |sets: Vec<(&SyncColumn, &Formula)>| sets.iter().all(|(_, formula)| matches!(formula, Formula::Column(_)));
+        let is_copy = copies(Self::ups(lens)) && copies(Self::downs(lens)) && lens.new.len() == lens.old.len();
+        match (news.is_empty(), olds.is_empty() || is_copy) {
+            (true, _) => None,
+            (false, true) => Some(self.sql.any(&news)),
+            (false, false) => Some(self.sql.all(&[self.sql.any(&news), self.sql.any(&olds)])),
+        }
+    }
+
+    fn unlike(&self, source: Row<'_>, target: Row<'_>) -> Option<String> {
+        let parts: Vec<String> = self.mirror.lenses.iter().filter_map(|lens| self.disagree(lens, source, target)).map(grouped).collect();
+        (!parts.is_empty()).then(|| self.sql.any(&parts))
+    }
+
+    /// The rows that verify counts, over a row of their table by its name.
+    pub(super) fn found(&self, side: MirrorSide) -> String {
+        let (source, target) = (self.sql.ident(&self.mirror.source), self.sql.ident(&self.mirror.target));
+        match side {
+            MirrorSide::Source => {
+                let row = Row::Alias(&source);
+                let image = self.same((Way::Down, OTHER), (Way::Up, row));
+                let mut missing: Vec<String> = self.meant(row).into_iter().chain(self.says(row)).map(grouped).collect();
+                missing.push(self.no_row((Way::Down, OTHER), &image));
+                let missing = missing.join(" and ");
+                match self.unlike(row, OTHER) {
+                    Some(unlike) => {
+                        format!("({missing}) or exists (select 1 from {target} as other where {image} and ({unlike}))")
+                    }
+                    None => missing,
+                }
+            }
+            MirrorSide::Target => {
+                let mut origin = vec![self.same((Way::Up, OTHER), (Way::Down, Row::Alias(&target)))];
+                if self.mirror.rest == SourceRest::Goes {
+                    origin.extend(self.meant(OTHER).map(grouped));
+                }
+                self.no_row((Way::Up, OTHER), &origin.join(" and "))
+            }
+        }
+    }
+
+    // --- triggers ---
+
+    /// The triggers on both tables, each with the name of its table.
+    pub(super) fn triggers(&self) -> Vec<(&str, Trigger)> {
+        let mut list = Vec::new();
+        for way in [Way::Up, Way::Down] {
+            let (own, other) = (self.name(way), self.name(way.back()));
+            let suffix = match way {
+                Way::Up => "up",
+                Way::Down => "down",
+            };
+            let names = &self.mirror.triggers;
+            let mut push = |base: &str, event: &'static str, about: String, when: Vec<String>, statements: Vec<String>| {
+                let statement = statements.join(";\n  ");
+                list.push((own, Trigger { name: format!("{base}_{suffix}"), event, about, when, statement }));
+            };
+            let inserted = format!("a row of {own} was inserted: {other} follows");
+            push(&names.insert, "after insert", inserted, Vec::new(), self.carried(way, Event::Insert));
+            let updated = format!("a row of {own} was updated: {other} follows");
+            push(&names.update, "after update", updated, vec![self.changed(&self.written(way))], self.carried(way, Event::Update));
+            let deleted = format!("a row of {own} was deleted: {other} follows");
+            push(&names.delete, "after delete", deleted, Vec::new(), vec![self.gone(way, None)]);
+        }
+        list.extend(self.guards());
+        list
+    }
+
+    /// The triggers that are there until the rows are copied.
+    pub(super) fn guards(&self) -> Vec<(&str, Trigger)> {
+        let Some(unlike) = self.unlike(HERE, Row::New) else { return Vec::new() };
+        let mut conditions = vec![self.same((Way::Up, HERE), (Way::Down, Row::New))];
+        conditions.extend(self.meant(HERE).into_iter().chain(self.says(HERE)).map(grouped));
+        conditions.push(grouped(unlike));
+        let image = self.same((Way::Down, IMAGE), (Way::Down, Row::New));
+        conditions.push(self.no_row((Way::Down, IMAGE), &image));
+        let statement = self.copied(&conditions);
+        let about =
+            format!("a row of {} that is not copied yet has this key: it is copied now, so that the key is taken", self.mirror.source);
+        let trigger = |name: &str, event: &'static str, when: Vec<String>| {
+            let name = format!("{}_{name}", self.mirror.triggers.guard);
+            (self.mirror.target.as_str(), Trigger { name, event, about: about.clone(), when, statement: statement.clone() })
+        };
+        vec![trigger("insert", "before insert", Vec::new()), trigger("update", "before update", vec![self.key_changed(Way::Down)])]
+    }
+
+    /// The columns whose change is carried over.
+    fn written(&self, way: Way) -> Vec<(String, Type)> {
+        let mut list: Vec<(String, Type)> =
+            self.keys(way).into_iter().zip(&self.mirror.key).map(|(name, key)| (name, key.ty.clone())).collect();
+        if way == Way::Up {
+            list.extend(self.mirror.predicate_columns.iter().cloned());
+        }
+        for lens in &self.mirror.lenses {
+            if way == Way::Up || !Self::downs(lens).is_empty() {
+                list.extend(Self::inputs(lens, way));
+            }
+        }
+        let mut seen = BTreeSet::new();
+        list.retain(|(name, _)| seen.insert(name.clone()));
+        list
+    }
+
+    fn inputs(lens: &SyncLens, way: Way) -> Vec<(String, Type)> {
+        let (side, besides) = match way {
+            Way::Up => (&lens.old, &lens.up_inputs),
+            Way::Down => (&lens.new, &lens.down_inputs),
+        };
+        side.iter().map(|c| (c.name.clone(), c.ty.clone())).chain(besides.iter().cloned()).collect()
+    }
+
+    fn sets(lens: &SyncLens, way: Way) -> Vec<(&SyncColumn, &Formula)> {
+        match way {
+            Way::Up => Self::ups(lens),
+            Way::Down => Self::downs(lens),
+        }
+    }
+
+    /// What happens to the other table as a row is inserted or updated, in order.
+    fn carried(&self, way: Way, event: Event) -> Vec<String> {
+        let back = way.back();
+        let goes = self.mirror.rest == SourceRest::Goes;
+        let mut list = Vec::new();
+        if event == Event::Update && (way == Way::Up || goes) {
+            list.push(self.moved(way));
+        }
+        if way == Way::Down && goes {
+            list.extend(self.meant(OTHER).map(|meant| {
+                let at = self.same((Way::Up, OTHER), (Way::Down, Row::New));
+                self.raise(
+                    &format!(
+                        "UNIQUE constraint failed: a row of {} outside of what {} takes has this key",
+                        self.name(Way::Up),
+                        self.name(Way::Down)
+                    ),
+                    &format!("exists (select 1 from {} as other where {at} and ({meant}) is not true)", self.sql.ident(self.name(Way::Up))),
+                )
+            }));
+        }
+        list.push(self.missing(way));
+        if way == Way::Up && event == Event::Insert && self.counts && self.mirror.predicate.is_some() {
+            for key in &self.mirror.key {
+                let number = self.sql.column(&key.source, Row::New);
+                let name = self.sql.literal(&self.mirror.target);
+                list.push(format!("update sqlite_sequence set seq = max(seq, {number}) where name = {name}"));
+            }
+        }
+        // What a row that had no image says for the first time is looked at before the others are written.
+        let mut lenses: Vec<&SyncLens> = self.mirror.lenses.iter().collect();
+        lenses.sort_by_key(|lens| !lens.new.is_empty());
+        for lens in lenses {
+            list.extend(self.follows(way, event, lens));
+        }
+        match (way, self.meant(HERE)) {
+            (Way::Up, Some(meant)) => {
+                let target = self.sql.ident(&self.mirror.target);
+                let image = Row::Alias(&target);
+                let mut unlike: Vec<String> = self.unlike(HERE, image).into_iter().collect();
+                let given = self.mirror.lenses.iter().filter(|lens| lens.new.is_empty()).flat_map(Self::downs);
+                unlike.extend(given.map(|set| self.unlike_value(set, HERE, image)));
+                list.push(format!(
+                    "delete from {target} where {} and exists (select 1 from {} as here where {} and ({meant}) is not true and ({}))",
+                    self.same((back, image), (way, Row::New)),
+                    self.sql.ident(self.name(way)),
+                    self.same((way, HERE), (way, Row::New)),
+                    self.sql.any(&unlike),
+                ));
+            }
+            (Way::Down, _) if goes => {
+                list.extend(self.meant(IMAGE).map(|meant| {
+                    let there = format!("{} and ({meant})", self.same((Way::Up, IMAGE), (Way::Down, Row::New)));
+                    self.raise(
+                        &format!(
+                            "CHECK constraint failed: a row of {} must be one that {} takes",
+                            self.name(Way::Up),
+                            self.name(Way::Down)
+                        ),
+                        &self.no_row((Way::Up, IMAGE), &there),
+                    )
+                }));
+            }
+            _ => {}
+        }
+        if event == Event::Update {
+            list.push(self.gone(way, Some(self.key_changed(way))));
+        }
+        list
+    }
+
+    fn raise(&self, message: &str, condition: &str) -> String {
+        format!("select raise(abort, {}) where {condition}", self.sql.literal(message))
+    }
+
+    /// Another key: what only the image says goes along.
+    fn moved(&self, way: Way) -> String {
+        let back = way.back();
+        let (own, other) = (self.sql.ident(self.name(way)), self.sql.ident(self.name(back)));
+        let image = Row::Alias(&other);
+        let mut sets: Vec<String> = self
+            .keys(back)
+            .iter()
+            .zip(self.keys(way))
+            .map(|(to, from)| format!("{} = {}", self.sql.ident(to), self.sql.column(&from, HERE)))
+            .collect();
+        for lens in self.mirror.lenses.iter().filter(|lens| !lens.old.is_empty() && !lens.new.is_empty()) {
+            let disagree = match way {
+                Way::Up => self.disagree(lens, HERE, image),
+                Way::Down => self.disagree(lens, image, HERE),
+            };
+            for (column, formula) in Self::sets(lens, way) {
+                let value = self.sql.value(formula, &column.ty, HERE);
+                let value = match (&disagree, formula) {
+                    (None, _) | (_, Formula::Column(_)) => value,
+                    (Some(disagree), _) => format!("case when {disagree} then {value} else {} end", self.sql.column(&column.name, image)),
+                };
+                sets.push(format!("{} = {value}", self.sql.ident(&column.name)));
+            }
+        }
+        let mut when =
+            vec![grouped(self.key_changed(way)), self.same((way, HERE), (way, Row::New)), self.same((back, image), (way, Row::Old))];
+        when.extend(match way {
+            Way::Up => self.meant(HERE).map(grouped),
+            Way::Down => self.meant(image).map(grouped),
+        });
+        when.push(self.no_row((back, OTHER), &self.same((back, OTHER), (way, HERE))));
+        when.push(self.no_row((way, OWN), &self.same((way, OWN), (way, Row::Old))));
+        format!("update {other} set {} from {own} as here\n  where {}", sets.join(", "), when.join("\n    and "))
+    }
+
+    /// The other row is not there.
+    fn missing(&self, way: Way) -> String {
+        let back = way.back();
+        if way == Way::Down && self.mirror.rest != SourceRest::Goes {
+            let there = self.same((back, IMAGE), (way, Row::New));
+            let message =
+                format!("FOREIGN KEY constraint failed: there is no row of {} for this row of {}", self.name(back), self.name(way));
+            return self.raise(&message, &self.no_row((back, IMAGE), &there));
+        }
+        let mut conditions = vec![self.same((way, HERE), (way, Row::New))];
+        if way == Way::Up {
+            conditions.extend(self.meant(HERE).into_iter().chain(self.says(HERE)).map(grouped));
+        }
+        conditions.push(self.no_row((back, IMAGE), &self.same((back, IMAGE), (way, HERE))));
+        match way {
+            Way::Up => self.copied(&conditions),
+            Way::Down => self.inserted(Way::Down, &conditions),
+        }
+    }
+
+    fn copied(&self, conditions: &[String]) -> String {
+        self.inserted(Way::Up, conditions)
+    }
+
+    fn inserted(&self, way: Way, conditions: &[String]) -> String {
+        let back = way.back();
+        let mut columns = self.keys(back);
+        let mut values: Vec<String> = self.keys(way).iter().map(|name| self.sql.column(name, HERE)).collect();
+        for (column, formula) in self.mirror.lenses.iter().flat_map(|lens| Self::sets(lens, way)) {
+            columns.push(column.name.clone());
+            values.push(self.sql.value(formula, &column.ty, HERE));
+        }
+        format!(
+            "insert into {} ({})\n  select {} from {} as here\n  where {}",
+            self.sql.ident(self.name(back)),
+            self.sql.list(&columns),
+            values.join(", "),
+            self.sql.ident(self.name(way)),
+            conditions.join("\n    and ")
+        )
+    }
+
+    /// The rows that nobody has written since expand.
+    pub(super) fn copy(&self) -> String {
+        let mut conditions: Vec<String> = self.meant(HERE).map(grouped).into_iter().collect();
+        conditions.push(self.no_row((Way::Down, IMAGE), &self.same((Way::Down, IMAGE), (Way::Up, HERE))));
+        self.copied(&conditions)
+    }
+
+    /// One lens: what its other side takes from the row.
+    fn follows(&self, way: Way, event: Event, lens: &SyncLens) -> Option<String> {
+        let back = way.back();
+        let sets = Self::sets(lens, way);
+        if sets.is_empty() {
+            return None;
+        }
+        let (own, other) = (self.sql.ident(self.name(way)), self.sql.ident(self.name(back)));
+        let there = Row::Alias(&other);
+        let inputs = Self::inputs(lens, way);
+        let stays = self.mirror.rest != SourceRest::Goes;
+        let mut when = vec![self.same((way, HERE), (way, Row::New)), self.same((back, there), (way, HERE))];
+        if way == Way::Up {
+            when.extend(self.meant(HERE).map(grouped));
+        }
+        if lens.old.is_empty() {
+            // It follows as long as it is what the row gave before.
+            if way == Way::Down || event == Event::Insert || lens.follow == Follow::Never {
+                return None;
+            }
+            let parts = sets.iter().map(|(column, formula)| {
+                let was = self.sql.as_stored(formula, &column.ty, Row::Old);
+                let is = self.sql.as_stored(formula, &column.ty, HERE);
+                let differs = self.differs(&was, &is, &column.ty);
+                format!("({differs} and not ({}))", self.differs(&self.sql.column(&column.name, there), &was, &column.ty))
+            });
+            when.push(grouped(self.sql.any(&parts.collect::<Vec<_>>())));
+        } else if lens.new.is_empty() {
+            // Nothing leads back: it is given as the new version says it, and by a row that was none before.
+            let differs: Vec<String> = sets.iter().map(|set| self.unlike_value(*set, there, HERE)).collect();
+            let mut says = Vec::new();
+            if stays {
+                says.extend(self.says(there).map(|says| format!("({says}) is not true")));
+                says.extend(self.meant(there).map(|meant| format!("({meant}) is not true")));
+            }
+            if event == Event::Update && !inputs.is_empty() {
+                says.push(self.changed(&inputs));
+            }
+            if says.is_empty() {
+                return None;
+            }
+            when.push(grouped(self.sql.any(&differs)));
+            when.push(grouped(self.sql.any(&says)));
+        } else {
+            if event == Event::Update {
+                when.push(grouped(self.sql.any(&[self.key_changed(way), self.changed(&inputs)])));
+            }
+            when.push(grouped(match way {
+                Way::Up => self.disagree(lens, HERE, there)?,
+                Way::Down => self.disagree(lens, there, HERE)?,
+            }));
+        }
+        let sets: Vec<String> = sets
+            .iter()
+            .map(|(column, formula)| format!("{} = {}", self.sql.ident(&column.name), self.sql.value(formula, &column.ty, HERE)))
+            .collect();
+        Some(format!("update {other} set {} from {own} as here\n  where {}", sets.join(", "), when.join("\n    and ")))
+    }
+
+    /// The row is gone, or has another key: its image goes, or says nothing any more.
+    fn gone(&self, way: Way, when: Option<String>) -> String {
+        let back = way.back();
+        let other = self.sql.ident(self.name(back));
+        let there = Row::Alias(&other);
+        let mut conditions: Vec<String> = when.map(grouped).into_iter().collect();
+        conditions.push(self.same((back, there), (way, Row::Old)));
+        let still = self.same((way, OWN), (way, Row::Old));
+        match way {
+            Way::Up => {
+                let still = match self.meant(OWN) {
+                    Some(meant) => format!("{still} and ({meant})"),
+                    None => still,
+                };
+                conditions.push(self.no_row((way, OWN), &still));
+                format!("delete from {other} where {}", conditions.join("\n    and "))
+            }
+            Way::Down => {
+                conditions.extend(self.says(there).into_iter().chain(self.meant(there)).map(grouped));
+                conditions.push(self.no_row((way, OWN), &still));
+                let conditions = conditions.join("\n    and ");
+                let blanks: Vec<String> =
+                    self.blanks().into_iter().map(|(name, _, value)| format!("{} = {value}", self.sql.ident(name))).collect();
+                if blanks.is_empty() {
+                    format!("delete from {other} where {conditions}")
+                } else {
+                    format!("update {other} set {} where {conditions}", blanks.join(", "))
+                }
+            }
+        }
+    }
+}
+
+/// A condition that can stand beside others.
+fn grouped(condition: String) -> String {
+    if condition.contains(" or ") || condition.contains(" and ") { format!("({condition})") } else { condition }
+}

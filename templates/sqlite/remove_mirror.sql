@@ -1,0 +1,6 @@
+{%- for trigger in triggers %}
+drop trigger if exists {{ trigger }};
+{%- endfor %}
+{%- if counts %}
+{% include "sqlite/count_on" %}
+{%- endif %}
