@@ -128,27 +128,26 @@ fn hazard_codes() -> Vec<&'static str> {
 fn one_at_the_level_of_an_error_stops_compile_until_it_is_acknowledged() {
     let errors: Vec<Entry> = entries().into_iter().filter(|entry| level(&entry.level) == Level::Error).collect();
     assert!(!errors.is_empty());
-    for Entry { code, says, .. } in errors {
+    for entry in errors {
+        let dialect = entry.dialect();
+        let Entry { code, says, .. } = entry;
         let [old, new] = example(&code);
         // The example may acknowledge it already.
         let new: String = new.replace(&format!("  allow: [{code}]\n"), "");
-        let (_, said) = plan(&[old.clone(), new.clone()], Dialect::Postgres, None, &[]);
+        let (_, said) = plan(&[old.clone(), new.clone()], dialect, None, &[]);
         let error = said.iter().find(|diagnostic| diagnostic.code == code).unwrap_or_else(|| panic!("{code} does not stop compile"));
         assert_eq!((error.level, &error.message), (Level::Error, &says));
         let help = error.help.last().unwrap();
         assert!(help.ends_with(&format!("`--allow {code}`, or `allow: [{code}]` in the transition")), "{help}");
 
-        assert!(!has_errors(&plan(&[old.clone(), new.clone()], Dialect::Postgres, None, &[&code]).1), "--allow {code}");
-        assert!(
-            has_errors(&plan(&[old.clone(), new.clone()], Dialect::Postgres, None, &["lossy-lens"]).1),
-            "{code}: another one was acknowledged"
-        );
+        assert!(!has_errors(&plan(&[old.clone(), new.clone()], dialect, None, &[&code]).1), "--allow {code}");
+        assert!(has_errors(&plan(&[old.clone(), new.clone()], dialect, None, &["lossy-lens"]).1), "{code}: another one was acknowledged");
         let block = if new.contains("\ntransition:\n") {
             new.replace("\ntransition:\n", &format!("\ntransition:\n  allow: [{code}]\n"))
         } else {
             format!("{new}transition:\n  allow: [{code}]\n")
         };
-        assert!(!has_errors(&plan(&[old, block], Dialect::Postgres, None, &[]).1), "allow: [{code}]");
+        assert!(!has_errors(&plan(&[old, block], dialect, None, &[]).1), "allow: [{code}]");
     }
 }
 

@@ -63,6 +63,7 @@ const PAGES: &[Page] = pages![
     "bad-version",
     "bad-yaml",
     "between-versions",
+    "blocks-writes",
     "cant-mirror",
     "column-count",
     "contradiction",

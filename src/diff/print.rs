@@ -6,10 +6,15 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::snapshot::model::{Column, EnumType, Identity, Index, IndexTarget, PrimaryKey, ReferentialAction, Schema, Type, TypeKind};
+use crate::snapshot::model::{
+    Check, Column, EnumType, Exclusion, Expr, ForeignKey, Identity, Index, IndexTarget, PrimaryKey, ReferentialAction, Schema, Table, Type,
+    TypeKind, Unique,
+};
+use crate::sql::Dialect;
+use crate::sql::expression::row_references;
 
 use super::meaning::Meaning;
-use super::model::{ColumnPair, Diff, EnumDiff, Lens, LensColumn, Pair, TableChange, TableDiff};
+use super::model::{ColumnPair, Diff, EnumDiff, Lens, LensColumn, Mapping, Pair, TableChange, TableDiff};
 use super::tables::pair_differs;
 
 /// When a difference takes effect, in the terms of the three phases.
@@ -232,7 +237,7 @@ pub fn differences(diff: &Diff<'_>) -> Vec<Difference> {
                 let details = vec![counted(old.columns.len(), "column")];
                 out.push(Difference { details, ..difference("table", None, &old.name, Change::Dropped, Class::ContractOnly) });
             }
-            TableDiff::Changed(change) => changed_table(change, &mut out),
+            TableDiff::Changed(change) => changed_table(diff, change, &mut out),
         }
     }
     for pair in &diff.views {
@@ -326,7 +331,7 @@ fn an_enum(found: &EnumDiff<'_>, schema: &Schema) -> Option<Difference> {
     Some(Difference { details, renamed_from, ..difference("enum", None, &new.name, change, class) })
 }
 
-fn changed_table(change: &TableChange<'_>, out: &mut Vec<Difference>) {
+fn changed_table(diff: &Diff<'_>, change: &TableChange<'_>, out: &mut Vec<Difference>) {
     let table = change.new.name.as_str();
     if change.old.name != change.new.name {
         let renamed_from = Some(change.old.name.clone());
@@ -343,12 +348,16 @@ fn changed_table(change: &TableChange<'_>, out: &mut Vec<Difference>) {
         let name = (at + 1).to_string();
         out.push(Difference { details, lens: Some(at + 1), ..difference("lens", Some(table), &name, Change::Changed, Class::Lens) });
     }
+    let members = Members { diff, change };
     if let Some(pair) = &change.primary_key {
         let show = |key: &PrimaryKey| format!("({})", key.columns.join(", "));
-        parts(table, "primary key", std::slice::from_ref(pair), show, Tightens::Yes, out);
+        let columns = |key: &PrimaryKey, _: &Side<'_>| key.columns.clone();
+        members.parts("primary key", std::slice::from_ref(pair), show, columns, Tightens::Yes, out);
     }
-    parts(table, "unique", &change.uniques, |u| format!("({})", u.columns.join(", ")), Tightens::Yes, out);
-    let show = |key: &crate::snapshot::model::ForeignKey| {
+    let show = |unique: &Unique| format!("({})", unique.columns.join(", "));
+    let columns = |unique: &Unique, _: &Side<'_>| [unique.columns.clone(), unique.include.clone()].concat();
+    members.parts("unique", &change.uniques, show, columns, Tightens::Yes, out);
+    let show = |key: &ForeignKey| {
         let action = match &key.on_delete {
             ReferentialAction::NoAction => "",
             ReferentialAction::Restrict => " on delete restrict",
@@ -358,10 +367,46 @@ fn changed_table(change: &TableChange<'_>, out: &mut Vec<Difference>) {
         };
         format!("({}) references {}({}){action}", key.columns.join(", "), key.ref_table, key.ref_columns.join(", "))
     };
-    parts(table, "foreign key", &change.foreign_keys, show, Tightens::Yes, out);
-    parts(table, "check", &change.checks, |check| one_line(&check.expression.text), Tightens::Yes, out);
-    parts(table, "exclusion", &change.exclusions, |exclusion| one_line(&exclusion.elements.text), Tightens::Yes, out);
-    parts(table, "index", &change.indexes, index, Tightens::No, out);
+    members.parts("foreign key", &change.foreign_keys, show, |key, _| key.columns.clone(), Tightens::Yes, out);
+    let show = |check: &Check| one_line(&check.expression.text);
+    members.parts("check", &change.checks, show, |check, side| side.read_by(&check.expression), Tightens::Yes, out);
+    let show = |exclusion: &Exclusion| one_line(&exclusion.elements.text);
+    members.parts("exclusion", &change.exclusions, show, |_, _| Vec::new(), Tightens::Yes, out);
+    members.parts("index", &change.indexes, index, index_columns, Tightens::No, out);
+}
+
+/// The columns that an index stands on.
+fn index_columns(index: &Index, side: &Side<'_>) -> Vec<String> {
+    let mut columns = index.include.clone();
+    for key in &index.keys {
+        match &key.target {
+            IndexTarget::Column(name) => columns.push(name.clone()),
+            IndexTarget::Expression(expr) => columns.extend(side.read_by(expr)),
+        }
+    }
+    columns.extend(index.predicate.iter().flat_map(|predicate| side.read_by(predicate)));
+    columns
+}
+
+/// One side of a changed table.
+struct Side<'a> {
+    table: &'a Table,
+    schema: &'a Schema,
+    dialect: Dialect,
+}
+
+impl Side<'_> {
+    /// The columns that an expression over a row reads.
+    fn read_by(&self, expr: &Expr) -> Vec<String> {
+        let references = row_references(&expr.text, self.dialect, &self.table.name, self.schema);
+        references.map(|found| found.columns.into_iter().map(|column| column.name).collect()).unwrap_or_default()
+    }
+}
+
+/// What hangs on the columns of a changed table.
+struct Members<'a> {
+    diff: &'a Diff<'a>,
+    change: &'a TableChange<'a>,
 }
 
 /// Whether an object of a kind refuses rows.
@@ -371,44 +416,78 @@ enum Tightens {
     No,
 }
 
-fn parts<T: Meaning>(
-    table: &str,
-    kind: &'static str,
-    pairs: &[Pair<'_, T>],
-    show: impl Fn(&T) -> String,
-    tightens: Tightens,
-    out: &mut Vec<Difference>,
-) {
-    for pair in pairs.iter().filter(|pair| pair_differs(pair)) {
-        let (early, late) = match tightens {
-            Tightens::Yes => (Class::ContractOnly, Class::ExpandOnly),
-            Tightens::No => (Class::ExpandOnly, Class::ContractOnly),
-        };
-        let found = match (pair.old, pair.new) {
-            (None, Some(new)) => {
-                Difference { details: vec![show(new)], ..difference(kind, Some(table), &new.name().text, Change::Added, early) }
-            }
-            (Some(old), None) => {
-                Difference { details: vec![show(old)], ..difference(kind, Some(table), &old.name().text, Change::Dropped, late) }
-            }
-            (Some(old), Some(new)) => {
-                let renamed_from = Some(&old.name().text).filter(|name| **name != new.name().text).cloned();
-                let (before, after) = (show(old), show(new));
-                let mut details = match (pair.equal, before == after) {
-                    (true, _) => Vec::new(),
-                    (false, false) => vec![format!("{before} → {after}")],
-                    (false, true) => vec![after],
-                };
-                if old.comment() != new.comment() {
-                    details.push("comment".to_owned());
+impl Members<'_> {
+    fn parts<T: Meaning>(
+        &self,
+        kind: &'static str,
+        pairs: &[Pair<'_, T>],
+        show: impl Fn(&T) -> String,
+        columns: impl Fn(&T, &Side<'_>) -> Vec<String>,
+        tightens: Tightens,
+        out: &mut Vec<Difference>,
+    ) {
+        let table = Some(self.change.new.name.as_str());
+        let side = |table, schema| Side { table, schema, dialect: self.diff.dialect };
+        for pair in pairs.iter().filter(|pair| pair_differs(pair)) {
+            let found = match (pair.old, pair.new) {
+                (None, Some(new)) => {
+                    let class = self.class_of_added(kind, &columns(new, &side(self.change.new, self.diff.new)), tightens);
+                    Difference { details: vec![show(new)], ..difference(kind, table, &new.name().text, Change::Added, class) }
                 }
-                let class = if pair.equal { Class::InPlace } else { Class::Replaced };
-                let change = if details.is_empty() { Change::Renamed } else { Change::Changed };
-                Difference { renamed_from, details, ..difference(kind, Some(table), &new.name().text, change, class) }
-            }
-            (None, None) => continue,
+                (Some(old), None) => {
+                    let class = self.class_of_dropped(&columns(old, &side(self.change.old, self.diff.old)), tightens);
+                    Difference { details: vec![show(old)], ..difference(kind, table, &old.name().text, Change::Dropped, class) }
+                }
+                (Some(old), Some(new)) => {
+                    let renamed_from = Some(&old.name().text).filter(|name| **name != new.name().text).cloned();
+                    let (before, after) = (show(old), show(new));
+                    let mut details = match (pair.equal, before == after) {
+                        (true, _) => Vec::new(),
+                        (false, false) => vec![format!("{before} → {after}")],
+                        (false, true) => vec![after],
+                    };
+                    if old.comment() != new.comment() {
+                        details.push("comment".to_owned());
+                    }
+                    let class = if pair.equal { Class::InPlace } else { Class::Replaced };
+                    let change = if details.is_empty() { Change::Renamed } else { Change::Changed };
+                    Difference { renamed_from, details, ..difference(kind, table, &new.name().text, change, class) }
+                }
+                (None, None) => continue,
+            };
+            out.push(found);
+        }
+    }
+
+    /// What is built over the new columns of a lens is built with them: when they are filled.
+    fn class_of_added(&self, kind: &str, columns: &[String], tightens: Tightens) -> Class {
+        let is_new = |name: &String| self.change.columns.iter().any(|pair| pair.old.is_none() && pair.new.is_some_and(|c| c.name == *name));
+        let in_lens = |name: &String| self.two_sided().any(|lens| lens.new.iter().any(|member| member.column.name == *name));
+        match tightens {
+            _ if columns.iter().any(in_lens) && matches!(kind, "primary key" | "unique" | "index") => Class::Lens,
+            Tightens::No => Class::ExpandOnly,
+            // Only the new version writes there.
+            Tightens::Yes if !columns.is_empty() && columns.iter().all(|name| is_new(name) && !in_lens(name)) => Class::ExpandOnly,
+            Tightens::Yes => Class::ContractOnly,
+        }
+    }
+
+    /// What stands on columns that go stays as long as they do.
+    fn class_of_dropped(&self, columns: &[String], tightens: Tightens) -> Class {
+        let goes = |name: &String| {
+            let dropped = self.change.columns.iter().any(|pair| pair.new.is_none() && pair.old.is_some_and(|c| c.name == *name));
+            dropped || self.two_sided().any(|lens| lens.old.iter().any(|member| member.column.name == *name))
         };
-        out.push(found);
+        match tightens {
+            Tightens::Yes if !columns.iter().any(goes) => Class::ExpandOnly,
+            Tightens::Yes | Tightens::No => Class::ContractOnly,
+        }
+    }
+
+    /// The lenses of which both sides are columns in any access: a rename is one column in versioned access.
+    fn two_sided(&self) -> impl Iterator<Item = &Lens<'_>> {
+        let is_rename = |lens: &&Lens<'_>| matches!((lens.old.as_slice(), lens.new.as_slice()), ([_], [new]) if matches!(new.mapping, Some(Mapping::Copy(_))));
+        self.change.lenses.iter().filter(move |lens| !lens.is_fill() && !is_rename(lens))
     }
 }
 

@@ -73,6 +73,8 @@ pub struct Capabilities {
     pub hides_not_null: bool,
     /// A column is changed by stating it anew, with all that it has.
     pub restates_columns: bool,
+    /// A column without a default that may be NULL is one whose default is NULL: DROP DEFAULT would leave it with none.
+    pub null_default_is_said: bool,
     /// A unique constraint is its index, and nothing besides.
     pub unique_is_index: bool,
     /// A check can be added to a table that exists while clients write.
@@ -110,11 +112,13 @@ pub enum WriterMark {
     Database,
 }
 
-/// Why an action has no statements.
+/// Why an action has no statements, or none that a server takes while clients write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lack {
     /// The server keeps clients waiting: why, and the way out.
     NoWay(String, String),
+    /// There are statements, but clients can't write while they run: why.
+    Blocks(String),
     /// Not yet: what.
     NotYet(String),
 }

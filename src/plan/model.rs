@@ -222,6 +222,13 @@ pub struct RowExpr {
     pub has_subquery: bool,
 }
 
+impl RowExpr {
+    /// An expression that reads no column.
+    pub fn plain(text: &str) -> Self {
+        RowExpr { text: text.to_owned(), splices: Vec::new(), has_subquery: false }
+    }
+}
+
 /// What takes the place of a part of an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Splice {

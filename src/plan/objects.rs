@@ -1,12 +1,12 @@
 //! Extensions, enums, sequences, and tables that only one version has.
 
 use crate::diagnostic::Level;
-use crate::snapshot::model::{Column, EnumType, Name, Schema, Sequence, Table, TableHints};
+use crate::snapshot::model::{Column, EnumType, Name, Schema, Sequence, Table, TableHints, TypeKind};
 use crate::sql::expression::drawn_from;
 
 use super::changes::Node;
 use super::mirror::LateRules;
-use super::model::{Action, CommentTarget, ConstraintSpec, ForeignKeySpec, Phase, Rename, TableSpec};
+use super::model::{Action, ColumnSpec, CommentTarget, ConstraintSpec, ForeignKeySpec, Phase, Rename, TableSpec};
 use super::planner::{Draft, Planner};
 
 impl<'a> Planner<'a> {
@@ -118,11 +118,21 @@ impl<'a> Planner<'a> {
     fn inline_enums(&mut self) {
         for found in &self.diff.enums {
             let (Some(_), Some(new)) = (found.pair.old, found.pair.new) else { continue };
-            let appended = found.pair.old.is_some_and(|old| new.labels.starts_with(&old.labels));
-            if !appended {
-                self.not_yet(&format!("enum {}", new.name), "labels go, are renamed or come between others", new.span);
+            let Some(old) = found.pair.old else { continue };
+            let left: Vec<_> = new.labels.iter().filter(|label| old.labels.contains(label)).collect();
+            if left.len() < old.labels.len() || !left.iter().zip(&old.labels).all(|(new, old)| *new == old) {
+                self.not_yet(&format!("enum {}", new.name), "labels go, are renamed or change places", new.span);
                 continue;
             }
+            if !new.labels.starts_with(&old.labels) {
+                self.warn(
+                    ("blocks-writes", Level::Error),
+                    &format!("enum {}", new.name),
+                    "rows hold the number of a label: with one between others the server copies each table that has a column of it, and nobody can write meanwhile, in expand",
+                    new.span,
+                );
+            }
+            self.labels_restated(new);
             for (label, _) in &found.added {
                 self.warn(
                     ("old-reads-unknown-label", Level::Warning),
@@ -130,6 +140,33 @@ impl<'a> Planner<'a> {
                     format!("the old version may read the label {label}, which it does not know, as soon as the new version writes it"),
                     new.span,
                 );
+            }
+        }
+    }
+
+    /// The columns of an enum in tables in which nothing else differs.
+    fn labels_restated(&mut self, new: &'a EnumType) {
+        let change = self.change_of(&Node::Enum(new.name.clone()));
+        for table in self.diff.new.tables.values() {
+            let unchanged = !self.layouts.contains_key(table.name.as_str());
+            let Some(before) = self.diff.old.tables.get(&table.name).filter(|_| unchanged) else { continue };
+            for column in before.columns.values() {
+                if !matches!(&column.ty.kind, TypeKind::Enum(name) if *name == new.name) {
+                    continue;
+                }
+                let old = self.old_column_spec(column, &table.name);
+                let after = ColumnSpec { ty: self.physical_type(&column.ty), ..old.clone() };
+                let object = format!("{}.{}", table.name, column.name);
+                self.step(Draft {
+                    phase: Phase::Expand,
+                    change,
+                    slug: format!("alter_type.{object}"),
+                    object,
+                    why: format!("The labels of {} that only the new version writes.", new.name),
+                    action: Action::RestateColumn { table: table.name.clone(), old: Box::new(old), new: Box::new(after) },
+                    unit: None,
+                    requires: Vec::new(),
+                });
             }
         }
     }

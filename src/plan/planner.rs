@@ -278,6 +278,11 @@ impl<'a> Planner<'a> {
         match self.target.lacks(&draft.action) {
             None => {}
             Some(Lack::NotYet(what)) => self.not_yet(&draft.object, &what, self.diff.new.version_span),
+            Some(Lack::Blocks(why)) => {
+                let phase = draft.phase.name();
+                let span = self.diff.new.version_span;
+                self.warn(("blocks-writes", Level::Error), &draft.object, format!("{why}, in {phase}"), span);
+            }
             Some(Lack::NoWay(why, way_out)) => self.no_way(&draft.object, &why, &way_out, self.diff.new.version_span),
         }
         let footprint = self.target.footprint(&draft.action);

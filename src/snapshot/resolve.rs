@@ -575,6 +575,7 @@ impl Resolver {
                 );
             }
         }
+        self.needs_no_length(table, &what, columns.iter().map(|name| (name.as_str(), None)), key.span);
         let name = if self.mysql_like() {
             Name { text: "PRIMARY".to_owned(), conventional: key.name.is_none(), span: key.name.as_ref().map_or(key.span, |n| n.span) }
         } else {
@@ -611,6 +612,7 @@ impl Resolver {
                 }
             }
         }
+        self.needs_no_length(table, &what, columns.iter().map(|name| (name.as_str(), None)), raw.span);
         let base = of_columns(table, columns.iter().chain(&include));
         Some(Unique {
             name: self.name(raw.name.as_ref(), &base, "key", raw.span),
@@ -620,6 +622,30 @@ impl Resolver {
             deferrable: raw.timing.deferrable,
             initially_deferred: raw.timing.initially_deferred,
         })
+    }
+
+    /// MySQL and MariaDB keep long texts beside the row, and take only so many characters of one into a key (error 1170).
+    fn needs_no_length<'n>(&mut self, table: &str, what: &str, keys: impl Iterator<Item = (&'n str, Option<u32>)>, span: Span) {
+        if !self.mysql_like() {
+            return;
+        }
+        for (name, length) in keys {
+            let Some(column) = self.schema.tables.get(table).and_then(|table| table.columns.get(name)) else { continue };
+            let ty = types::sql_name(&column.ty, self.dialect);
+            if ty == "json" {
+                self.cannot(what, &format!("column `{name}` is JSON, which can't be indexed"), span);
+            } else if length.is_none() && (ty.ends_with("text") || ty.ends_with("blob")) {
+                let why = format!("column `{name}` is `{ty}` there, and a key takes only so many characters of it");
+                let way = format!(
+                    "an index says how many: `{{column: {name}, length: 100}}`; or give the column a type with a length: `{{mysql: varchar(100), …}}`"
+                );
+                let fault =
+                    Diagnostic::error("unsupported-by-dialect", format!("{what} can't be made on {}: {why}", product(self.dialect)))
+                        .at(span, format!("not on {}", product(self.dialect)))
+                        .help(way);
+                self.report(fault);
+            }
+        }
     }
 
     fn action(&mut self, table: &str, raw: Option<&Action>, what: &str, span: Span) -> ReferentialAction {
@@ -890,6 +916,16 @@ impl Resolver {
                     self.cannot(&what, why, raw.span);
                 }
             }
+        }
+        if method == "btree" || method == "hash" {
+            let columns: Vec<(String, Option<u32>)> = keys
+                .iter()
+                .filter_map(|key| match &key.target {
+                    IndexTarget::Column(name) => Some((name.clone(), key.length)),
+                    IndexTarget::Expression(_) => None,
+                })
+                .collect();
+            self.needs_no_length(table, &what, columns.iter().map(|(name, length)| (name.as_str(), *length)), raw.span);
         }
         if raw.nulls_not_distinct && !raw.unique {
             self.report(

@@ -276,7 +276,7 @@ fn finish(kind: TypeKind, array_dimensions: u8, dialect: Dialect) -> Result<Type
 }
 
 /// The product's name in sentences.
-pub(super) fn product(dialect: Dialect) -> &'static str {
+pub fn product(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Postgres => "PostgreSQL",
         Dialect::Mysql => "MySQL",

@@ -295,7 +295,10 @@ impl<'lab, E: Engine> Bench<'lab, E> {
             before = after;
         }
         let (turn, turns) = self.lab.engine.turn();
-        Ok(points.into_iter().enumerate().filter(|(index, _)| index % turns == turn).map(|(_, k)| k).collect())
+        // Each case begins at a place of its own, so that all of them together leave none out.
+        let shift =
+            if turns > 2 { self.case.name.bytes().map(usize::from).sum::<usize>() + usize::from(self.access == Access::Shared) } else { 0 };
+        Ok(points.into_iter().enumerate().filter(|(index, _)| (index + shift) % turns == turn).map(|(_, k)| k).collect())
     }
 
     fn kill_at(
@@ -457,10 +460,10 @@ impl<E: Engine> Live<'_, '_, E> {
                     Side::Old => &mut old,
                     Side::New => new.as_mut().ok_or_else(|| format!("probe {}: the new version can't write yet", probe.name))?,
                 };
-                let statement = with_key(&bench.shape_of(step.side).named(&step.sql), key);
+                let (statement, returns) = E::Session::spoken(&with_key(&bench.shape_of(step.side).named(&step.sql), key));
                 match (client.run(&statement), &step.fails) {
                     (Ok(outcome), None) => {
-                        if let Some(expected) = &step.returns {
+                        if let Some(expected) = step.returns.as_ref().filter(|_| returns) {
                             problems.extend(rows_problem(&statement, expected, &outcome.rows, key, bench.lab.engine.dialect()));
                         }
                     }

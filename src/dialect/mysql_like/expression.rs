@@ -1,7 +1,7 @@
 //! Values and conditions over rows, as MySQL and MariaDB read them.
 
 use crate::dialect::language::{Language, Row};
-use crate::plan::model::{Formula, FormulaOtherwise, RowExpr, Splice};
+use crate::plan::model::{Formula, FormulaOtherwise, IndexSpec, KeyTarget, RowExpr, Splice};
 use crate::snapshot::model::{Type, TypeKind, Value};
 use crate::snapshot::types::sql_name;
 use crate::sql::Dialect;
@@ -205,6 +205,11 @@ pub fn is_literal(text: &str) -> bool {
     }
     let Some(inside) = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) else { return false };
     !inside.replace("''", "").replace("\\'", "").contains('\'')
+}
+
+/// Whether the server builds an index while clients write.
+pub fn builds_beside_writers(index: &IndexSpec) -> bool {
+    !matches!(index.method.as_str(), "fulltext" | "spatial") && !index.keys.iter().any(|key| matches!(key.target, KeyTarget::Expression(_)))
 }
 
 /// Whether a default is the time of the statement, which both servers keep in a form of its own.

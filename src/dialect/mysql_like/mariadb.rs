@@ -15,4 +15,6 @@ pub const MARIADB: MysqlLike = MysqlLike {
     expression_default_copies: false,
     metadata: "algorithm=instant",
     index: "algorithm=nocopy, lock=none",
+    // From 11.2 on the default lets clients write.
+    copy: "algorithm=copy, lock=default",
 };

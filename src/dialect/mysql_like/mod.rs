@@ -3,7 +3,7 @@
 //! Facts about `ALGORITHM` and `LOCK`: each operation was run on MySQL 9.7, MariaDB 10.11 and 11.8 with the clause that is
 //! printed, and the server took it. Manuals: MySQL, "Online DDL Operations"; MariaDB, "InnoDB Online DDL Operations".
 
-use crate::plan::model::{Action, ColumnSpec, CommentTarget, ConstraintSpec, Cost, Footprint, KeyTarget, Lock, LockMode, Marker};
+use crate::plan::model::{Action, ColumnSpec, CommentTarget, Cost, Footprint, Lock, LockMode, Marker};
 use crate::plan::{Capabilities, Lack, Rules, Target, WriterMark};
 use crate::snapshot::model::{Type, TypeKind};
 use crate::snapshot::types::sql_name;
@@ -38,6 +38,8 @@ pub struct MysqlLike {
     pub metadata: &'static str,
     /// The clauses of an index that is built or dropped.
     pub index: &'static str,
+    /// The clauses of a table that is copied, with the least lock there is.
+    pub copy: &'static str,
 }
 
 /// The clause of what is only metadata, and so takes no LOCK clause.
@@ -70,6 +72,8 @@ impl Target for MysqlLike {
             // There is no NOT VALID.
             validates_apart: false,
             restates_columns: true,
+            // Manual, "Data Type Default Values": without a DEFAULT clause a column that may be NULL has `default null`.
+            null_default_is_said: true,
             unique_is_index: true,
             // ADD CHECK copies the table; before MariaDB 11.2 nobody writes meanwhile.
             adds_checks_online: false,
@@ -112,20 +116,21 @@ impl Target for MysqlLike {
 
     fn lacks(&self, action: &Action) -> Option<Lack> {
         let product = self.product;
+        let meanwhile = match self.dialect {
+            // Release notes of 11.2: online ALTER TABLE for all that copies.
+            Dialect::Mariadb => "before 11.2 nobody can write meanwhile",
+            _ => "nobody can write meanwhile",
+        };
         let not_yet = |what: &str| Some(Lack::NotYet(what.to_owned()));
         match action {
-            Action::AddCheck { .. } => Some(Lack::NoWay(
-                format!("{product} copies the table to add a check, and lets nobody write meanwhile"),
-                "add it by hand in a maintenance window and to both snapshots, or make a new table with it".to_owned(),
-            )),
-            Action::CreateIndex(index) if matches!(index.method.as_str(), "fulltext" | "spatial") => Some(Lack::NoWay(
-                format!("{product} lets nobody write while it builds a {} index", index.method),
-                "add it by hand in a maintenance window and to both snapshots, or make a new table with it".to_owned(),
-            )),
-            Action::CreateIndex(index) if index.keys.iter().any(|key| matches!(key.target, KeyTarget::Expression(_))) => Some(Lack::NoWay(
-                format!("{product} lets nobody write while it builds an index over an expression"),
-                "index a virtual generated column that has the expression".to_owned(),
-            )),
+            Action::AddCheck { .. } => Some(Lack::Blocks(format!("{product} copies the table to add a check, and {meanwhile}"))),
+            Action::CreateIndex(index) if !expression::builds_beside_writers(index) => {
+                let kind = match index.method.as_str() {
+                    method @ ("fulltext" | "spatial") => format!("a {method} index"),
+                    _ => "an index over an expression (one over a virtual generated column is built beside writers)".to_owned(),
+                };
+                Some(Lack::Blocks(format!("{product} lets nobody write while it builds {kind}")))
+            }
             Action::RestateColumn { old, new, .. }
                 if new.hidden && new.not_null && !old.not_null && new.default.is_none() && !self.sets_visible =>
             {
@@ -135,20 +140,9 @@ impl Target for MysqlLike {
                     "leave `enforce: migrate` out, so that the rule binds from contract".to_owned(),
                 ))
             }
-            Action::AddColumns { columns, .. } if columns.iter().any(|c| c.generated.as_ref().is_some_and(|(_, stored)| *stored)) => {
-                Some(Lack::NoWay(
-                    format!("{product} writes the whole table anew to add a stored generated column, and lets nobody write meanwhile"),
-                    "make it virtual, or a plain column with `up`".to_owned(),
-                ))
-            }
             Action::CreateSequence(_) | Action::AlterSequence { .. } | Action::DropSequence(_) => not_yet("a sequence changes"),
-            Action::AddCounter { .. }
-            | Action::AddIdentity { .. }
-            | Action::AdvanceIdentity { .. }
-            | Action::DropIdentity { .. }
-            | Action::AlterIdentity { .. } => not_yet("what counts its rows changes"),
-            Action::AddPrimaryKey { .. } | Action::DropConstraint { constraint: ConstraintSpec::PrimaryKey(_), .. } => {
-                not_yet("its primary key changes")
+            Action::AddCounter { .. } | Action::AddIdentity { .. } | Action::AdvanceIdentity { .. } | Action::DropIdentity { .. } => {
+                not_yet("what counts its rows changes")
             }
             Action::SwapColumns { renames, .. } if !renames.is_empty() => {
                 not_yet("old and new version need different things under one name")
@@ -168,8 +162,8 @@ impl Target for MysqlLike {
                 "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" | "decimal" | "numeric" | "float" | "double"
                 | "boolean" | "bit" | "year" => "0",
                 "char" | "varchar" | "binary" | "varbinary" => "''",
-                "tinytext" | "text" | "mediumtext" | "longtext" | "tinyblob" | "blob" | "mediumblob" | "longblob" => "('')",
-                "json" => "('null')",
+                "tinytext" | "text" | "mediumtext" | "longtext" | "tinyblob" | "blob" | "mediumblob" | "longblob" => "(concat(''))",
+                "json" => "(json_array())",
                 "date" => "'2000-01-01'",
                 "time" => "'00:00:00'",
                 "datetime" | "timestamp" => "'2000-01-01 00:00:00'",

@@ -15,4 +15,5 @@ pub const MYSQL: MysqlLike = MysqlLike {
     expression_default_copies: true,
     metadata: "algorithm=inplace, lock=none",
     index: "algorithm=inplace, lock=none",
+    copy: "algorithm=copy, lock=shared",
 };

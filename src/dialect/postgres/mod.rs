@@ -40,6 +40,7 @@ impl Target for Postgres {
             // Manual, "ALTER TABLE": NOT VALID and VALIDATE CONSTRAINT.
             validates_apart: true,
             restates_columns: false,
+            null_default_is_said: false,
             unique_is_index: false,
             adds_checks_online: true,
             enum_types: true,

@@ -70,6 +70,7 @@ impl Target for Sqlite {
             // Rules change with the table that is written anew, and these don't come up.
             validates_apart: true,
             restates_columns: false,
+            null_default_is_said: false,
             unique_is_index: false,
             adds_checks_online: true,
             enum_types: true,

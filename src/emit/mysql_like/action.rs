@@ -4,7 +4,7 @@
 use minijinja::{Value, context};
 
 use crate::dialect::language::{Language, Row};
-use crate::dialect::mysql_like::expression::{Expressions, default_text};
+use crate::dialect::mysql_like::expression::{Expressions, builds_beside_writers, default_text};
 use crate::dialect::mysql_like::{INSTANT, MysqlLike, REBUILD};
 use crate::plan::MARKER;
 use crate::plan::model::{
@@ -141,12 +141,37 @@ impl Actions<'_> {
             Action::Backfill(backfill) => return self.backfill(backfill),
             Action::CreateIndex(index) => self.create_index(index),
             Action::DropIndex { index, .. } => self.drop_index(&index.table, &index.name),
-            Action::AddForeignKey { spec, .. } => {
+            Action::AddForeignKey { spec, until } => {
+                if let Some(to) = until.as_ref().and_then(|_| self.name_in_the_end(&spec.table, &spec.key.name.text)) {
+                    let orphans = self.check_rows(&spec.table, &[], &Finding::Orphan(spec.clone()), OnFinding::Refuse, None)?;
+                    let needed = format!(
+                        "{}\n    and {}",
+                        not(&probe.constraint(&spec.table, &spec.key.name.text)),
+                        not(&probe.foreign_key(spec, to))
+                    );
+                    return Ok([self.foreign_key_added(&needed, spec), orphans].join("\n"));
+                }
                 let orphans = self.check_rows(&spec.table, &[], &Finding::Orphan(spec.clone()), OnFinding::Refuse, None)?;
                 [self.add_foreign_key(spec), orphans].join("\n")
             }
             Action::DropConstraint { table, constraint } => self.drop_constraint(table, constraint),
-            Action::RenameConstraint { table, rename } => self.rename_index(table, &rename.from, &rename.to),
+            // Whether a client may give the number itself is not for the server to say.
+            Action::AlterIdentity { column, .. } => format!("-- {column} counts as before."),
+            Action::AddPrimaryKey { table, index, .. } => self.change_primary_key(table, index),
+            Action::AddCheck { table, name, condition, until } => {
+                let mut needed = not(&probe.constraint(table, name));
+                if until.is_some() {
+                    needed = format!("{needed}\n    and not {}", self.is_done(&check_renamed(table, name)));
+                }
+                self.add_check(&needed, table, name, condition)
+            }
+            Action::RenameConstraint { table, rename } if self.check_called(table, &rename.from).is_some() => {
+                self.rename_check(table, &rename.from, &rename.to)
+            }
+            Action::RenameConstraint { table, rename } => match self.foreign_key_called(table, &rename.from) {
+                Some(spec) => self.rename_foreign_key(spec, &rename.to),
+                None => self.rename_index(table, &rename.from, &rename.to),
+            },
             Action::RenameIndex(rename) => {
                 // The statement names the table too.
                 format!("-- {} is called {} from now on.", rename.from, rename.to)
@@ -155,10 +180,7 @@ impl Actions<'_> {
                 if !renames.is_empty() {
                     return Err(self.never(action));
                 }
-                let drop = |column: &String| {
-                    self.alter(&probe.column(table, column), table, &format!("drop column {}", sql.ident(column)), INSTANT)
-                };
-                drops.iter().map(drop).collect::<Vec<_>>().join("\n")
+                drops.iter().map(|column| self.drop_column(table, column, false)).collect::<Vec<_>>().join("\n")
             }
             Action::RenameTable { from, to, view } => self.rename_table(from, to, view.as_ref())?,
             Action::Comment { target, new, .. } => self.comment(target, new.as_deref())?,
@@ -178,10 +200,7 @@ impl Actions<'_> {
             | Action::AdvanceIdentity { .. }
             | Action::AddIdentity { .. }
             | Action::DropIdentity { .. }
-            | Action::AlterIdentity { .. }
             | Action::AttachUnique { .. }
-            | Action::AddPrimaryKey { .. }
-            | Action::AddCheck { .. }
             | Action::AddNotNullCheck { .. }
             | Action::ValidateConstraint { .. }
             | Action::AlterForeignKey { .. }
@@ -207,8 +226,8 @@ impl Actions<'_> {
                 if *marker == Marker::With {
                     names.push(MARKER);
                 }
-                let drop =
-                    |name: &&str| self.alter(&probe.column(table, name), table, &format!("drop column {}", sql.ident(name)), INSTANT);
+                let computed = |name: &str| columns.iter().any(|column| column.name == name && column.generated.is_some());
+                let drop = |name: &&str| self.drop_column(table, name, computed(name));
                 names.iter().map(drop).collect::<Vec<_>>().join("\n")
             }
             Action::RestateColumn { table, old, new } => self.restate(table, new, old),
@@ -221,6 +240,9 @@ impl Actions<'_> {
             Action::CreateView(view) => self.drop_views(&[(view.schema.clone(), view.name.clone())]),
             Action::ReplaceView { old, .. } => self.view(old)?,
             Action::CreateIndex(index) => self.drop_index(&index.table, &index.name),
+            Action::AddCheck { table, name, condition, .. } => {
+                self.drop_constraint(table, &ConstraintSpec::Check(name.clone(), condition.clone()))
+            }
             Action::AddForeignKey { spec, .. } => self.drop_constraint(&spec.table, &ConstraintSpec::ForeignKey(spec.clone())),
             Action::DropIndex { index, .. } => self.create_index(index),
             Action::DropConstraint { table, constraint } => self.restore_constraint(table, constraint),
@@ -287,6 +309,12 @@ impl Actions<'_> {
         parts.join(" ")
     }
 
+    /// MySQL does not count a virtual column that goes as INSTANT when others stand in the table; it writes nothing for it either.
+    fn drop_column(&self, table: &str, column: &str, computed: bool) -> String {
+        let clauses = if computed { self.server.metadata } else { INSTANT };
+        self.alter(&self.probe().column(table, column), table, &format!("drop column {}", self.sql.ident(column)), clauses)
+    }
+
     /// A column with one thing about it changed.
     fn restate(&self, table: &str, old: &ColumnSpec, new: &ColumnSpec) -> String {
         let (sql, probe) = (&self.sql, self.probe());
@@ -304,9 +332,16 @@ impl Actions<'_> {
             return self.alter(&needed, table, &change, INSTANT);
         }
         if old.default != new.default {
-            return self.alter(&probe.column_with(table, &new.name, " and column_default is null"), table, &modify, INSTANT);
+            return self.alter(&probe.column(table, &new.name), table, &modify, INSTANT);
         }
-        let clauses = if old.ty != new.ty && !sql.ty(&new.ty).starts_with("enum") { self.server.metadata } else { INSTANT };
+        let (before, after) = (sql.ty(&old.ty), sql.ty(&new.ty));
+        let clauses = match after.starts_with("enum") {
+            _ if old.ty == new.ty => INSTANT,
+            // What has come to the end changes no number.
+            true if after.starts_with(before.trim_end_matches(')')) => INSTANT,
+            true => self.server.copy,
+            false => self.server.metadata,
+        };
         self.alter(&probe.column(table, &new.name), table, &modify, clauses)
     }
 
@@ -405,11 +440,21 @@ impl Actions<'_> {
 
     fn create_index(&self, index: &IndexSpec) -> String {
         let needed = not(&self.probe().index(&index.table, &index.name));
-        self.alter(&needed, &index.table, &format!("add {}", self.index_definition(index)), self.server.index)
+        let clauses = if builds_beside_writers(index) { self.server.index } else { "algorithm=inplace, lock=shared" };
+        self.alter(&needed, &index.table, &format!("add {}", self.index_definition(index)), clauses)
     }
 
     fn drop_index(&self, table: &str, name: &str) -> String {
-        let needed = self.probe().index(table, name);
+        let probe = self.probe();
+        // Where another one is to have the name, that one is still called otherwise.
+        let next = self.plan.steps.iter().find_map(|step| match &step.action {
+            Action::RenameConstraint { rename, .. } if rename.to == name => Some(rename.from.as_str()),
+            _ => None,
+        });
+        let needed = match next {
+            Some(next) => format!("{}\n    and {}", probe.index(table, name), probe.index(table, next)),
+            None => probe.index(table, name),
+        };
         self.alter(&needed, table, &format!("drop index {}", self.sql.ident(name)), self.server.index)
     }
 
@@ -444,9 +489,116 @@ impl Actions<'_> {
 
     /// With the checks on, the server would copy the table, and keep its writers waiting.
     fn add_foreign_key(&self, spec: &ForeignKeySpec) -> String {
-        let needed = not(&self.probe().constraint(&spec.table, &spec.key.name.text));
-        let add = self.alter(&needed, &spec.table, &format!("add {}", self.foreign_key(spec)), self.server.index);
+        self.foreign_key_added(&not(&self.probe().constraint(&spec.table, &spec.key.name.text)), spec)
+    }
+
+    fn foreign_key_added(&self, needed: &str, spec: &ForeignKeySpec) -> String {
+        let add = self.alter(needed, &spec.table, &format!("add {}", self.foreign_key(spec)), self.server.index);
         ["set session foreign_key_checks = 0;", &add, "set session foreign_key_checks = 1;"].join("\n")
+    }
+
+    fn add_check(&self, needed: &str, table: &str, name: &str, condition: &RowExpr) -> String {
+        let change = format!("add constraint {} check ({})", self.sql.ident(name), self.text(condition));
+        self.alter(needed, table, &change, self.server.copy)
+    }
+
+    /// The check that the plan adds under a name.
+    fn check_called(&self, table: &str, name: &str) -> Option<&RowExpr> {
+        self.plan.steps.iter().find_map(|step| match &step.action {
+            Action::AddCheck { table: of, name: called, condition, .. } if of == table && called == name => Some(condition),
+            _ => None,
+        })
+    }
+
+    /// Whether the journal says that something is done which the catalog can't tell.
+    fn is_done(&self, step: &str) -> String {
+        let (release, step) = (self.sql.literal(&self.plan.release), self.sql.literal(step));
+        format!("exists (select * from crossfade_journal where `release` = {release} and step = {step})")
+    }
+
+    /// No check can be renamed: the same one is made under the other name before this one goes.
+    fn rename_check(&self, table: &str, from: &str, to: &str) -> String {
+        let (sql, probe) = (&self.sql, self.probe());
+        let Some(condition) = self.check_called(table, from) else { return String::new() };
+        let (is_old, is_new) = (probe.constraint(table, from), probe.constraint(table, to));
+        [
+            self.add_check(&format!("{is_old}\n    and {}", not(&is_new)), table, to, condition),
+            format!(
+                "insert ignore into crossfade_journal (`release`, step) select {}, {} from dual where {is_new};",
+                sql.literal(&self.plan.release),
+                sql.literal(&check_renamed(table, from))
+            ),
+            self.alter(&is_old, table, &format!("drop constraint {}", sql.ident(from)), INSTANT),
+        ]
+        .join("\n")
+    }
+
+    /// The index that is to be the primary key.
+    fn new_key(&self, table: &str) -> Option<&IndexSpec> {
+        self.plan.steps.iter().find_map(|step| match &step.action {
+            Action::AddPrimaryKey { table: of, index, .. } if of == table => self.plan.steps.iter().find_map(|step| match &step.action {
+                Action::CreateIndex(spec) if spec.table == *table && spec.name == *index => Some(spec),
+                _ => None,
+            }),
+            _ => None,
+        })
+    }
+
+    /// The old key goes and the new one comes in one statement, which writes the table anew beside its writers.
+    fn change_primary_key(&self, table: &str, index: &str) -> String {
+        let (sql, probe) = (&self.sql, self.probe());
+        let columns: Vec<String> = self
+            .new_key(table)
+            .into_iter()
+            .flat_map(|key| &key.keys)
+            .filter_map(|key| match &key.target {
+                KeyTarget::Column(name) => Some(name.clone()),
+                KeyTarget::Expression(_) => None,
+            })
+            .collect();
+        let is = format!("({} <=> {})", probe.key_columns(table), sql.literal(&columns.join(",")));
+        let add = format!("add primary key ({})", sql.list(&columns));
+        let replace = format!("drop primary key, {add}");
+        let has = probe.index(table, "PRIMARY");
+        [
+            self.alter(&format!("{has}\n    and not {is}"), table, &replace, REBUILD),
+            self.alter(&not(&has), table, &add, REBUILD),
+            // It has kept the new key unique up to now.
+            self.drop_index(table, index),
+        ]
+        .join("\n")
+    }
+
+    /// What is to have a name that another one has until then.
+    fn name_in_the_end(&self, table: &str, name: &str) -> Option<&str> {
+        self.plan.steps.iter().find_map(|step| match &step.action {
+            Action::RenameConstraint { table: of, rename } if of == table && rename.from == name => Some(rename.to.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The foreign key that the plan adds under a name.
+    fn foreign_key_called(&self, table: &str, name: &str) -> Option<&ForeignKeySpec> {
+        self.plan.steps.iter().find_map(|step| match &step.action {
+            Action::AddForeignKey { spec, .. } if spec.table == table && spec.key.name.text == name => Some(spec),
+            _ => None,
+        })
+    }
+
+    /// No foreign key can be renamed: the same one is made under the other name before this one goes. The rows are proved.
+    fn rename_foreign_key(&self, spec: &ForeignKeySpec, to: &str) -> String {
+        let (sql, probe) = (&self.sql, self.probe());
+        let from = &spec.key.name.text;
+        let mut named = spec.clone();
+        named.key.name.text = to.to_owned();
+        let (is_old, is_new) = (probe.constraint(&spec.table, from), probe.constraint(&spec.table, to));
+        [
+            self.foreign_key_added(&format!("{is_old}\n    and {}", not(&is_new)), &named),
+            self.alter(&is_old, &spec.table, &format!("drop foreign key {}", sql.ident(from)), self.server.metadata),
+            // Its index, where the server made one for it.
+            self.rename_index(&spec.table, from, to),
+        ]
+        .join("\n")
     }
 
     fn drop_constraint(&self, table: &str, constraint: &ConstraintSpec) -> String {
@@ -456,12 +608,27 @@ impl Actions<'_> {
         match constraint {
             ConstraintSpec::Unique(_) | ConstraintSpec::Exclusion(_) => self.drop_index(table, name),
             ConstraintSpec::Check(..) => self.alter(&needed, table, &format!("drop constraint {}", sql.ident(name)), INSTANT),
-            ConstraintSpec::ForeignKey(_) => {
+            ConstraintSpec::ForeignKey(spec) => {
+                // Another one may have taken the name since.
+                let needed = probe.foreign_key(spec, name);
                 let drop = self.alter(&needed, table, &format!("drop foreign key {}", sql.ident(name)), self.server.metadata);
-                // The index that the server made for the key has its name.
+                let taken_over = self.plan.steps.iter().find_map(|step| match &step.action {
+                    Action::AddForeignKey { spec: other, .. }
+                        if other != spec && other.table == spec.table && other.key.columns == spec.key.columns =>
+                    {
+                        Some(other.key.name.text.as_str())
+                    }
+                    _ => None,
+                });
+                // The index that the server made for the key has its name; it may serve the next one.
+                if let Some(next) = taken_over {
+                    let next = self.name_in_the_end(table, next).unwrap_or(next);
+                    return if next == name { drop } else { [drop, self.rename_index(table, name, next)].join("\n") };
+                }
                 [drop, self.drop_index(table, name)].join("\n")
             }
-            ConstraintSpec::PrimaryKey(_) => self.alter(&probe.index(table, "PRIMARY"), table, "drop primary key", REBUILD),
+            ConstraintSpec::PrimaryKey(_) if self.new_key(table).is_some() => "-- With the new one, in one statement.".to_owned(),
+            ConstraintSpec::PrimaryKey(_) => self.alter(&probe.index(table, "PRIMARY"), table, "drop primary key", self.server.copy),
         }
     }
 
@@ -476,8 +643,7 @@ impl Actions<'_> {
             ConstraintSpec::ForeignKey(spec) => self.add_foreign_key(spec),
             ConstraintSpec::Check(name, condition) => {
                 let needed = not(&probe.constraint(table, name));
-                let change = format!("add constraint {} check ({})", sql.ident(name), self.text(condition));
-                self.alter(&needed, table, &change, "algorithm=copy")
+                self.add_check(&needed, table, name, condition)
             }
             ConstraintSpec::PrimaryKey(_) | ConstraintSpec::Exclusion(_) => String::new(),
         }
@@ -718,6 +884,11 @@ impl Actions<'_> {
             _ => Err(EmitError { template: "mysql_like/comment".to_owned(), why: "there is none".to_owned() }),
         }
     }
+}
+
+/// How the journal calls a check that has got its name.
+fn check_renamed(table: &str, name: &str) -> String {
+    format!("check {table}.{name}")
 }
 
 /// A key beyond another one, with a place for each value that is compared: neither server goes by an index for `(a, b) > (?, ?)`.

@@ -1,6 +1,8 @@
 //! Questions to the catalog: whether a statement is still to be done.
 
 use crate::dialect::mysql_like::expression::Expressions;
+use crate::plan::model::ForeignKeySpec;
+use crate::snapshot::model::ReferentialAction;
 
 /// Asks about the database that the script runs in.
 pub(super) struct Probe<'a> {
@@ -46,9 +48,40 @@ impl Probe<'_> {
         )
     }
 
+    /// The columns of the primary key.
+    pub(super) fn key_columns(&self, table: &str) -> String {
+        format!(
+            "(select group_concat(column_name order by seq_in_index) from information_schema.statistics\n      where table_schema = database() and table_name = {} and index_name = 'PRIMARY')",
+            self.sql.literal(table)
+        )
+    }
+
     /// An index is there.
     pub(super) fn index(&self, table: &str, index: &str) -> String {
         self.exists("statistics", table, &format!(" and index_name = {}", self.sql.literal(index)))
+    }
+
+    /// A foreign key of this name is there, and leads where this one does.
+    pub(super) fn foreign_key(&self, spec: &ForeignKeySpec, name: &str) -> String {
+        let rule = |action: &ReferentialAction| match action {
+            // The two are one, and each server has its own word for it.
+            ReferentialAction::NoAction | ReferentialAction::Restrict => "('NO ACTION', 'RESTRICT')",
+            ReferentialAction::Cascade => "('CASCADE')",
+            ReferentialAction::SetNull(_) => "('SET NULL')",
+            ReferentialAction::SetDefault(_) => "('SET DEFAULT')",
+        };
+        let literal = |text: &str| self.sql.literal(text);
+        let key = &spec.key;
+        let pairs: Vec<String> = key.columns.iter().zip(&key.ref_columns).map(|(from, to)| format!("{from}>{to}")).collect();
+        format!(
+            "(exists (select * from information_schema.referential_constraints where constraint_schema = database()\n      and table_name = {table} and constraint_name = {name} and referenced_table_name = {referred}\n      and delete_rule in {} and update_rule in {})\n    and (select group_concat(column_name, '>', referenced_column_name order by ordinal_position) from information_schema.key_column_usage\n      where table_schema = database() and table_name = {table} and constraint_name = {name}) = {})",
+            rule(&key.on_delete),
+            rule(&key.on_update),
+            literal(&pairs.join(",")),
+            table = literal(&spec.table),
+            name = literal(name),
+            referred = literal(&key.ref_table),
+        )
     }
 
     /// A constraint is there. (MariaDB shows checks of columns as well as those of tables.)

@@ -53,7 +53,7 @@ impl Words for Expressions<'_> {
 
     fn marked(&self, given: &str) -> String {
         let given = if given.contains(" or ") { format!("({given})") } else { given.to_owned() };
-        format!("writer = 'new' or (writer is null and {given})")
+        format!("writer <=> 'new' or (writer is null and {given})")
     }
 }
 

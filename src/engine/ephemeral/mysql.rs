@@ -177,6 +177,8 @@ impl Server {
             "--innodb-flush-log-at-trx-commit=0",
             "--performance-schema=OFF",
         ]);
+        // Two servers would give files of theirs one name.
+        command.arg(format!("--tmpdir={}", self.folder.display()));
         match self.installation.flavour {
             Flavour::Mysql => command.args(["--mysqlx=OFF", "--skip-log-bin", "--innodb-doublewrite=OFF"]),
             Flavour::Mariadb => command.args(["--innodb-doublewrite=0"]),

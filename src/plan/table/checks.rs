@@ -15,14 +15,7 @@ impl<'a> Planner<'a> {
             let old_columns = pair.old.map(|check| self.check_columns(check, work.table, self.diff.old)).unwrap_or_default();
             let stays = self.stay(work, &old_columns);
             match (pair.old, pair.new) {
-                (Some(old), Some(new)) if pair.equal && stays && !self.can.validates_apart && old.name.text != new.name.text => {
-                    self.not_yet(
-                        &format!("table {}", work.name),
-                        &format!("check {} is called {}", old.name.text, new.name.text),
-                        new.name.span,
-                    );
-                }
-                (Some(old), Some(new)) if pair.equal && stays => {
+                (Some(old), Some(new)) if pair.equal && stays && (self.can.validates_apart || old.name.text == new.name.text) => {
                     self.rename_constraint(work, &old.name, &new.name);
                 }
                 (Some(old), Some(new)) if !pair.equal && old.name.text == new.name.text && stays => {
@@ -87,7 +80,7 @@ impl<'a> Planner<'a> {
         let after = self.new_expr(&new.expression, work.name, &|name| work.layout.of_new(name).map(|c| c.name.clone()));
         let both = naming::interim(name, self.diff.dialect);
         let unit = Some(format!("expand{:02}.check.{name}", work.change));
-        let drop = self.step(Draft {
+        let mut drop = Draft {
             phase: Phase::Expand,
             change: work.change,
             slug: format!("drop_constraint.{}.{name}", work.table),
@@ -99,8 +92,8 @@ impl<'a> Planner<'a> {
             },
             unit: unit.clone(),
             requires: work.ready.clone(),
-        });
-        self.step(Draft {
+        };
+        let mut add = Draft {
             phase: Phase::Expand,
             change: work.change,
             slug: format!("add_check.{}.{both}", work.table),
@@ -108,8 +101,16 @@ impl<'a> Planner<'a> {
             why: "Old or new. The rows that are there satisfy the old one, so they need not be read.".to_owned(),
             action: Action::AddCheck { table: work.table.to_owned(), name: both.clone(), condition: either(&before, &after), until: None },
             unit,
-            requires: vec![drop],
-        });
+            requires: work.ready.clone(),
+        };
+        if self.can.transactional_ddl {
+            add.requires = vec![self.step(drop)];
+            self.step(add);
+        } else {
+            // One of the two binds at any time.
+            drop.requires = vec![self.step(add)];
+            self.step(drop);
+        }
         let columns = self.check_columns(new, work.name, self.diff.new);
         let phase = match work.layout.enforce(columns.iter().map(String::as_str)) {
             Some(Enforce::Migrate) => Phase::Migrate,

@@ -4,7 +4,7 @@ use crate::diagnostic::Level;
 use crate::snapshot::model::{Column, Type, TypeKind};
 
 use super::super::WriterMark;
-use super::super::layout::{Physical, Role, default_loosens};
+use super::super::layout::{Physical, Reach, Role, default_loosens};
 use super::super::model::{Action, ColumnSpec, Formula, Marker, Origin, Phase, RowExpr, Sync, Writer};
 use super::super::planner::{Draft, Planner};
 use super::Work;
@@ -107,18 +107,20 @@ impl<'a> Planner<'a> {
                 && let Some(default) = &new.default
             {
                 let default = self.settled_default(&new.ty, self.new_expr(default, work.name, &|_| None));
+                let action = if self.target.restates_default(&new.ty, &default.text) {
+                    let old = self.old_column_spec(old, work.table);
+                    let new = ColumnSpec { default: Some(default), ..old.clone() };
+                    Action::RestateColumn { table: work.table.to_owned(), old: Box::new(old), new: Box::new(new) }
+                } else {
+                    Action::SetDefault { table: work.table.to_owned(), column: physical.name.clone(), origin: Origin::Old, default }
+                };
                 self.step(Draft {
                     phase: Phase::Expand,
                     change: work.change,
                     slug: format!("set_default.{object}"),
                     object,
                     why: "The new version leaves the column out; until now such a write failed.".to_owned(),
-                    action: Action::SetDefault {
-                        table: work.table.to_owned(),
-                        column: physical.name.clone(),
-                        origin: Origin::Old,
-                        default,
-                    },
+                    action,
                     unit: None,
                     requires: Vec::new(),
                 });
@@ -246,12 +248,18 @@ impl<'a> Planner<'a> {
         };
         let unit = sync.is_some().then(|| format!("expand{:02}.sync.{}", work.change, work.table));
         if !specs.is_empty() || marker == Marker::With {
-            self.warn(
-                ("positional-clients", Level::Note),
-                &format!("table {}", work.name),
-                "old clients that say `select *`, or COPY without a list of columns, meet columns that they don't know until contract",
-                work.layout.change.new.span,
-            );
+            let message = if !self.can.invisible_columns {
+                "old clients that say `select *`, or COPY without a list of columns, meet columns that they don't know until contract"
+            } else if work.layout.reach == Reach::View {
+                if self.can.hidden_defaults {
+                    "the new columns are invisible in the table until contract: only the new version's view shows them to who says `select *`"
+                } else {
+                    "the new columns are invisible in the table until contract, and an INSERT without a list of columns gives the one that says who writes no value: it counts as the old version's unless it gives a new column"
+                }
+            } else {
+                "the new columns are invisible until contract, for the old version's sake: a new client that says `select *`, or INSERT without a list of columns, does not meet them either"
+            };
+            self.warn(("positional-clients", Level::Note), &format!("table {}", work.name), message, work.layout.change.new.span);
             let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
             let mut why = match names.as_slice() {
                 [] => String::new(),

@@ -139,7 +139,9 @@ impl<'a> Planner<'a> {
         let new = work.layout.change.new;
         let name_is_reused =
             new.indexes.iter().map(|i| &i.name).chain(new.uniques.iter().map(|u| &u.name)).any(|n| n.text == old.name.text);
-        if phase == Phase::Contract && (name_is_reused || bound) {
+        // Without a primary key the server may keep the rows in the order of this one: the key comes first.
+        let until_key = covered && self.can.unique_is_index;
+        if phase == Phase::Contract && (name_is_reused || bound || until_key) {
             // In the block that runs once: run again, a statement of its own would drop the index that has the name by then; and
             // foreign keys that stand on it go there.
             work.before_swap.extend(built);

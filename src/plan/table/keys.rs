@@ -11,6 +11,7 @@ use crate::snapshot::model::{Column, ForeignKey, Index, PrimaryKey, Table};
 
 use super::super::layout::{Layout, Role};
 use super::super::model::{Action, ConstraintSpec, Finding, Formula, IndexSpec, KeyTarget, Phase, Splice, Sync};
+use super::super::naming;
 use super::super::planner::{Draft, Planner};
 use super::{ColumnsKind, Work, plain_columns, unique_from};
 
@@ -31,6 +32,14 @@ impl<'a> Planner<'a> {
             return;
         }
         let built = pair.new.map(|new| self.key_index(work, new, pair.equal));
+        if let (Some(old), None, true) = (pair.old, pair.new, self.can.unique_is_index) {
+            self.warn(
+                ("blocks-writes", Level::Error),
+                &format!("table {}", work.name),
+                "rows lie in the order of the primary key: the server writes the table anew when the key goes, and nobody can write meanwhile, in contract",
+                old.name.span,
+            );
+        }
         if let Some(old) = pair.old {
             self.old_key_hazards(work, old, &pair, sync);
             self.end_keys_on(work, &old.columns);
@@ -67,9 +76,14 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// What the index of the new key is called until contract. Where all keys have one name, no other index can have it.
+    fn key_index_name(&self, new: &PrimaryKey) -> String {
+        if self.can.unique_is_index { naming::interim(&new.name.text, self.diff.dialect) } else { self.build_name(&new.name).0 }
+    }
+
     /// The index of the new key, built in migrate. Returns its name.
     fn key_index(&mut self, work: &mut Work<'a, '_>, new: &'a PrimaryKey, same: bool) -> String {
-        let (name, _) = self.build_name(&new.name);
+        let name = self.key_index_name(new);
         let columns: Vec<String> = new.columns.iter().map(|column| self.physical(work, column)).collect();
         let of_new_only = self.kind_of_columns(work, &new.columns) == ColumnsKind::OnlyNew;
         let known = of_new_only || same && new.columns.iter().all(|column| is_copied(work.layout, column));
@@ -269,15 +283,16 @@ impl<'a> Planner<'a> {
             })
         };
         let (phase, kind, name) = if let Some(new) = of_key {
-            (Phase::Migrate, "create_index", &new.name)
+            (Phase::Migrate, "create_index", self.key_index_name(new))
         } else if let Some(new) = of_unique() {
-            (unique_from(layout, &[new.columns.clone(), new.include.clone()].concat()), "attach_unique", &new.name)
+            let kind = if self.can.unique_is_index { "create_index" } else { "attach_unique" };
+            (unique_from(layout, &[new.columns.clone(), new.include.clone()].concat()), kind, self.build_name(&new.name).0)
         } else {
             let (new, replaces) = of_index()?;
             let phase = unique_from(layout, &key.ref_columns);
-            (if replaces { phase.max(Phase::Migrate) } else { phase }, "create_index", &new.name)
+            (if replaces { phase.max(Phase::Migrate) } else { phase }, "create_index", self.build_name(&new.name).0)
         };
-        let object = format!("{}.{}", layout.table(), self.build_name(name).0);
+        let object = format!("{}.{name}", layout.table());
         Some((phase, format!("{}{:02}.{kind}.{object}", phase.name(), self.change_of_table(&key.ref_table))))
     }
 

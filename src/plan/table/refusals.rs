@@ -2,6 +2,7 @@
 
 use crate::diff::model::{Direction, Mapping};
 use crate::snapshot::model::Column;
+use crate::snapshot::types::product;
 
 use super::super::Rules;
 use super::super::layout::Role;
@@ -33,7 +34,7 @@ impl<'a> Planner<'a> {
                         && new.generated.as_ref().is_some_and(|generated| generated.stored)
                         && self.target.capabilities().rules == Rules::Altered => self.no_way(
                     &object(new),
-                    "PostgreSQL writes the whole table anew, under a lock, when a stored generated column is added or computed otherwise, and no plain column can become one",
+                    &format!("{} writes the whole table anew, under a lock, when a stored generated column is added or computed otherwise, and no plain column can become one", product(self.diff.dialect)),
                     "make it a plain column with `up`, which follows its inputs while both versions run, or let a view compute it",
                     new.span,
                 ),

@@ -1,6 +1,6 @@
 //! The end of the overlap: one block in which the table takes its new shape.
 
-use crate::snapshot::model::{Access, Expr, Name};
+use crate::snapshot::model::{Access, Column, Expr, Name};
 use crate::sql::Dialect;
 
 use super::super::layout::{Layout, Reach, Role, default_comes_late};
@@ -208,6 +208,8 @@ impl<'a> Planner<'a> {
     /// Defaults that only the view had, or (shared access) that would have changed what the old version writes.
     pub(super) fn settle_defaults(&mut self, work: &mut Work<'a, '_>) {
         let layout = work.layout;
+        // Where each statement counts, the defaults stand before the rename.
+        let table = if self.can.transactional_ddl { work.name } else { work.table };
         let mut defaults = Vec::new();
         let mut of_view = Vec::new();
         let mut restated = Vec::new();
@@ -228,7 +230,16 @@ impl<'a> Planner<'a> {
                 }
                 (Role::Both, Some(old)) => {
                     if default_comes_late(old, new, self.diff.dialect) {
-                        defaults.push((new.name.clone(), new.default.as_ref().map(expr)));
+                        let default = new.default.as_ref();
+                        let says_null = self.can.null_default_is_said && !new.not_null;
+                        let text = default.map(|d| self.target.default_text(&new.ty, &d.text)).or(says_null.then(|| "null".to_owned()));
+                        if text.is_some_and(|text| self.target.restates_default(&new.ty, &text)) {
+                            restated.push(physical);
+                            continue;
+                        }
+                        // Without a word of it such a column would have no default at all.
+                        let null = says_null.then(|| RowExpr::plain("null"));
+                        defaults.push((new.name.clone(), default.map(expr).or(null)));
                         of_view.push(new.name.clone());
                     }
                 }
@@ -238,14 +249,14 @@ impl<'a> Planner<'a> {
         for physical in restated {
             let Some(new) = physical.new else { continue };
             let spec = self.column_spec(new, work.name, &new.name, &|name| Some(name.to_owned()));
-            let new = ColumnSpec { hidden: self.can.invisible_columns, ..spec };
+            let new = ColumnSpec { hidden: self.can.invisible_columns && physical.role == Role::NewFromLens, ..spec };
             let old = ColumnSpec { default: None, ..new.clone() };
             let object = format!("{}.{}", work.name, new.name);
             work.swap.push((
                 format!("settle_default.{object}"),
                 object,
                 "Only the new version is left: its default becomes the table's.".to_owned(),
-                Action::RestateColumn { table: work.name.to_owned(), old: Box::new(old), new: Box::new(new) },
+                Action::RestateColumn { table: table.to_owned(), old: Box::new(old), new: Box::new(new) },
             ));
         }
         if defaults.is_empty() {
@@ -257,7 +268,7 @@ impl<'a> Planner<'a> {
             format!("settle_defaults.{}", work.name),
             work.name.to_owned(),
             "Only the new version is left: its defaults become the table's.".to_owned(),
-            Action::SettleDefaults { table: work.name.to_owned(), defaults, view },
+            Action::SettleDefaults { table: table.to_owned(), defaults, view },
         ));
     }
 
@@ -289,35 +300,39 @@ impl<'a> Planner<'a> {
         for physical in work.layout.columns.iter().filter(|c| c.role == Role::Old) {
             let Some(old) = physical.old else { continue };
             let loosened = old.default.is_some() || old.generated.is_some() || old.identity.is_some() || !old.not_null;
-            let in_key = self.key_goes(work).is_some_and(|key| key.columns.contains(&old.name));
-            if loosened || in_key || !self.is_filled(work, &physical.name) {
+            if loosened || !self.is_filled(work, &physical.name) {
                 continue;
             }
             let object = format!("{}.{}", work.table, physical.name);
-            let action = match self.target.any_value(&old.ty) {
+            // Where nothing but the values says who wrote, the trigger would take such a value for what the old version wrote.
+            let action = match self.target.any_value(&old.ty).filter(|_| self.tells_writer(work.layout)) {
                 Some(text) => Action::SetDefault {
                     table: work.table.to_owned(),
                     column: physical.name.clone(),
                     origin: Origin::Old,
-                    default: RowExpr { text, splices: Vec::new(), has_subquery: false },
+                    default: RowExpr::plain(&text),
                 },
                 None => self.loosened(work.table, old),
             };
-            let why = "Nothing fills it any more from the next statement on, and it still refuses NULL: any value will do until it goes.";
+            let why = "Nothing fills it any more from the next statement on, and it still refuses NULL: anything will do until it goes.";
             work.swap.push((format!("let_go.{object}"), object, why.to_owned(), action));
         }
         let rank = |action: &Action| match action {
-            Action::DropConstraint { .. } | Action::DropIndex { .. } => 0,
-            Action::SetDefault { .. } | Action::DropNotNull { .. } => 1,
-            Action::RestateColumn { new, .. } if !new.not_null && !new.hidden && work.layout.of_old(&new.name).is_some() => 1,
-            Action::RemoveSync(_) => 2,
-            Action::SettleShapeView(_) | Action::DropViews { .. } => 3,
-            Action::SwapColumns { .. } => 4,
-            Action::RenameTable { .. } => 5,
-            Action::SettleDefaults { .. } => 8,
-            Action::RestateColumn { old, new, .. } if old.default != new.default => 8,
+            // An index over columns that are NOT NULL may be what the rows lie in the order of, until there is a key.
+            Action::DropConstraint { constraint: ConstraintSpec::Unique(_), .. } | Action::DropIndex { .. } => 2,
+            Action::DropConstraint { .. } => 0,
+            Action::AddPrimaryKey { .. } => 1,
+            Action::SetDefault { .. } | Action::DropNotNull { .. } => 3,
+            Action::RestateColumn { new, .. } if !new.not_null && !new.hidden && work.layout.of_old(&new.name).is_some() => 3,
+            // Before the trigger that has filled the columns goes.
+            Action::SettleDefaults { .. } => 3,
+            Action::RestateColumn { old, new, .. } if old.default != new.default => 3,
+            Action::RemoveSync(_) => 4,
+            Action::SettleShapeView(_) | Action::DropViews { .. } => 5,
+            Action::SwapColumns { .. } => 6,
+            Action::RenameTable { .. } => 7,
             Action::RestateColumn { .. } => 9,
-            _ => 6,
+            _ => 8,
         };
         work.swap.sort_by_key(|(_, _, _, action)| rank(action));
     }
@@ -373,6 +388,10 @@ impl<'a> Planner<'a> {
         );
         for physical in &work.layout.columns {
             if let (Role::Both, Some(old), Some(new)) = (physical.role, physical.old, physical.new) {
+                if self.can.restates_columns {
+                    self.comment_restated(work, old, new);
+                    continue;
+                }
                 self.comment(
                     work.change,
                     CommentTarget::Column(work.table.to_owned(), physical.name.clone()),
@@ -382,6 +401,34 @@ impl<'a> Planner<'a> {
                 );
             }
         }
+    }
+
+    /// A comment of a column where that is stated anew: the column stays as the old version knows it, but for this.
+    fn comment_restated(&mut self, work: &Work<'a, '_>, old: &Column, new: &Column) {
+        if old.comment == new.comment {
+            return;
+        }
+        let before = self.old_column_spec(old, work.table);
+        let after = ColumnSpec { comment: new.comment.clone(), ..before.clone() };
+        let object = format!("{}.{}", work.table, old.name);
+        // Rules that change meanwhile would have to be stated too.
+        if old.not_null != new.not_null
+            || self.old_type(&old.ty) != self.physical_type(&new.ty)
+            || old.default.is_some() != new.default.is_some()
+        {
+            self.not_yet(&object, "its comment changes together with its type, its default or NOT NULL", new.span);
+            return;
+        }
+        self.step(Draft {
+            phase: Phase::Expand,
+            change: work.change,
+            slug: format!("comment.column.{object}"),
+            object,
+            why: "A comment; the rest of the column stays as it is.".to_owned(),
+            action: Action::RestateColumn { table: work.table.to_owned(), old: Box::new(before), new: Box::new(after) },
+            unit: None,
+            requires: Vec::new(),
+        });
     }
 }
 

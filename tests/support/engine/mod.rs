@@ -116,14 +116,19 @@ pub trait Inspect: Connection {
         Self::quoted(column)
     }
 
+    /// A statement of a case in the words of this kind of database, and whether it gives back rows where `returning` says so.
+    fn spoken(statement: &str) -> (String, bool) {
+        (statement.to_owned(), true)
+    }
+
     /// Whether a refusal is the one that a case expects.
     fn refused_with(failure: &Failure, expected: &str) -> bool;
 }
 
 /// What every database refuses, by its SQLSTATE on PostgreSQL: the numbers of MySQL and MariaDB, and words of SQLite.
 const REFUSALS: [(&str, &[&str], &str); 4] = [
-    // 1048: NULL given; 1263: to an update of several rows; 1364: nothing given, and no default.
-    ("23502", &["1048", "1263", "1364"], "NOT NULL constraint failed"),
+    // 1048: NULL given; 1263: to an update of several rows; 1364 and, through a view, 1423: nothing given, and no default.
+    ("23502", &["1048", "1263", "1364", "1423"], "NOT NULL constraint failed"),
     // 1451: a row is referred to; 1452: there is no row to refer to.
     ("23503", &["1451", "1452"], "FOREIGN KEY constraint failed"),
     ("23505", &["1062"], "UNIQUE constraint failed"),

@@ -205,6 +205,8 @@ impl Engine for Mysql {
     }
 
     fn enter(&self, session: &mut Session, name: &str, version: Option<&str>) -> Result<(), Failure> {
+        // So that `||` means the same everywhere.
+        session.run("set session sql_mode = concat(@@sql_mode, ',PIPES_AS_CONCAT')")?;
         match version {
             Some(version) => session.run(&format!("use `{name}_{version}`")).map(drop),
             None => Ok(()),
@@ -349,6 +351,28 @@ impl Inspect for Session {
 
     fn quoted(name: &str) -> String {
         format!("`{}`", name.replace('`', "``"))
+    }
+
+    /// There is no RETURNING (MariaDB has it for some statements), and an upsert has other words.
+    fn spoken(statement: &str) -> (String, bool) {
+        let (statement, returns) = match statement.rsplit_once(" returning ") {
+            Some((before, _)) => (before, false),
+            None => (statement, true),
+        };
+        if let Some((before, rest)) = statement.split_once(" on conflict (")
+            && rest.ends_with(") do nothing")
+        {
+            return (before.replacen("insert into", "insert ignore into", 1), returns);
+        }
+        let Some((before, rest)) = statement.split_once(" on conflict (") else { return (statement.to_owned(), returns) };
+        let Some((_, sets)) = rest.split_once(") do update set ") else { return (statement.to_owned(), returns) };
+        let mut parts = sets.split("excluded.");
+        let mut sets = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let end = part.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(part.len());
+            sets.push_str(&format!("values({}){}", &part[..end], &part[end..]));
+        }
+        (format!("{before} on duplicate key update {sets}"), returns)
     }
 
     fn refused_with(failure: &Failure, expected: &str) -> bool {

@@ -192,7 +192,7 @@ begin;
 -- What the new version has besides: status, amount_cents, note.
 -- Locks orders ACCESS EXCLUSIVE; instant.
 alter table public.orders
-  add column if not exists status text,
+  add column if not exists status varchar(20),
   add column if not exists amount_cents bigint,
   add column if not exists note text;
 
@@ -202,18 +202,18 @@ create or replace function crossfade.sync_orders() returns trigger
 language plpgsql as $crossfade$
 #variable_conflict use_column
 declare
-  up_status text;
+  up_status varchar(20);
   up_amount_cents bigint;
 begin
   if tg_op = 'INSERT' then
     -- state <-> status
     if new.status is not null then
-      up_status := (case when new.state is null then null when new.state = 0 then 'new' when new.state = 1 then 'paid' when new.state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || new.state::text)::integer::text::text end)::text;
+      up_status := (case when new.state is null then null when new.state = 0 then 'new' when new.state = 1 then 'paid' when new.state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || new.state::text)::integer::text::varchar end)::varchar;
       if new.status is distinct from up_status then
         new.state := (case when new.status is null then null when new.status = 'new' then 0 when new.status = 'paid' then 1 when new.status = 'shipped' then 2 else ('status has a value that the mapping does not list: ' || new.status::text)::integer::text::smallint end)::smallint;
       end if;
     else
-      new.status := (case when new.state is null then null when new.state = 0 then 'new' when new.state = 1 then 'paid' when new.state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || new.state::text)::integer::text::text end)::text;
+      new.status := (case when new.state is null then null when new.state = 0 then 'new' when new.state = 1 then 'paid' when new.state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || new.state::text)::integer::text::varchar end)::varchar;
     end if;
     -- amount_cents, computed
     if not (new.amount_cents is not null) then
@@ -222,14 +222,14 @@ begin
   else
     -- state <-> status
     if new.status is distinct from old.status then
-      up_status := (case when new.state is null then null when new.state = 0 then 'new' when new.state = 1 then 'paid' when new.state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || new.state::text)::integer::text::text end)::text;
+      up_status := (case when new.state is null then null when new.state = 0 then 'new' when new.state = 1 then 'paid' when new.state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || new.state::text)::integer::text::varchar end)::varchar;
       if new.status is distinct from up_status then
         -- the new version wrote something that does not follow from the old shape
         new.state := (case when new.status is null then null when new.status = 'new' then 0 when new.status = 'paid' then 1 when new.status = 'shipped' then 2 else ('status has a value that the mapping does not list: ' || new.status::text)::integer::text::smallint end)::smallint;
       end if;
     elsif new.state is distinct from old.state then
       -- the old version wrote
-      new.status := (case when new.state is null then null when new.state = 0 then 'new' when new.state = 1 then 'paid' when new.state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || new.state::text)::integer::text::text end)::text;
+      new.status := (case when new.state is null then null when new.state = 0 then 'new' when new.state = 1 then 'paid' when new.state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || new.state::text)::integer::text::varchar end)::varchar;
     end if;
     -- amount_cents, computed
     if not (new.amount_cents is distinct from old.amount_cents) and (new.amount is distinct from old.amount) then
@@ -247,7 +247,7 @@ create or replace trigger zz_crossfade_sync_orders_insert before insert on publi
   for each row execute function crossfade.sync_orders();
 create or replace trigger zz_crossfade_sync_orders_update before update on public.orders
   for each row when (((new.status is distinct from old.status or new.state is distinct from old.state)
-      and (new.status is distinct from (case when new.state is null then null when new.state = 0 then 'new' when new.state = 1 then 'paid' when new.state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || new.state::text)::integer::text::text end)::text))
+      and (new.status is distinct from (case when new.state is null then null when new.state = 0 then 'new' when new.state = 1 then 'paid' when new.state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || new.state::text)::integer::text::varchar end)::varchar))
     or ((new.amount_cents is distinct from old.amount_cents or new.amount is distinct from old.amount)
       and (new.amount_cents is distinct from (round(new.amount * 100))::bigint)))
   execute function crossfade.sync_orders();

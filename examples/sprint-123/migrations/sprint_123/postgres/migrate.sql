@@ -401,7 +401,7 @@ begin
     exit when hi_1 is null;  -- the last of them were deleted meanwhile
     begin
       update public.orders
-      set status = (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || state::text)::integer::text::text end)::text
+      set status = (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || state::text)::integer::text::varchar end)::varchar
       where id >= crossfade_job.lo_1 and id <= crossfade_job.hi_1
         and status is null;
       get diagnostics changed = row_count;
@@ -425,7 +425,7 @@ begin
         loop
           begin
             update public.orders
-            set status = (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || state::text)::integer::text::text end)::text
+            set status = (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || state::text)::integer::text::varchar end)::varchar
             where ctid = crossfade_job.line.ctid;
           exception
             when lock_not_available or deadlock_detected or serialization_failure then
@@ -435,7 +435,7 @@ begin
               raise exception using
                 errcode = code,
                 message = 'orders: the row with id = ' || line.key || ' can''t be filled: ' || problem,
-                detail = 'status = (case when state is null then null when state = 0 then ''new'' when state = 1 then ''paid'' when state = 2 then ''shipped'' else (''state has a value that the mapping does not list: '' || state::text)::integer::text::text end)::text',
+                detail = 'status = (case when state is null then null when state = 0 then ''new'' when state = 1 then ''paid'' when state = 2 then ''shipped'' else (''state has a value that the mapping does not list: '' || state::text)::integer::text::varchar end)::varchar',
                 hint = 'Nothing was lost. Change this row, then run this script again.';
           end;
         end loop;
@@ -496,10 +496,10 @@ begin
   if not ((select count(*) from pg_attribute where attrelid = to_regclass('public.orders') and attname in ('state', 'status') and not attisdropped) = 2) then
     return;
   end if;
-  select count(*) into found from public.orders where status is distinct from (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || state::text)::integer::text::text end)::text and state is distinct from (case when status is null then null when status = 'new' then 0 when status = 'paid' then 1 when status = 'shipped' then 2 else ('status has a value that the mapping does not list: ' || status::text)::integer::text::smallint end)::smallint;
+  select count(*) into found from public.orders where status is distinct from (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || state::text)::integer::text::varchar end)::varchar and state is distinct from (case when status is null then null when status = 'new' then 0 when status = 'paid' then 1 when status = 'shipped' then 2 else ('status has a value that the mapping does not list: ' || status::text)::integer::text::smallint end)::smallint;
   if found > 0 then
     select string_agg(key, '; ') into sample
-    from (select concat_ws(', ', orders.id) as key from public.orders where status is distinct from (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || state::text)::integer::text::text end)::text and state is distinct from (case when status is null then null when status = 'new' then 0 when status = 'paid' then 1 when status = 'shipped' then 2 else ('status has a value that the mapping does not list: ' || status::text)::integer::text::smallint end)::smallint limit 5) as samples;
+    from (select concat_ws(', ', orders.id) as key from public.orders where status is distinct from (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || state::text)::integer::text::varchar end)::varchar and state is distinct from (case when status is null then null when status = 'new' then 0 when status = 'paid' then 1 when status = 'shipped' then 2 else ('status has a value that the mapping does not list: ' || status::text)::integer::text::smallint end)::smallint limit 5) as samples;
     raise exception 'orders: state and status disagree: % rows (for example %)', found, sample
       using hint = 'Nothing was lost. Change these rows, then run this script again.';
   end if;
