@@ -57,6 +57,17 @@ fn a_swap_with_a_renamed_table() {
     );
 }
 
+#[test]
+fn a_mirror() {
+    chaos(
+        "mirror-hot-rows",
+        Access::Versioned,
+        "insert into parts (id, name) select n, 'part ' || n from generate_series(1, 20000) n",
+        "parts",
+        "items",
+    );
+}
+
 fn chaos(case: &str, access: Access, seed: &str, old_table: &str, new_table: &str) {
     let case = Case::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(case)).unwrap();
     let scripts = compile(&case, access).unwrap_or_else(|report| panic!("{report}"));

@@ -7,6 +7,7 @@ mod support;
 
 use std::path::Path;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crossfade::engine::postgres::Session;
 use support::case::{Access, Case, Side};
@@ -238,6 +239,78 @@ fn a_row_that_cannot_be_copied_is_named() {
     }
 }
 
+#[test]
+fn a_copy_that_is_killed_goes_on_where_it_was() {
+    let scripts = compiled(USERS, &profiles("length(bio)")).unwrap();
+    for major in servers::MAJORS {
+        let Some(lab) = servers::lab(major).unwrap() else { continue };
+        let database = lab.empty().unwrap();
+        for script in &scripts.install_old {
+            database.run(script, "installing the old snapshot").unwrap();
+        }
+        database.run("insert into users select n, 'u' || n, 'b' || n from generate_series(1, 25000) as n", "seed").unwrap();
+        database.run(&scripts.expand, "expand").unwrap();
+        let mut others = database.connect().unwrap();
+        let value = |session: &mut Session, query: &str| session.value(query).unwrap().unwrap_or_default();
+
+        // A row of the second batch is held until the copy waits for it; then its session ends.
+        let mut holder = database.connect().unwrap();
+        holder.run("begin; update public.users set bio = 'held' where id = 15000").unwrap();
+        thread::scope(|scope| {
+            let migrate = scope.spawn(|| database.run(&scripts.migrate, "migrate"));
+            let waits = "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while value(&mut others, waits).is_empty() {
+                assert!(Instant::now() < deadline, "the copy does not wait");
+                thread::sleep(Duration::from_millis(20));
+            }
+            others.run(&format!("select pg_terminate_backend(pid) from ({waits}) as waiting")).unwrap();
+            let report = migrate.join().unwrap().unwrap_err();
+            assert!(report.contains("57P01") || report.contains("connection closed"), "PostgreSQL {major}: {report}");
+        });
+        holder.run("commit").unwrap();
+        let done = "select last_key[1] || ' ' || rows from crossfade.checkpoint where backfill = 'v2_copy.profiles'";
+        assert_eq!(value(&mut others, done), "10000 10000", "PostgreSQL {major}: the first batch is done, and known to be");
+
+        // Either side of it is written meanwhile, by both versions.
+        others
+            .run(
+                "delete from public.users where id in (5, 20000);
+                 update public.users set bio = 'changed' where id in (6, 20001);
+                 update public.users set id = -id where id in (7, 20002);
+                 delete from public.profiles where user_id = 8;
+                 update public.profiles set bio = 'new', word = 0 where user_id = 9;
+                 insert into public.users values (30000, 'x', null);
+                 insert into public.profiles values (30000, 'own', 0)",
+            )
+            .unwrap();
+        let rows = "select md5(string_agg((id, name, bio)::text, ';' order by id)) from public.users";
+        let before = value(&mut others, rows);
+        drop((holder, others));
+
+        let copy = database.copy().unwrap();
+        copy.run(&scripts.abort, "abort").unwrap();
+        assert_eq!(value(&mut copy.connect().unwrap(), rows), before, "PostgreSQL {major}: abort in the middle of the copy");
+
+        database.run(&scripts.migrate, "migrate").unwrap();
+        let mut others = database.connect().unwrap();
+        assert_eq!(value(&mut others, rows), before, "PostgreSQL {major}: the old version's rows");
+        let unlike = "select count(*) from (select id, bio from public.users where bio is not null) as u
+                      full join public.profiles p on p.user_id = u.id where u.bio is distinct from p.bio";
+        assert_eq!(value(&mut others, unlike), "0", "PostgreSQL {major}");
+        // 25000, less two that the old version deleted and one that the new one did, and one that it inserted.
+        assert_eq!(value(&mut others, "select count(*) from public.profiles"), "24998", "PostgreSQL {major}");
+        assert_eq!(
+            value(
+                &mut others,
+                "select string_agg(word::text, ' ' order by user_id) from public.profiles where user_id in (-20002, -7, 6, 9, 20001, 30000)"
+            ),
+            "6 2 7 0 7 0"
+        );
+        database.run(&scripts.contract, "contract").unwrap();
+    }
+}
+
 /// Old tables, new tables and transition, and words of the refusal.
 const REFUSED: &[(&str, &str, &str, &str)] = &[
     (
@@ -353,6 +426,18 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
         "b: {columns: {id: bigint primary key}}",
         "b: {from: {table: a, where: kind = 'v'}, key: {id: id}, columns: {kind: {down: \"'v'\"}}}",
         "table b: `kind = 'v'` reads a.kind as a citext",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, kind: text}}",
+        "b: {columns: {id: bigint primary key}}, c: {columns: {id: bigint primary key}}",
+        "b: {from: {table: a, where: kind = 'v'}, key: {id: id}, columns: {kind: {down: \"'v'\"}}}, c: {from: {table: a, where: kind <> 'v'}, key: {id: id}, columns: {kind: {down: \"'c'\"}}}",
+        "not yet: table c: rows of a, which is dropped, come to b and c",
+    ),
+    (
+        "a: {columns: {id: bigint primary key, room: integer}}",
+        "b: {columns: {id: bigint primary key, room: integer}, exclusions: [{name: alone, method: btree, elements: room with =}]}",
+        "b: {from: a, key: {id: id}, columns: {room: {up: room}}}",
+        "table b: exclusion constraint alone would refuse rows of the old version from expand on",
     ),
 ];
 

@@ -92,6 +92,14 @@ impl<'lab> Field<'lab> {
         Ran::of(&self.command(arguments).output().unwrap())
     }
 
+    /// The same by another URL.
+    #[track_caller]
+    fn run_at(&self, url: &str, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+        command.arg(arguments[0]).arg(self.case.folder.join("old.yaml")).arg(self.case.folder.join("new.yaml"));
+        Ran::of(&command.args(["--url", url]).args(&arguments[1..]).stdin(Stdio::null()).output().unwrap())
+    }
+
     /// The plan as JSON.
     fn planned(&self) -> serde_json::Value {
         let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
@@ -614,7 +622,7 @@ fn killed_fifty_times() {
                         continue;
                     }
                     let mut child = field.spawn(arguments);
-                    let point = times[index].mul_f64(dice.roll(1000) as f64 / 1000.0);
+                    let point = times[index].mul_f64(dice.roll(850) as f64 / 1000.0);
                     while begun.elapsed() < point && child.try_wait().unwrap().is_none() {
                         std::thread::sleep(Duration::from_millis(1));
                     }
@@ -682,4 +690,86 @@ fn the_server_is_killed() {
         assert_eq!(connect(&server).value("select count(*) from users where first_name = 'Ada'").unwrap().as_deref(), Some("60000"));
         Ran::of(&command(&["contract", "--all-nodes-upgraded"]).output().unwrap()).must(0);
     }
+}
+
+/// Each thing that the doctor knows is provoked, and found before the first statement.
+#[test]
+fn the_doctor_finds_what_would_stop_a_phase() {
+    on_each(|lab| {
+        let field = Field::new(lab, "split", Access::Shared, PEOPLE);
+        field.run(&["doctor"]).must(0).says("nothing was found");
+        let provoked: [(&str, &str, i32, &str); 13] = [
+            ("create table parts (n int primary key) partition by range (n)", "error[partitioned]: table parts", 1, "drop table parts"),
+            ("create table heirs () inherits (users)", "warning[inheritance]: table users", 1, "drop table heirs"),
+            ("create table keyless (n int)", "warning[no-key]: table keyless", 0, "drop table keyless"),
+            (
+                "create function f() returns trigger language plpgsql as $$ begin return new; end $$; create trigger touched before update on users for each row execute function f()",
+                "warning[user-trigger]: trigger touched on users",
+                0,
+                "drop trigger touched on users",
+            ),
+            (
+                "create trigger zzz before insert on users for each row execute function f()",
+                "error[late-trigger]: trigger zzz on users",
+                1,
+                "drop trigger zzz on users; drop function f()",
+            ),
+            ("create rule r as on insert to users do also select 1", "error[rule]: rule r on users", 1, "drop rule r on users"),
+            (
+                "create table news (n int); create publication p for table news",
+                "error[replica-identity]: table news",
+                1,
+                "drop publication p; drop table news",
+            ),
+            (
+                "create function e() returns event_trigger language plpgsql as $$ begin end $$; create event trigger et on ddl_command_end execute function e()",
+                "warning[event-trigger]: event trigger et",
+                0,
+                "drop event trigger et; drop function e()",
+            ),
+            (
+                "create index users_age on users (age); update pg_index set indisvalid = false where indexrelid = 'users_age'::regclass",
+                "warning[invalid-index]: index users_age",
+                0,
+                "drop index users_age",
+            ),
+            (
+                "create role applier; alter role applier set session_replication_role = replica",
+                "warning[replica-role]: session_replication_role: role applier",
+                0,
+                "drop role applier",
+            ),
+            ("alter table users add column stray int", "error[drift]: the live schema", 1, "alter table users drop column stray"),
+            (
+                "do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$",
+                "error[read-only]: the server",
+                1,
+                "set default_transaction_read_only = off; do $$ begin execute format('alter database %I reset default_transaction_read_only', current_database()); end $$",
+            ),
+            ("begin; select count(*) from users", "warning[long-transaction]: session", 0, "commit"),
+        ];
+        for (make, words, code, clean) in provoked {
+            let mut session = field.session();
+            for statement in split(make) {
+                session.run(&statement.text).unwrap_or_else(|failure| panic!("{make}: {failure}"));
+            }
+            field.run(&["doctor", "--old-transaction", "0"]).must(code).says(words);
+            for statement in split(clean) {
+                session.run(&statement.text).unwrap_or_else(|failure| panic!("{clean}: {failure}"));
+            }
+        }
+        // Who may do little is told all of it at once.
+        let mut session = field.session();
+        session.run("create role limited login").unwrap();
+        session.run("alter table users enable row level security").unwrap();
+        session.run("revoke create on schema public from public").unwrap();
+        session.run("drop schema crossfade cascade").unwrap();
+        let limited = url(&field.database).replace("postgres://postgres@", "postgres://limited@");
+        let ran = field.run_at(&limited, &["doctor", "--format", "json"]).must(1);
+        let found: Vec<serde_json::Value> = serde_json::from_str(&ran.out).unwrap();
+        for code in ["create-schema", "create-table", "not-owner", "row-security"] {
+            assert!(found.iter().any(|one| one["code"] == code && one["level"] == "error"), "{code}: {}", ran.out);
+        }
+        session.run("drop role limited").unwrap();
+    });
 }

@@ -9,6 +9,8 @@ use clap::{Parser, Subcommand};
 pub(crate) mod compile;
 pub(crate) mod connect;
 pub(crate) mod diff;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod init;
@@ -58,6 +60,8 @@ enum Command {
     Verify(look::VerifyArgs),
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     Check(look::CheckArgs),
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    Doctor(doctor::Args),
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     Status(look::StatusArgs),
 }
@@ -123,6 +127,8 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => look::verify(&args),
         #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
         Command::Check(args) => look::check(&args),
+        #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+        Command::Doctor(args) => doctor::run(&args),
         #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
         Command::Status(args) => look::status(&args),
     };

@@ -6,7 +6,9 @@ use anyhow::{Context, bail};
 
 use super::output::{self, Format};
 use super::planning::{self, PlanningArgs};
+use super::source;
 use crate::diagnostic::{Sources, has_errors};
+use crate::diff;
 use crate::emit::Scripts;
 use crate::emit::program::{Program, Stored};
 use crate::run::engine::Engine;
@@ -171,4 +173,36 @@ pub(crate) fn tell(stopped: &Stopped, format: Format) {
             anstream::eprintln!("{text}");
         }
     }
+}
+
+/// What differs between the schema of the database and a snapshot, in lines; none when nothing does.
+///
+/// # Errors
+/// When one of them can't be read.
+pub(crate) fn drift(args: &OnlineArgs, snapshot: &str) -> anyhow::Result<Vec<String>> {
+    let mut sources = Sources::default();
+    let mut diagnostics = Vec::new();
+    let settings = planning::settings(&mut sources, &mut diagnostics)?;
+    let schema = args.planning.schema.clone().unwrap_or_else(|| planning::schema_of(&settings).to_owned());
+    let dialect = engine(&args.url)?.dialect();
+    let live = source::Live { dialects: &[dialect], schema: &schema, version: source::FIRST_VERSION };
+    let (found, faults) = source::load(&args.url, &mut sources, &live)?;
+    let (wanted, more) = source::load(snapshot, &mut sources, &live)?;
+    if has_errors(&faults) || has_errors(&more) {
+        bail!("the schema of {} can't be compared with `{snapshot}`", engine(&args.url)?.place());
+    }
+    let ((mut found, _), (mut wanted, _)) = (found.resolve(dialect), wanted.resolve(dialect));
+    // What no snapshot knows is somebody else's, and no phase touches it.
+    found.tables.retain(|name, _| wanted.tables.contains_key(name));
+    found.views.retain(|name, _| wanted.views.contains_key(name));
+    found.enums.retain(|name, _| wanted.enums.contains_key(name));
+    found.sequences.retain(|name, _| wanted.sequences.contains_key(name));
+    found.extensions.clone_from(&wanted.extensions);
+    // It led to this snapshot, and says nothing of what differs from it.
+    wanted.transition = None;
+    let (diff, _) = diff::diff(&wanted, &found, dialect, &diff::Options { assume_drop: diff::AssumeDrop::Unrelated });
+    if diff.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(diff::print::text(&diff).lines().skip(1).map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }

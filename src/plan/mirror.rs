@@ -17,7 +17,7 @@ use super::model::{
     OnFinding, Phase, RowExpr, SequenceFrom, SourceRest, Splice, SyncColumn, SyncLens, TableSpec,
 };
 use super::planner::{Draft, Planner};
-use super::table::BATCH;
+use super::table::{BATCH, names_word};
 use super::{VERSION_SCHEMA, naming};
 
 /// The rules of a mirrored table that can't bind while the old version writes, or not before the rows are copied.
@@ -80,7 +80,9 @@ impl<'a> Planner<'a> {
                 let names = format!("{} and {}", first.name, second.name);
                 self.not_yet(
                     &format!("table {}", second.name),
-                    &format!("rows of {source}, which is dropped, come to {names}: a row that both have could not be deleted from one"),
+                    &format!(
+                        "rows of {source}, which is dropped, come to {names}: a row that both had could not be deleted from one of them, and it is not proved that none is in both, whatever `where` says"
+                    ),
                     *span,
                 );
             }
@@ -528,12 +530,21 @@ impl<'a> Planner<'a> {
                 primary.name.span,
             );
         }
-        if let Some(exclusion) = table.exclusions.first() {
-            self.not_yet(
-                &object,
-                &format!("rows that come from another table meet exclusion constraint {}", exclusion.name.text),
-                exclusion.name.span,
-            );
+        for exclusion in &table.exclusions {
+            let texts = [Some(&exclusion.elements), exclusion.predicate.as_ref()];
+            let reads = |name: &str| texts.iter().flatten().any(|text| names_word(&text.text, name));
+            let written = columns.ups.iter().map(|(name, _)| name).chain(key.iter().map(|k| &k.target));
+            if written.into_iter().any(|name| reads(name)) {
+                self.no_way(
+                    &object,
+                    &format!(
+                        "exclusion constraint {} would refuse rows of the old version from expand on, and its index can't be built later while clients write: PostgreSQL has no concurrent form of it",
+                        exclusion.name.text
+                    ),
+                    "leave it out of this snapshot, and add it by hand in a maintenance window, and to the snapshot, when the old version is gone",
+                    exclusion.name.span,
+                );
+            }
         }
     }
 

@@ -93,6 +93,8 @@ pub struct Words {
     pub sessions: &'static str,
     /// Release. Gives: backfill, rows, whether finished, ranges of workers, those that are through.
     pub checkpoints: &'static str,
+    /// Age in seconds. Gives: level, code, object, message of each thing that would stop a phase or surprise somebody.
+    pub doctor: &'static str,
     /// What a session of batches sets first.
     pub batch_settings: &'static [&'static str],
 }

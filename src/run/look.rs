@@ -213,9 +213,8 @@ pub fn due(engine: &dyn Engine, program: &Program) -> Result<Due, Stopped> {
     let Some(latest) = state.latest() else { return Ok(Due::Expand) };
     if latest.release != program.release {
         let at = format!("the database is at version {}, phase {}", latest.new_version, latest.phase);
-        let is_over = latest.phase == "contract" || (latest.old_version.is_none() && latest.phase != "begun");
         return match program.old_version.as_deref() {
-            Some(old) if is_over && old == latest.new_version => Ok(Due::Expand),
+            Some(old) if latest.is_over() && old == latest.new_version => Ok(Due::Expand),
             Some(old) => Err(Stopped::new(format!("{at}, and this upgrade starts from version {old}, contracted"))),
             None => Err(Stopped::new(format!("{at}, and this is a first installation of {}", program.new_version))),
         };

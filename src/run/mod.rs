@@ -5,6 +5,7 @@
 //! can go on where a runner stopped, and the other way round. It asks an [`engine::Engine`], never a dialect's name.
 
 mod backfill;
+pub mod doctor;
 pub mod engine;
 pub mod look;
 mod phase;

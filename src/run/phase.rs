@@ -188,9 +188,7 @@ fn expand_behind(program: &Program, latest: &Revision, own: Option<&Revision>) -
         return Err(Stopped::new(format!("{} is long done: this database is at version {}", program.release, latest.new_version))
             .help("nothing was changed"));
     }
-    // A first installation is all in expand.
-    let is_over = latest.phase == "contract" || (latest.old_version.is_none() && latest.phase != "begun");
-    if !is_over {
+    if !latest.is_over() {
         return Err(Stopped::new(format!("the upgrade to {} is not finished: its last phase is {}", latest.new_version, latest.phase))
             .help(format!(
                 "finish it up to contract, or take it back with `crossfade abort`, from the scripts of {}",

@@ -47,6 +47,7 @@ static WORDS: Words = Words {
     failing: include_str!("postgres/failing.sql"),
     old_snapshot: include_str!("postgres/old_snapshot.sql"),
     sessions: include_str!("postgres/sessions.sql"),
+    doctor: include_str!("postgres/doctor.sql"),
     checkpoints: include_str!("postgres/checkpoints.sql"),
     batch_settings: &[
         // Rows only: nobody queues behind a batch that waits.

@@ -24,6 +24,13 @@ pub struct Revision {
     pub contract: Option<String>,
 }
 
+impl Revision {
+    /// Whether the database has one shape only: this one. A first installation is all in expand.
+    pub fn is_over(&self) -> bool {
+        self.phase == "contract" || (self.old_version.is_none() && self.phase != "begun")
+    }
+}
+
 /// A statement that a runner began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {

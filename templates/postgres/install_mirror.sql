@@ -70,18 +70,27 @@ begin
       else
 {%- if not up.carries %}
         null;
-{%- endif %}
+{%- else %}
 {%- for lens in up.lenses %}{% if lens.moves %}
-        if said_{{ loop.index }} and ({{ lens.moves }}) then
-          update {{ target }} as image set {{ lens.sets | join(", ") }} where {{ up.image_of_here }} returning image.* into there;
-{%- if lens.still and lens.back %}
-          if found and ({{ lens.moves }}) then
-            -- a trigger of {{ target_name }} made something else of it
-            update {{ source }} as own set {{ lens.back | join(", ") }} where {{ up.own_is_here }} and ({{ lens.still }});
+        said_{{ loop.index }} := said_{{ loop.index }} and ({{ lens.moves }});
+{%- endif %}{% endfor %}
+        if {{ up.any_said }} then
+          -- in one statement: no row is ever seen with one value and without the other
+          update {{ target }} as image
+          set {{ up.sets | join(",\n              ") }}
+          where {{ up.image_of_here }} returning image.* into there;
+{%- if up.comes_back %}
+          if found then
+            -- what a trigger of {{ target_name }} made of it comes back
+{%- for lens in up.lenses %}{% if lens.moves and lens.still and lens.back %}
+            if said_{{ loop.index }} and ({{ lens.moves }}) then
+              update {{ source }} as own set {{ lens.back | join(", ") }} where {{ up.own_is_here }} and ({{ lens.still }});
+            end if;
+{%- endif %}{% endfor %}
           end if;
 {%- endif %}
         end if;
-{%- endif %}{% endfor %}
+{%- endif %}
       end if;
 {%- if has_predicate %}
     elsif found then
@@ -156,21 +165,30 @@ begin
       else
 {%- if not down.carries %}
         null;
-{%- endif %}
+{%- else %}
 {%- if down.fresh %}
         fresh := {{ down.fresh }};
 {%- endif %}
 {%- for lens in down.lenses %}{% if lens.moves %}
-        if said_{{ loop.index }} and ({{ lens.moves }}) then
-          update {{ source }} as image set {{ lens.sets | join(", ") }} where {{ down.image_of_here }} returning image.* into there;
-{%- if lens.still and lens.back %}
-          if found and ({{ lens.moves }}) then
-            -- a trigger of {{ source_name }} made something else of it
-            update {{ target }} as own set {{ lens.back | join(", ") }} where {{ down.own_is_here }} and ({{ lens.still }});
+        said_{{ loop.index }} := said_{{ loop.index }} and ({{ lens.moves }});
+{%- endif %}{% endfor %}
+        if {{ down.any_said }} then
+          -- in one statement: no row is ever seen with one value and without the other
+          update {{ source }} as image
+          set {{ down.sets | join(",\n              ") }}
+          where {{ down.image_of_here }} returning image.* into there;
+{%- if down.comes_back %}
+          if found then
+            -- what a trigger of {{ source_name }} made of it comes back
+{%- for lens in down.lenses %}{% if lens.moves and lens.still and lens.back %}
+            if said_{{ loop.index }} and ({{ lens.moves }}) then
+              update {{ target }} as own set {{ lens.back | join(", ") }} where {{ down.own_is_here }} and ({{ lens.still }});
+            end if;
+{%- endif %}{% endfor %}
           end if;
 {%- endif %}
         end if;
-{%- endif %}{% endfor %}
+{%- endif %}
       end if;
 {%- if has_predicate and not stays %}
       if not exists (select from {{ source }} as image where {{ down.image_of_here }} and ({{ down.image_meant }})) then

@@ -264,7 +264,8 @@ impl Mirroring<'_> {
             Way::Up => Way::Down,
             Way::Down => Way::Up,
         };
-        let (mut lenses, mut followed, mut carries) = (Vec::new(), Vec::new(), false);
+        let (mut lenses, mut followed, mut comes_back) = (Vec::new(), Vec::new(), false);
+        let (mut said, mut updates): (Vec<String>, Vec<(usize, String, String)>) = (Vec::new(), Vec::new());
         let mut written = self.keys(way).into_iter().zip(&self.mirror.key).map(|(name, key)| (name, key.ty.clone())).collect::<Vec<_>>();
         written.extend(besides);
         let mut columns = self.keys(back).iter().map(|name| sql.ident(name)).collect::<Vec<_>>();
@@ -319,13 +320,17 @@ impl Mirroring<'_> {
                 columns.push(column);
                 values.push(value);
             }
-            carries |= moves.is_some();
             // What the other table's own triggers made of it comes back.
             let own = Row::Alias("own");
             let (back_sets, still) = match way {
                 Way::Up => (Self::downs(lens).collect::<Vec<_>>(), self.disagree(lens, own, THERE)),
                 Way::Down => (Self::ups(lens).collect(), self.disagree(lens, THERE, own)),
             };
+            comes_back |= moves.is_some() && still.is_some() && !back_sets.is_empty();
+            if moves.is_some() {
+                said.push(format!("said_{}", lenses.len() + 1));
+                updates.extend(set(HERE).into_iter().map(|(column, value)| (lenses.len() + 1, column, value)));
+            }
             lenses.push(context! {
                 back => back_sets.iter().map(|(c, f)| format!("{} = {}", sql.ident(&c.name), sql.value(f, &c.ty, THERE))).collect::<Vec<_>>(),
                 still,
@@ -333,7 +338,6 @@ impl Mirroring<'_> {
                 on_insert => self.mirror.rest != SourceRest::Goes || !Self::is_given(lens),
                 derived => moves.as_ref().is_some_and(|(derived, _)| *derived),
                 moves => moves.map(|(_, moves)| moves),
-                sets => set(HERE).iter().map(|(column, value)| format!("{column} = {value}")).collect::<Vec<_>>(),
                 names => sets.iter().map(|(c, _)| c.name.as_str()).collect::<Vec<_>>().join(", "),
             });
         }
@@ -350,7 +354,16 @@ impl Mirroring<'_> {
         let blanks: Vec<(String, &Type, String)> = self.blanks().collect();
         context! {
             lenses,
-            carries,
+            carries => !said.is_empty(),
+            comes_back,
+            any_said => said.join(" or "),
+            sets => updates
+                .into_iter()
+                .map(|(number, column, value)| match said.len() {
+                    1 => format!("{column} = {value}"),
+                    _ => format!("{column} = case when said_{number} then {value} else image.{column} end"),
+                })
+                .collect::<Vec<_>>(),
             columns => columns.join(", "),
             values => values.join(", "),
             key => self.keys(back).iter().map(|name| sql.ident(name)).collect::<Vec<_>>().join(", "),

@@ -144,7 +144,7 @@ enum RenameKind {
 }
 
 /// Whether a name stands in a text as a word of its own.
-fn names_word(text: &str, name: &str) -> bool {
+pub(in crate::plan) fn names_word(text: &str, name: &str) -> bool {
     text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '$').any(|word| word.eq_ignore_ascii_case(name))
 }
 
