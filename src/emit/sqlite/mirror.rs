@@ -288,12 +288,7 @@ impl Mirroring<'_> {
                 list.push(format!("update sqlite_sequence set seq = max(seq, {number}) where name = {name}"));
             }
         }
-        // What a row that had no image says for the first time is looked at before the others are written.
-        let mut lenses: Vec<&SyncLens> = self.mirror.lenses.iter().collect();
-        lenses.sort_by_key(|lens| !lens.new.is_empty());
-        for lens in lenses {
-            list.extend(self.follows(way, event, lens));
-        }
+        list.extend(self.followed(way, event));
         match (way, self.meant(HERE)) {
             (Way::Up, Some(meant)) => {
                 let target = self.sql.ident(&self.mirror.target);
@@ -419,21 +414,41 @@ impl Mirroring<'_> {
         self.copied(&conditions)
     }
 
-    /// One lens: what its other side takes from the row.
-    fn follows(&self, way: Way, event: Event, lens: &SyncLens) -> Option<String> {
-        let back = way.back();
+    /// What the other row takes from this one, in one statement: between two of them it might be none that is meant.
+    fn followed(&self, way: Way, event: Event) -> Option<String> {
+        let (own, other) = (self.sql.ident(self.name(way)), self.sql.ident(self.name(way.back())));
+        let there = Row::Alias(&other);
+        let parts: Vec<(String, Vec<(String, String)>)> =
+            self.mirror.lenses.iter().filter_map(|lens| self.follows(way, event, lens, there)).collect();
+        let several = parts.len() > 1;
+        let set = |when: &String, (column, value): &(String, String)| {
+            let name = self.sql.ident(column);
+            if several {
+                format!("{name} = case when {when} then {value} else {} end", self.sql.column(column, there))
+            } else {
+                format!("{name} = {value}")
+            }
+        };
+        let sets: Vec<String> = parts.iter().flat_map(|(when, sets)| sets.iter().map(|one| set(when, one))).collect();
+        let any: Vec<String> = parts.into_iter().map(|(when, _)| if several { grouped(when) } else { when }).collect();
+        let mut conditions = vec![self.same((way, HERE), (way, Row::New)), self.same((way.back(), there), (way, HERE))];
+        if way == Way::Up {
+            conditions.extend(self.meant(HERE).map(grouped));
+        }
+        conditions.push(if several { grouped(self.sql.any(&any)) } else { self.sql.any(&any) });
+        (!sets.is_empty())
+            .then(|| format!("update {other} set {} from {own} as here\n  where {}", sets.join(",\n    "), conditions.join("\n    and ")))
+    }
+
+    /// One lens: when its other side takes something from the row, and what.
+    fn follows(&self, way: Way, event: Event, lens: &SyncLens, there: Row<'_>) -> Option<(String, Vec<(String, String)>)> {
         let sets = Self::sets(lens, way);
         if sets.is_empty() {
             return None;
         }
-        let (own, other) = (self.sql.ident(self.name(way)), self.sql.ident(self.name(back)));
-        let there = Row::Alias(&other);
         let inputs = Self::inputs(lens, way);
         let stays = self.mirror.rest != SourceRest::Goes;
-        let mut when = vec![self.same((way, HERE), (way, Row::New)), self.same((back, there), (way, HERE))];
-        if way == Way::Up {
-            when.extend(self.meant(HERE).map(grouped));
-        }
+        let mut when = Vec::new();
         if lens.old.is_empty() {
             // It follows as long as it is what the row gave before.
             if way == Way::Down || event == Event::Insert || lens.follow == Follow::Never {
@@ -471,11 +486,8 @@ impl Mirroring<'_> {
                 Way::Down => self.disagree(lens, there, HERE)?,
             }));
         }
-        let sets: Vec<String> = sets
-            .iter()
-            .map(|(column, formula)| format!("{} = {}", self.sql.ident(&column.name), self.sql.value(formula, &column.ty, HERE)))
-            .collect();
-        Some(format!("update {other} set {} from {own} as here\n  where {}", sets.join(", "), when.join("\n    and ")))
+        let sets = sets.iter().map(|(column, formula)| (column.name.clone(), self.sql.value(formula, &column.ty, HERE))).collect();
+        Some((when.join(" and "), sets))
     }
 
     /// The row is gone, or has another key: its image goes, or says nothing any more.
