@@ -23,6 +23,7 @@ templates![
     "mysql_like/gate_expand",
     "mysql_like/gate_migrate",
     "mysql_like/header",
+    "mysql_like/install_mirror",
     "mysql_like/install_sync",
     "mysql_like/latest",
     "mysql_like/mark",

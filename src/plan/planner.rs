@@ -251,6 +251,7 @@ impl<'a> Planner<'a> {
             Rules::Altered => steps,
             Rules::Rebuilt => self.rebuilt(steps),
         };
+        self.tell_refusals();
         self.hazards.sort_by(|a, b| {
             (std::cmp::Reverse(a.level), a.code, &a.object, &a.message).cmp(&(std::cmp::Reverse(b.level), b.code, &b.object, &b.message))
         });
@@ -268,6 +269,21 @@ impl<'a> Planner<'a> {
             hazards: self.hazards,
         };
         (plan, self.diagnostics)
+    }
+
+    /// Puts in place of each SQLSTATE of PostgreSQL what a client of this server is told.
+    fn tell_refusals(&mut self) {
+        const WORD: &str = "SQLSTATE ";
+        for hazard in &mut self.hazards {
+            let mut from = 0;
+            while let Some(at) = hazard.message[from..].find(WORD).map(|at| at + from) {
+                let end = at + WORD.len();
+                let state: String = hazard.message[end..].chars().take_while(char::is_ascii_alphanumeric).collect();
+                let words = self.target.refusal(&state);
+                hazard.message.replace_range(at..end + state.len(), &words);
+                from = at + words.len();
+            }
+        }
     }
 
     // --- steps ---

@@ -335,7 +335,7 @@ impl<'a> Planner<'a> {
         // client can write past the triggers.
         // One client writes at a time, and rows are deleted one by one.
         let elsewhere =
-            ["enum-value-stays", "type-named-late", "backfill-without-key", "triggers-bypassed", "mirror-can-deadlock", "mirror-truncate"];
+            ["enum-value-stays", "type-named-late", "backfill-without-key", "triggers-bypassed", "mirror-can-deadlock"];
         self.hazards.retain(|hazard| !elsewhere.contains(&hazard.code));
         let mirrored: Vec<(String, String)> = self.mirrors.values().map(|m| (m.source.clone(), m.target.clone())).collect();
         for (source, target) in mirrored {
@@ -348,12 +348,6 @@ impl<'a> Planner<'a> {
             );
         }
         for hazard in &mut self.hazards {
-            while let Some(at) = hazard.message.find("SQLSTATE ") {
-                let end = at + "SQLSTATE ".len();
-                let state: String = hazard.message[end..].chars().take_while(char::is_ascii_alphanumeric).collect();
-                let words = self.target.refusal(&state);
-                hazard.message.replace_range(at..end + state.len(), &words);
-            }
             if hazard.code == "positional-clients" && !self.target.capabilities().positional_inserts {
                 hazard.level = Level::Warning;
                 hazard.message =

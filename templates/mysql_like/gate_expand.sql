@@ -8,6 +8,9 @@ insert into crossfade_gate select concat('crossfade needs {{ product }} {{ oldes
 {{ latest }}
 insert into crossfade_gate select concat({{ release }}, ' is contracted already: there is nothing to expand')
   from dual where @crossfade_latest = {{ release }} and @crossfade_phase = 'contract';
+insert into crossfade_gate select concat('contract of ', {{ release }}, ' has begun: run contract.sql to its end')
+  from dual where @crossfade_latest = {{ release }} and @crossfade_phase <> 'contract'
+    and exists (select * from crossfade_journal where `release` = {{ release }} and step like 'contract%');
 insert into crossfade_gate select concat({{ release }}, ' is long done: this database is at version ', @crossfade_version)
   from dual where @crossfade_latest <> {{ release }} and exists (select * from crossfade_revision where `release` = {{ release }} and phase <> 'aborted');
 insert into crossfade_gate select -- a first installation is all in expand
