@@ -147,9 +147,7 @@ pub fn batch_statements(dialect: Dialect, backfill: &Backfill) -> Result<BatchSt
     let columns: Vec<&str> = backfill.key.iter().map(|key| key.column.as_str()).collect();
     let width = columns.len();
     let row = |parts: Vec<String>| if parts.len() == 1 { parts.concat() } else { format!("({})", parts.join(", ")) };
-    let places = |from: usize| {
-        row((from..).zip(&backfill.key).map(|(n, key)| of_text(dialect, &place(dialect, n), &key.ty)).collect())
-    };
+    let places = |from: usize| row((from..).zip(&backfill.key).map(|(n, key)| of_text(dialect, &place(dialect, n), &key.ty)).collect());
     let (copy, sets, unfilled) = match &backfill.work {
         Work::Update { set, unfilled } => (None, Some(set), Some(unfilled)),
         Work::Copy { target, columns, values, meant, key } => (Some(context! { target, columns, values, meant, key }), None, None),

@@ -276,7 +276,9 @@ impl Formula {
     /// The columns that it reads.
     pub fn columns(&self) -> Vec<&String> {
         match self {
-            Formula::Column(column) | Formula::Cast(column) | Formula::Values { column, .. } | Formula::Relabel { column, .. } => vec![column],
+            Formula::Column(column) | Formula::Cast(column) | Formula::Values { column, .. } | Formula::Relabel { column, .. } => {
+                vec![column]
+            }
             Formula::Next(_) => Vec::new(),
             Formula::Written(expr) => expr
                 .splices

@@ -19,7 +19,7 @@ use crate::plan::model::Phase;
 /// Why a try of a script did not come through.
 enum Broken {
     /// A statement was refused.
-    At(String, Failure),
+    At(String, Box<Failure>),
     /// Rows disagree: how many, and which.
     Rows(String, String),
     /// It was told to stop.
@@ -97,7 +97,9 @@ impl<'a> Runner<'a> {
                 Err(Broken::Rows(count, what)) => {
                     return Err(Stopped::new(format!("{count} rows disagree: {what}")).help("`crossfade verify` shows some of them"));
                 }
-                Err(Broken::At(_, failure)) if self.engine.class(&failure) == Class::Lock => self.after_lock(begun, attempt, &[], &failure)?,
+                Err(Broken::At(_, failure)) if self.engine.class(&failure) == Class::Lock => {
+                    self.after_lock(begun, attempt, &[], &failure)?
+                }
                 Err(Broken::At(statement, failure)) => {
                     self.note_failed_script(&unit.hash(), &failure, set_up)?;
                     return Err(self.refused_whole(&statement, &failure, said.reasons));
@@ -109,7 +111,7 @@ impl<'a> Runner<'a> {
     fn once_whole(&mut self, unit: &Unit, parts: &[Part<'_>], skipped: &[(&Check, String)], said: &mut Said) -> Result<(), Broken> {
         let at = |statement: &str| {
             let statement = statement.to_owned();
-            move |failure| Broken::At(statement, failure)
+            move |failure| Broken::At(statement, Box::new(failure))
         };
         let program = self.program;
         self.session.run(self.engine.begin()).map_err(at("begin"))?;

@@ -5,8 +5,8 @@ use minijinja::{Value, context};
 use crate::dialect::sqlite::expression::{Expressions, Row, Sides};
 use crate::plan::MARKER;
 use crate::plan::model::{
-    Action, Backfill, ColumnSpec, Finding, Formula, IndexSpec, KeyTarget, Marker, Mirror, MirrorSide, OnFinding, Plan, Rebuild, RowExpr, ShapeView,
-    Source, Sync, SyncColumn, TableSpec, Undo, ViewSpec,
+    Action, Backfill, ColumnSpec, Finding, Formula, IndexSpec, KeyTarget, Marker, Mirror, MirrorSide, OnFinding, Plan, Rebuild, RowExpr,
+    ShapeView, Source, Sync, SyncColumn, TableSpec, Undo, ViewSpec,
 };
 use crate::snapshot::model::{ForeignKey, Nulls, ReferentialAction};
 

@@ -262,7 +262,11 @@ impl Renderer for Sqlite<'_> {
                     Some(live::Check {
                         what: check.what.clone(),
                         table: sql.ident(check.table),
-                        key: if key.is_empty() { vec![[&sql.ident(check.table), "._rowid_"].concat()] } else { key.iter().map(own).collect() },
+                        key: if key.is_empty() {
+                            vec![[&sql.ident(check.table), "._rowid_"].concat()]
+                        } else {
+                            key.iter().map(own).collect()
+                        },
                         columns: match check.finding {
                             Finding::Disagree(lens) => lens.old.iter().chain(&lens.new).map(|column| sql.ident(&column.name)).collect(),
                             _ => Vec::new(),

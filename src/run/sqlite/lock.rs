@@ -64,7 +64,9 @@ impl RunnerLock {
     pub(super) fn holder(&self) -> Option<String> {
         let file = File::open(&self.path).ok()?;
         match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => io::read_to_string(file).ok().filter(|text| serde_json::from_str::<serde_json::Value>(text).is_ok()),
+            Err(TryLockError::WouldBlock) => {
+                io::read_to_string(file).ok().filter(|text| serde_json::from_str::<serde_json::Value>(text).is_ok())
+            }
             Ok(()) | Err(TryLockError::Error(_)) => None,
         }
     }
