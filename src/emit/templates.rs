@@ -27,6 +27,7 @@ templates![
     "mysql_like/install_sync",
     "mysql_like/latest",
     "mysql_like/mark",
+    "mysql_like/may_make_triggers",
     "mysql_like/remove_sync",
     "mysql_like/tidy",
     "mysql_like/verify",

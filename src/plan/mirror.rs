@@ -13,8 +13,8 @@ use crate::snapshot::model::{
 use crate::sql::expression::{defines_volatile, expression_equivalent, replace, row_references};
 
 use super::model::{
-    Action, ColumnSpec, CopyRows, Finding, Follow, ForeignKeySpec, Formula, Highest, IndexSpec, Mirror, MirrorKey, MirrorSide, MirrorTriggers,
-    OnFinding, Phase, RowExpr, SequenceFrom, SourceRest, Splice, SyncColumn, SyncLens, TableSpec,
+    Action, ColumnSpec, CopyRows, Finding, Follow, ForeignKeySpec, Formula, Highest, IndexSpec, Mirror, MirrorKey, MirrorSide,
+    MirrorTriggers, OnFinding, Phase, RowExpr, SequenceFrom, SourceRest, Splice, SyncColumn, SyncLens, TableSpec,
 };
 use super::planner::{Draft, Planner};
 use super::table::{BATCH, names_word};
@@ -954,17 +954,20 @@ impl<'a> Planner<'a> {
             if let (true, Some(column)) = (self.can.restates_columns, table.columns.get(column)) {
                 let new = self.column_spec(column, target, &column.name, &|name| Some(name.to_owned()));
                 let old = ColumnSpec { not_null: false, ..new.clone() };
-                bound.push(self.step(Draft {
-                    phase: Phase::Contract,
-                    change,
-                    slug: format!("set_not_null.{object}"),
-                    object,
-                    why: "From now on NULL is refused. The table is copied beside its readers and writers, who wait for an instant only."
-                        .to_owned(),
-                    action: Action::RestateColumn { table: target.clone(), old: Box::new(old), new: Box::new(new) },
-                    unit: None,
-                    requires: Vec::new(),
-                }));
+                bound.push(
+                    self.step(Draft {
+                        phase: Phase::Contract,
+                        change,
+                        slug: format!("set_not_null.{object}"),
+                        object,
+                        why:
+                            "From now on NULL is refused. The table is copied beside its readers and writers, who wait for an instant only."
+                                .to_owned(),
+                        action: Action::RestateColumn { table: target.clone(), old: Box::new(old), new: Box::new(new) },
+                        unit: None,
+                        requires: Vec::new(),
+                    }),
+                );
                 continue;
             }
             let added = self.step(Draft {

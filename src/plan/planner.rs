@@ -247,6 +247,10 @@ impl<'a> Planner<'a> {
                 Vec::new()
             }
         };
+        let mut steps = steps;
+        if self.can.restates_columns {
+            restate_as_it_is(&mut steps);
+        }
         let steps = match self.target.capabilities().rules {
             Rules::Altered => steps,
             Rules::Rebuilt => self.rebuilt(steps),
@@ -599,5 +603,43 @@ fn map_action(
         A::Cascade => A::Cascade,
         A::SetNull(columns) => A::SetNull(map(columns)),
         A::SetDefault(columns) => A::SetDefault(map(columns)),
+    }
+}
+
+/// Each step of expand that states a column anew was planned for the column as the old version has it. Where one comes after
+/// another, it states what that one has made of the column, and its own change.
+fn restate_as_it_is(steps: &mut [Step]) {
+    let mut columns: BTreeMap<(String, String), ColumnSpec> = BTreeMap::new();
+    let mut defaults: BTreeMap<(String, String), RowExpr> = BTreeMap::new();
+    for step in steps.iter_mut().filter(|step| step.phase == Phase::Expand) {
+        match &mut step.action {
+            Action::SetDefault { table, column, default, .. } => {
+                let key = (table.clone(), column.clone());
+                if let Some(spec) = columns.get_mut(&key) {
+                    spec.default = Some(default.clone());
+                }
+                defaults.insert(key, default.clone());
+            }
+            Action::RestateColumn { table, old, new } => {
+                let key = (table.clone(), old.name.clone());
+                let mut is = columns.remove(&key).unwrap_or_else(|| ColumnSpec::clone(old));
+                if let Some(default) = defaults.remove(&key) {
+                    is.default = Some(default);
+                }
+                let mut becomes = is.clone();
+                macro_rules! changed {
+                    ($($field:ident),+) => {
+                        $(if old.$field != new.$field {
+                            becomes.$field = new.$field.clone();
+                        })+
+                    };
+                }
+                changed!(ty, not_null, default, generated, identity, collation, comment, hidden);
+                columns.insert(key, becomes.clone());
+                **old = is;
+                **new = becomes;
+            }
+            _ => {}
+        }
     }
 }

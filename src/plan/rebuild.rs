@@ -334,8 +334,7 @@ impl<'a> Planner<'a> {
         // Enums are checks, which go and come back with their tables; rows need no key to be reached in one statement; and no
         // client can write past the triggers.
         // One client writes at a time, and rows are deleted one by one.
-        let elsewhere =
-            ["enum-value-stays", "type-named-late", "backfill-without-key", "triggers-bypassed", "mirror-can-deadlock"];
+        let elsewhere = ["enum-value-stays", "type-named-late", "backfill-without-key", "triggers-bypassed", "mirror-can-deadlock"];
         self.hazards.retain(|hazard| !elsewhere.contains(&hazard.code));
         let mirrored: Vec<(String, String)> = self.mirrors.values().map(|m| (m.source.clone(), m.target.clone())).collect();
         for (source, target) in mirrored {

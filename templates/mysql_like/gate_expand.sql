@@ -33,7 +33,7 @@ insert into crossfade_gate select concat('this script is for database ', {{ data
   from dual where database() <> {{ database_literal }};
 {%- endif %}
 {%- if triggers %}
--- If this fails with error 1419: set global log_bin_trust_function_creators = 1, or run the script with an account that has SUPER.
+-- If this fails with error 1142, the account lacks the privilege TRIGGER.
 create trigger if not exists crossfade_may_make_triggers before insert on crossfade_failing_row
   for each row set new.error = new.error;
 drop trigger crossfade_may_make_triggers;

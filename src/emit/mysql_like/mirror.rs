@@ -371,7 +371,8 @@ impl Mirroring<'_> {
             (Way::Down, _) if self.goes() => {
                 if let Some(meant) = self.meant(THERE) {
                     let number = if self.sql.dialect == Dialect::Mysql { "3819" } else { "4025" };
-                    let why = format!("a row of {} must be one that the old version's {} would have there", self.name(way), self.name(back));
+                    let why =
+                        format!("a row of {} must be one that the old version's {} would have there", self.name(way), self.name(back));
                     lines.push(format!("if not {} then", self.image(way, Row::New, &[meant], Look::Locked)));
                     lines.push(format!("  {}", self.signal(number, &why)));
                     lines.push("end if;".to_owned());
@@ -549,11 +550,7 @@ impl Mirroring<'_> {
     /// Changes the image of a row.
     fn updated(&self, way: Way, of: Row<'_>, sets: &[String]) -> Vec<String> {
         let there = self.same((way.back(), IMAGE), (way, of));
-        vec![
-            format!("update {} as image", self.table(way.back())),
-            format!("set {}", sets.join(",\n    ")),
-            format!("where {there};"),
-        ]
+        vec![format!("update {} as image", self.table(way.back())), format!("set {}", sets.join(",\n    ")), format!("where {there};")]
     }
 
     /// Another key: what only the image says goes along.

@@ -132,7 +132,11 @@ impl Renderer for MysqlLikeRenderer<'_> {
                 self.actions.render("gate_abort", context! { latest => self.latest()?, release })?
             }
         };
-        Ok([tables, gate].join("\n\n"))
+        let mut parts = vec![tables, gate];
+        if script == Script::Phase(Phase::Expand) && self.makes_triggers() {
+            parts.insert(0, self.actions.render("may_make_triggers", context! {})?);
+        }
+        Ok(parts.join("\n\n"))
     }
 
     fn begin(&self, script: Script) -> Result<Option<String>, EmitError> {
