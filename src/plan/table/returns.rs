@@ -85,6 +85,14 @@ impl<'a> Planner<'a> {
                     new.span,
                 );
             }
+            let of_old = work.layout.of_old(&new.name).and_then(|old| old.old);
+            if new.generated.is_some() || of_old.is_some_and(|old| old.generated.is_some()) {
+                self.not_yet(
+                    &object,
+                    "the server computes it for one version, and the other one has another column of that name",
+                    new.span,
+                );
+            }
             if new.identity.is_some() {
                 self.no_way(&object, "the number that the server gives a row is not known yet when the triggers run", apart, new.span);
             }
