@@ -281,7 +281,9 @@ fn examples_run() {
             let scripts = folder.join("migrations").join(version).join("sqlite");
             for phase in ["expand.sql", "migrate.sql", "contract.sql"] {
                 database.phase(&scripts, phase);
-                library.run_script(&fs::read_to_string(scripts.join(phase)).unwrap()).unwrap_or_else(|failure| panic!("{phase}: {failure}"));
+                library
+                    .run_script(&fs::read_to_string(scripts.join(phase)).unwrap())
+                    .unwrap_or_else(|failure| panic!("{phase}: {failure}"));
             }
         }
         assert_eq!(database.does("select phase, new_version from crossfade_version"), format!("contract|{}", version("new.yaml")));
@@ -340,7 +342,7 @@ fn connect_tells_the_names() {
     for phase in ["expand.sql", "migrate.sql"] {
         database.phase(&work.path().join("migrations/pike/sqlite"), phase);
     }
-    assert_eq!(database.does(&connect(&[])), "1|Ada|Lovelace||1|");
+    assert_eq!(database.does(&connect(&[])), "1|Ada|Lovelace|||1");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Affinity, affinity};
-use crate::plan::{VERSION_SCHEMA, hides_rows};
 use crate::plan::model::{Formula, FormulaOtherwise, RowExpr, Splice, SyncColumn, SyncLens};
+use crate::plan::{VERSION_SCHEMA, hides_rows};
 use crate::snapshot::model::{Type, TypeKind, Value};
 use crate::snapshot::types::sql_name;
 use crate::sql::Dialect;

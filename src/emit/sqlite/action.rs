@@ -3,11 +3,11 @@
 use minijinja::{Value, context};
 
 use crate::dialect::sqlite::expression::{Expressions, Row, Sides, apart};
-use crate::plan::{MARKER, hides_rows};
 use crate::plan::model::{
     Action, Backfill, ColumnSpec, Finding, Formula, IndexSpec, KeyTarget, Marker, Mirror, MirrorSide, OnFinding, Plan, Rebuild, RowExpr,
     ShapeView, Source, Sync, SyncColumn, TableSpec, Undo, ViewSpec,
 };
+use crate::plan::{MARKER, hides_rows};
 use crate::snapshot::model::{ForeignKey, Nulls, ReferentialAction};
 
 use super::super::live;
@@ -47,7 +47,9 @@ impl Actions<'_> {
                 let columns: Vec<String> = columns.iter().map(|c| self.column_definition(c, None)).collect();
                 self.render("add_columns", context! { table => sql.ident(table), columns })
             }
-            Action::InstallSync(sync) => self.render("install_sync", context! { triggers => self.triggers(sync), hidden => hides_rows(&sync.table) }),
+            Action::InstallSync(sync) => {
+                self.render("install_sync", context! { triggers => self.triggers(sync), hidden => hides_rows(&sync.table) })
+            }
             Action::RemoveSync(sync) => self.remove_sync(sync),
             Action::InstallMirror(mirror) => self.install_mirror(mirror),
             Action::CopyRows(copy) => {
