@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::EmitError;
 use super::templates::Templates;
-use crate::plan::model::{Formula, Splice};
+use crate::plan::model::Formula;
 use crate::sql::Dialect;
 
 /// Work on the rows that were there before, by ranges of a key. All texts are SQL.
@@ -100,12 +100,24 @@ pub struct BatchStatements {
     pub one: String,
     /// What the new values of one row are computed from, as JSON. Values: its key.
     pub row: String,
-    /// Some keys in order. Values: top, per cent of the table.
-    pub sample_from_start: String,
-    /// The same from a key on. Values: low, top, per cent of the table.
-    pub sample: String,
+    /// Some keys in order, from the start on and from a key on; `None` where several workers would be no faster than one.
+    pub sample: Option<Sample>,
     /// Takes away what the batches have left dead; `None` where nothing is.
     pub vacuum: Option<String>,
+}
+
+/// The statements that a range is divided by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// Some keys in order. Values: top, per cent of the table.
+    pub from_start: String,
+    /// The same from a key on. Values: low, top, per cent of the table.
+    pub from_key: String,
+}
+
+/// The place of a value in a statement.
+pub fn place(dialect: Dialect, number: usize) -> String {
+    Tongue(dialect).place(number)
 }
 
 /// The statements of a backfill.
@@ -132,7 +144,7 @@ pub fn batch_statements(dialect: Dialect, backfill: &Backfill) -> Result<BatchSt
                 cols_desc => columns.iter().map(|column| format!("{column} desc")).collect::<Vec<_>>().join(", "),
                 // Under a name of its own: ORDER BY takes the name of a result before that of a column.
                 texts => (1..).zip(&backfill.key).map(|(n, key)| format!("{} as part_{n}", tongue.text(key))).collect::<Vec<_>>().join(", "),
-                reads => pairs(&backfill.reads),
+                reads => pairs(dialect, &backfill.reads),
                 above => from_key.then(|| tongue.beyond(&backfill.key, ">", 1)),
                 up_to => tongue.beyond(&backfill.key, "<=", first),
                 is => tongue.beyond(&backfill.key, "=", first),
@@ -160,11 +172,16 @@ pub fn batch_statements(dialect: Dialect, backfill: &Backfill) -> Result<BatchSt
         work: render("batch", true)?,
         one: render("one", false)?,
         row: render("row", false)?,
-        sample_from_start: render("sample", false)?,
-        sample: render("sample", true)?,
-        vacuum: match backfill.work {
-            Work::Update { .. } if dialect == Dialect::Postgres => Some(render("vacuum", false)?),
-            Work::Update { .. } | Work::Copy { .. } => None,
+        sample: match dialect {
+            Dialect::Postgres | Dialect::Mysql | Dialect::Mariadb => {
+                Some(Sample { from_start: render("sample", false)?, from_key: render("sample", true)? })
+            }
+            // One connection writes at a time.
+            Dialect::Sqlite => None,
+        },
+        vacuum: match (&backfill.work, dialect) {
+            (Work::Update { .. }, Dialect::Postgres) => Some(render("vacuum", false)?),
+            (Work::Update { .. } | Work::Copy { .. }, _) => None,
         },
     })
 }
@@ -253,27 +270,22 @@ fn is_bytes(ty: &str) -> bool {
 
 /// The columns that formulas read, each once.
 pub(super) fn reads<'f>(formulas: impl Iterator<Item = &'f Formula>) -> Vec<&'f str> {
-    let mut names: Vec<&str> = Vec::new();
-    for formula in formulas {
-        match formula {
-            Formula::Column(column) | Formula::Cast(column) | Formula::Values { column, .. } | Formula::Relabel { column, .. } => {
-                names.push(column);
-            }
-            Formula::Next(_) => {}
-            Formula::Written(expr) => names.extend(expr.splices.iter().filter_map(|(_, splice)| match splice {
-                Splice::Column(column) => Some(column.as_str()),
-                Splice::Relation(..) | Splice::Type(..) => None,
-            })),
-        }
-    }
+    let mut names: Vec<&str> = formulas.flat_map(Formula::columns).map(String::as_str).collect();
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(*name));
     names
 }
 
 /// `'name', column` for each column, at most as many as a function takes.
-fn pairs(columns: &[String]) -> String {
-    let pair = |column: &String| format!("'{}', {column}", column.trim_matches(['"', '`']).replace('\'', "''"));
+fn pairs(dialect: Dialect, columns: &[String]) -> String {
+    let pair = |column: &String| {
+        let name = column.trim_matches(['"', '`']).replace('\'', "''");
+        match dialect {
+            Dialect::Postgres | Dialect::Mysql | Dialect::Mariadb => format!("'{name}', {column}"),
+            // JSON holds no bytes.
+            Dialect::Sqlite => format!("'{name}', iif(typeof({column}) = 'blob', quote({column}), {column})"),
+        }
+    };
     columns.iter().take(50).map(pair).collect::<Vec<_>>().join(", ")
 }
 
@@ -307,7 +319,7 @@ pub fn count_statement(dialect: Dialect, check: &Check, aside: Aside<'_>) -> Res
 /// # Errors
 /// When the dialect has no such templates.
 pub fn examples_statement(dialect: Dialect, check: &Check) -> Result<String, EmitError> {
-    let columns = pairs(&check.columns);
+    let columns = pairs(dialect, &check.columns);
     let shown = match dialect {
         _ if columns.is_empty() => "'{}'".to_owned(),
         Dialect::Postgres => format!("jsonb_build_object({columns})::text"),
