@@ -852,6 +852,8 @@ impl State {
             | Action::DropSequence(_)
             | Action::AlterType { .. }
             | Action::RestateColumn { .. }
+            | Action::ReturnColumns { .. }
+            | Action::TakeEither { .. }
             | Action::CreateNamespace { .. }
             | Action::CopyGrants { .. }
             | Action::Analyze { .. }

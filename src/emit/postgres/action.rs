@@ -325,7 +325,7 @@ impl Actions<'_> {
             ),
             Action::Comment { target, new, .. } => self.comment(target, new.as_deref()),
             // Never planned for this dialect: here one thing about a column changes in a statement of its own.
-            Action::RestateColumn { .. } => Err(EmitError { template: "restate_column".to_owned(), why: "there is none".to_owned() }),
+            Action::RestateColumn { .. } | Action::ReturnColumns { .. } | Action::TakeEither { .. } => Err(EmitError { template: "restate_column".to_owned(), why: "there is none".to_owned() }),
         }
     }
 
@@ -447,6 +447,8 @@ impl Actions<'_> {
             | Action::SettleShapeView(_)
             | Action::DropNamespace { .. }
             | Action::DropViews { .. }
+            | Action::ReturnColumns { .. }
+            | Action::TakeEither { .. }
             | Action::SwapColumns { .. }
             | Action::AddPrimaryKey { .. }
             | Action::RestoreForeignKey(_)
