@@ -696,6 +696,7 @@ mod tests {
         assert_eq!(row("binary a <=> binary b", Dialect::Mysql), ["a", "b"]);
         assert_eq!(row("a regexp 'x' and b div 2 = 1", Dialect::Mysql), ["a", "b"]);
         assert_eq!(row("a is not b and a glob 'x*'", Dialect::Sqlite), ["a", "b", "a"]);
+        assert_eq!(row("a not glob 'x*' and (b not match c or not a)", Dialect::Sqlite), ["a", "b", "c", "a"]);
     }
 
     #[test]
