@@ -239,6 +239,7 @@ impl Renderer for MysqlLikeRenderer<'_> {
                         key: key_of(check.finding).iter().map(own).collect(),
                         columns: lens.old.iter().chain(&lens.new).map(|column| sql.ident(&column.name)).collect(),
                         condition: sql.disagree(lens, Row::Table(check.table)),
+                        until_migrated: check.until_migrated,
                     })
                 })
                 .collect(),
