@@ -49,13 +49,9 @@ fn compile(example: &Path, out: &Path) {
     for old in ["empty", "old.yaml"] {
         let new = if old == "empty" { "old.yaml" } else { "new.yaml" };
         let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
-            .args(["compile", old, new, "--out"])
+            .args(["compile", old, new, "--dialect", "postgres", "--dialect", "sqlite", "--out"])
             .arg(out)
-            .args(if FAMILY.contains(&name(example).as_str()) {
-                &["--dialect", "postgres", "--dialect", "mysql", "--dialect", "mariadb"][..]
-            } else {
-                &[]
-            })
+            .args(if FAMILY.contains(&name(example).as_str()) { &["--dialect", "mysql", "--dialect", "mariadb"][..] } else { &[] })
             .current_dir(example)
             .output()
             .unwrap();

@@ -209,7 +209,7 @@ fn killed(family: &Family, name: &str, access: Access, seed: &str, points: [u32;
     let scripts = compiled(name, access, family.dialect);
     let Some(installation) = family.installation().unwrap() else { return };
     // What a client was told is done must be there.
-    let mut server = Mysql::start_with(&installation, &["--innodb-flush-log-at-trx-commit=1"]).unwrap();
+    let mut server = Mysql::start_with(&installation, (0, 1), &["--innodb-flush-log-at-trx-commit=1"]).unwrap();
     let [twin, victim] = [1, 2].map(|number| {
         let database = server.name(number);
         server.create(&database).unwrap();
@@ -275,7 +275,7 @@ fn without_super_expand_stops_before_it_changes_anything() {
             let scripts = compiled(name, Access::Shared, family.dialect);
             assert!(scripts.expand.contains("log_bin_trust_function_creators = 1: the script tries that"), "{name}: the header");
             let Some(installation) = family.installation().unwrap() else { continue };
-            let server = Mysql::start_with(&installation, &[binary_log, "--server-id=1"]).unwrap();
+            let server = Mysql::start_with(&installation, (0, 1), &[binary_log, "--server-id=1"]).unwrap();
             let database = server.name(1);
             server.create(&database).unwrap();
             for script in &scripts.install_old {
