@@ -137,7 +137,7 @@ work: begin
   set @lo_1 = null, @hi_1 = null, @top_1 = null;
   if @top_key is null then
     select id into @top_1 from images order by id desc limit 1;
-    set @top_key = json_array(@top_1);
+    set @top_key = json_array(cast(@top_1 as char));
     update crossfade_checkpoint set top_key = @top_key
       where `release` = 'ocata' and backfill = 'ocata_migrate01.images.visibility' and part = 0 and @top_1 is not null;
   else
@@ -185,7 +185,7 @@ work: begin
         set batch = greatest(batch div 2, 100);
         do sleep(rand() * least(failures, 10) * 0.1);
       else
-        update crossfade_checkpoint set last_key = json_array(@hi_1), `rows` = `rows` + changed
+        update crossfade_checkpoint set last_key = json_array(cast(@hi_1 as char)), `rows` = `rows` + changed
           where `release` = 'ocata' and backfill = 'ocata_migrate01.images.visibility' and part = 0;
         commit;
         set failures = 0, batch = least(batch * 2, 2000);
