@@ -14,6 +14,7 @@ use crossfade::sql::Dialect;
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::case::Access;
 use support::catalog::Catalog;
+use support::engine::mysql::COMPILED_FOR;
 use support::engine::{Engine, Inspect};
 use support::lab::{Database, Lab};
 use support::scripts::{Phase, Scripts, compile_in};
@@ -198,7 +199,7 @@ fn upgrade<E: Engine>(lab: &Lab<E>, folder: &Path) -> Result<(), String> {
 /// The access mode that the change asks for, as `plan` says it in its first line.
 fn access(folder: &Path, dialect: Dialect) -> Result<Access, String> {
     let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
-        .args(["plan", "old.yaml", "new.yaml", "--dialect", dialect.name()])
+        .args(["plan", "old.yaml", "new.yaml", "--dialect", dialect.name(), "--database", COMPILED_FOR])
         .args(ALLOW.iter().flat_map(|code| ["--allow", code]))
         .current_dir(folder)
         .output()

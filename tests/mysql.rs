@@ -266,6 +266,43 @@ fn everything(server: &Mysql, database: &str) -> String {
     text
 }
 
+// --- columns that the server sets on every UPDATE ---
+
+#[test]
+fn what_is_set_on_update_stays_as_it_is() {
+    let changes = [
+        ("split", Access::Shared, "users (id, full_name) select n, concat('Ada L', n)", "update users set full_name = 'Bo' where id = 1"),
+        ("retype-column", Access::Versioned, "items (id, price) select n, n", "update items set price = 7 where id = 1"),
+    ];
+    for family in [MYSQL, MARIADB_10, MARIADB_11] {
+        let Some(lab) = family.lab().unwrap() else { continue };
+        for (name, access, seed, write) in changes {
+            let scripts = compiled(name, access, family.dialect);
+            let table = seed.split(' ').next().unwrap();
+            let database = lab.empty().unwrap();
+            for script in &scripts.install_old {
+                database.run(script, "installing the old snapshot").unwrap();
+            }
+            let column = "timestamp not null default '2001-01-01 12:00:00' on update current_timestamp";
+            database.run(&format!("alter table {table} add column written_at {column}"), "a column that no snapshot knows").unwrap();
+            database.run(&format!("insert into {seed} from ({NUMBERS}) as numbers"), "seed").unwrap();
+            let bumped = || {
+                let query = format!("select count(*) from {table} where written_at <> '2001-01-01 12:00:00'");
+                database.connect().unwrap().value(&query).unwrap().unwrap()
+            };
+            let what = format!("{}, {name}", family.name);
+            for phase in [Phase::Expand, Phase::Migrate] {
+                database.run(scripts.of(phase), phase.name()).unwrap();
+                assert_eq!(bumped(), "0", "{what}: rows that nobody but {} has written", phase.name());
+            }
+            database.run(write, "the old version").unwrap();
+            assert_eq!(bumped(), "1", "{what}: a row that the old version has written");
+            database.run(&scripts.contract, "contract").unwrap();
+            assert_eq!(bumped(), "1", "{what}: rows that nobody but contract has written");
+        }
+    }
+}
+
 // --- an account that may not make triggers ---
 
 #[test]

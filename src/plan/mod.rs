@@ -101,6 +101,8 @@ pub struct Capabilities {
     pub counters_follow: bool,
     /// Whether a trigger can write a table that the statement which fired it reads.
     pub writes_what_is_read: bool,
+    /// Whether columns come, go and get NOT NULL beside writers where the table has a full-text index.
+    pub changes_beside_fulltext: bool,
 }
 
 /// How the rules and types of a table's columns change.

@@ -251,6 +251,9 @@ impl<'a> Planner<'a> {
         if self.can.restates_columns {
             restate_as_it_is(&mut steps);
         }
+        if !self.can.changes_beside_fulltext {
+            self.refuse_beside_fulltext(&steps);
+        }
         let steps = match self.target.capabilities().rules {
             Rules::Altered => steps,
             Rules::Rebuilt => self.rebuilt(steps),
@@ -273,6 +276,45 @@ impl<'a> Planner<'a> {
             hazards: self.hazards,
         };
         (plan, self.diagnostics)
+    }
+
+    /// Refuses changes of columns that the server makes only under a lock, since the table has a full-text index.
+    fn refuse_beside_fulltext(&mut self, steps: &[Step]) {
+        const METHOD: &str = "fulltext";
+        let mut indexes: BTreeMap<&str, &str> = BTreeMap::new();
+        for table in self.diff.old.tables.values() {
+            indexes.extend(table.indexes.iter().filter(|i| i.method == METHOD).map(|i| (table.name.as_str(), i.name.text.as_str())));
+        }
+        for step in steps {
+            match &step.action {
+                Action::CreateIndex(index) if index.method == METHOD => {
+                    indexes.insert(&index.table, &index.name);
+                }
+                Action::CreateTable(spec) => {
+                    indexes.extend(spec.indexes.iter().filter(|i| i.method == METHOD).map(|i| (spec.name.as_str(), i.name.as_str())));
+                }
+                _ => {}
+            }
+        }
+        let changed: BTreeSet<&str> = steps
+            .iter()
+            .filter_map(|step| match &step.action {
+                Action::AddColumns { table, .. } | Action::ReturnColumns { table, .. } => Some(table.as_str()),
+                Action::SwapColumns { table, drops, .. } if !drops.is_empty() => Some(table.as_str()),
+                Action::RestateColumn { table, old, new } if old.not_null != new.not_null => Some(table.as_str()),
+                _ => None,
+            })
+            .collect();
+        let found: Vec<(String, String)> =
+            changed.into_iter().filter_map(|table| Some((table.to_owned(), (*indexes.get(table)?).to_owned()))).collect();
+        for (table, index) in found {
+            self.no_way(
+                &format!("table {table}"),
+                &format!("columns come, go or get NOT NULL, and with full-text index {index} the server writes the whole table anew for that, and lets nobody write meanwhile"),
+                "drop the index in a transition before this one, or add it in one behind it",
+                self.diff.new.version_span,
+            );
+        }
     }
 
     /// Puts in place of each SQLSTATE of PostgreSQL what a client of this server is told.

@@ -94,6 +94,8 @@ impl Target for MysqlLike {
             counters_follow: false,
             // Error 1442.
             writes_what_is_read: false,
+            // Seen on all three: no INSTANT, no LOCK=NONE.
+            changes_beside_fulltext: false,
         }
     }
 

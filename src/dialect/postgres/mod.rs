@@ -56,6 +56,7 @@ impl Target for Postgres {
             truncate: Truncate::Fires,
             counters_follow: true,
             writes_what_is_read: true,
+            changes_beside_fulltext: true,
         }
     }
 

@@ -84,6 +84,7 @@ impl Target for Sqlite {
             truncate: Truncate::Missing,
             counters_follow: true,
             writes_what_is_read: true,
+            changes_beside_fulltext: true,
         }
     }
 
