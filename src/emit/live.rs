@@ -79,6 +79,9 @@ pub struct Check {
     pub columns: Vec<String>,
     /// When a row disagrees.
     pub condition: String,
+    /// Whether it is looked at until migrate has ended only: what is found later is the new version's own word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub until_migrated: bool,
 }
 
 /// The statements of one backfill. Their values are the parts of keys, in the order of the key: the low bound (exclusive), where

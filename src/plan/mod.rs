@@ -24,6 +24,7 @@ mod views;
 use model::{Action, Footprint, Plan};
 
 pub use naming::MARKER;
+pub use rebuild::hides_rows;
 
 /// Name of the check that proves a column NOT NULL, while it is needed.
 pub fn not_null_check(table: &str, column: &str) -> String {
