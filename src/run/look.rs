@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::engine::Engine;
+use super::engine::{Engine, first_that_knows};
 use super::phase::open;
 use super::state::{Aside, Entry, Revision, State, aside, journal};
 use super::{Stopped, list};
@@ -98,9 +98,7 @@ fn text(row: &mut std::vec::IntoIter<Option<String>>) -> String {
 
 /// The sessions of clients.
 pub(super) fn clients(session: &mut dyn Connection, engine: &dyn Engine) -> Result<Vec<Client>, Failure> {
-    Ok(session
-        .run(engine.words().sessions)?
-        .rows
+    Ok(first_that_knows(session, engine.words().sessions, &[])?
         .into_iter()
         .map(|row| {
             let mut row = row.into_iter();

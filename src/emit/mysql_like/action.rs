@@ -14,6 +14,7 @@ use crate::plan::{MARKER, Target as _};
 use crate::snapshot::model::{ReferentialAction, Type};
 use crate::sql::Dialect;
 
+use super::super::live;
 use super::super::templates::Templates;
 use super::super::{EmitError, Rendered};
 use super::probe::{Probe, not};
@@ -924,6 +925,22 @@ impl Actions<'_> {
         )
     }
 
+    /// A backfill as the runner does it.
+    pub(super) fn live(&self, action: &Action) -> Option<live::Backfill> {
+        let sql = &self.sql;
+        let Action::Backfill(backfill) = action else { return None };
+        let row = Row::Table(&backfill.table);
+        let sets = backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row)));
+        let unfilled = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name)));
+        Some(live::Backfill {
+            name: backfill.name.clone(),
+            table: sql.ident(&backfill.table),
+            key: backfill.key.iter().map(|(name, ty)| live::KeyColumn { column: sql.ident(name), ty: sql.ty(ty) }).collect(),
+            reads: live::reads(backfill.sets.iter().map(|(_, _, formula)| formula)).into_iter().map(|column| sql.ident(column)).collect(),
+            work: live::Work::Update { set: sets.collect::<Vec<_>>().join(", "), unfilled: unfilled.collect::<Vec<_>>().join(" and ") },
+        })
+    }
+
     fn backfill(&self, backfill: &Backfill) -> Rendered {
         let sql = &self.sql;
         let count = backfill.key.len();
@@ -945,7 +962,7 @@ impl Actions<'_> {
                 .key
                 .iter()
                 .zip(variables(prefix))
-                .map(|((_, ty), variable)| if is_bytes(ty) { format!("hex({variable})") } else { variable })
+                .map(|((_, ty), variable)| if is_bytes(ty) { format!("hex({variable})") } else { format!("cast({variable} as char)") })
                 .collect();
             format!("json_array({})", parts.join(", "))
         };

@@ -782,12 +782,8 @@ impl Actions<'_> {
         }
     }
 
-    /// The columns that formulas read, each once.
     fn reads<'f>(&self, formulas: impl Iterator<Item = &'f Formula>) -> Vec<String> {
-        let mut names: Vec<String> = formulas.flat_map(Formula::columns).map(|column| self.sql.ident(column)).collect();
-        let mut seen = std::collections::BTreeSet::new();
-        names.retain(|name| seen.insert(name.clone()));
-        names
+        live::reads(formulas).into_iter().map(|column| self.sql.ident(column)).collect()
     }
 
     /// How a row is told from others in a message: the words (a literal) and the text of its key.
