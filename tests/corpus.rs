@@ -316,6 +316,8 @@ impl Column {
         Ok(match ty {
             "tinyint" | "mediumint" | "smallint" | "integer" | "int" | "bigint" | "numeric" | "decimal" | "real" | "double precision"
             | "double" => number.to_string(),
+            // A time, which is as long as it can be.
+            "varbinary" | "binary" if self.ty.ends_with("(14)") => format!("'202601{number:02}120000'"),
             "text" | "mediumtext" | "character varying" | "varchar" | "varbinary" => format!("'v{number}'"),
             "blob" | "mediumblob" => format!("x'76{:02x}'", u32::from('0') + number),
             // As long as it must be.

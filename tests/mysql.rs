@@ -272,7 +272,7 @@ fn everything(server: &Mysql, database: &str) -> String {
 fn what_is_set_on_update_stays_as_it_is() {
     let changes = [
         ("split", Access::Shared, "users (id, full_name) select n, concat('Ada L', n)", "update users set full_name = 'Bo' where id = 1"),
-        ("retype-column", Access::Versioned, "items (id, price) select n, n", "update items set price = 7 where id = 1"),
+        ("retype-mysql", Access::Versioned, "orders (id, code) select n, concat('x', n)", "update orders set amount = 11 where id = 1"),
     ];
     for family in [MYSQL, MARIADB_10, MARIADB_11] {
         let Some(lab) = family.lab().unwrap() else { continue };
