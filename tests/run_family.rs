@@ -650,3 +650,49 @@ fn all_at_once_for_a_stopped_application() {
         field.run(&["migrate", "--max-lag", "1"]).must(1);
     });
 }
+
+/// Every third case, each on one server with one access: the runner ends where the scripts end, and what it reads from a manifest is
+/// what the plan holds. `CROSSFADE_EVERY_CASE=1` takes them all.
+#[test]
+fn every_third_case() {
+    let all = std::env::var_os("CROSSFADE_EVERY_CASE").is_some();
+    let mut turn = 0;
+    let mut cases: [Vec<(Case, Access)>; 2] = [Vec::new(), Vec::new()];
+    for (number, case) in Case::every().into_iter().enumerate() {
+        let case = case.unwrap();
+        let server = number / 3 % 2;
+        let family = FAMILY[server];
+        if !case.file.dialects.contains(&family.dialect) || !(all || number % 3 == 0) {
+            continue;
+        }
+        let case = case.in_dialect(family.dialect).unwrap();
+        let access: Vec<Access> = case.file.access.iter().copied().filter(|access| !case.file.refused.contains_key(access)).collect();
+        turn += 1;
+        if let Some(access) = access.get(turn % access.len().max(1)).filter(|_| case.runs_on(family.name)) {
+            cases[server].push((case, *access));
+        }
+    }
+    assert!(cases.iter().all(|cases| cases.len() > 5));
+    for (family, cases) in FAMILY.iter().zip(cases) {
+        let Some(lab) = family.lab().unwrap() else { continue };
+        for (case, access) in cases {
+            let seed = case.file.seed.clone();
+            let field = Field::of(&lab, family.dialect, case, access, &seed);
+            let name = format!("{} on {}, {}", field.case.name, family.name, access.name());
+            let before = field.everything();
+            let run = |arguments: &[&str]| {
+                let ran = field.run(arguments);
+                assert_eq!(ran.code, 0, "{name}: {}: {}{}", arguments[0], ran.out, ran.err);
+            };
+            run(&["expand"]);
+            if field.case.file.abort_keeps.is_empty() {
+                run(&["abort"]);
+                support::text::same(&format!("{name}: abort"), &before, &field.everything()).unwrap();
+                run(&["expand"]);
+            }
+            run(&["migrate", "--workers", "2", "--batch-time", "1"]);
+            run(&["contract", "--all-nodes-upgraded"]);
+            field.must_be_new(&lab);
+        }
+    }
+}
