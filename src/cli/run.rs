@@ -122,11 +122,11 @@ pub(crate) fn sync(args: &Sync) -> anyhow::Result<Exit> {
     // Nobody is left that could be of the old version.
     options.all_nodes_upgraded = true;
     loop {
-        let due = look::due(engine, &program).and_then(|due| match due {
-            Due::Nothing => Ok(None),
-            Due::Expand => Ok(Some(Phase::Expand)),
-            Due::Migrate => Ok(Some(Phase::Migrate)),
-            Due::Contract => Ok(Some(Phase::Contract)),
+        let due = look::due(engine, &program).map(|due| match due {
+            Due::Nothing => None,
+            Due::Expand => Some(Phase::Expand),
+            Due::Migrate => Some(Phase::Migrate),
+            Due::Contract => Some(Phase::Contract),
         });
         let due = due.and_then(|phase| crate::run::nobody_is_connected(engine).map(|()| phase));
         match due {
