@@ -7,6 +7,7 @@ insert ignore into crossfade_journal (`release`, step) values ({{ release }}, 'c
 start transaction;
 delete from crossfade_checkpoint where `release` = {{ release }};
 delete from crossfade_failing_row where `release` = {{ release }};
+update crossfade_journal set finished_at = null where `release` = {{ release }} and hash is not null;
 update crossfade_revision set phase = 'begun', `expand` = null, migrate = null where `release` = {{ release }} and phase <> 'aborted';
 commit;
 

@@ -102,6 +102,7 @@ insert into crossfade_gate select concat('newton', ' is long past: this database
 start transaction;
 delete from crossfade_checkpoint where `release` = 'newton';
 delete from crossfade_failing_row where `release` = 'newton';
+update crossfade_journal set finished_at = null where `release` = 'newton' and hash is not null;
 update crossfade_revision set phase = 'begun', `expand` = null, migrate = null where `release` = 'newton' and phase <> 'aborted';
 commit;
 

@@ -102,6 +102,7 @@ insert into crossfade_gate select concat('v1', ' is long past: this database is 
 start transaction;
 delete from crossfade_checkpoint where `release` = 'v1';
 delete from crossfade_failing_row where `release` = 'v1';
+update crossfade_journal set finished_at = null where `release` = 'v1' and hash is not null;
 update crossfade_revision set phase = 'begun', `expand` = null, migrate = null where `release` = 'v1' and phase <> 'aborted';
 commit;
 

@@ -102,6 +102,7 @@ insert into crossfade_gate select concat('ocata', ' is long past: this database 
 start transaction;
 delete from crossfade_checkpoint where `release` = 'ocata';
 delete from crossfade_failing_row where `release` = 'ocata';
+update crossfade_journal set finished_at = null where `release` = 'ocata' and hash is not null;
 update crossfade_revision set phase = 'begun', `expand` = null, migrate = null where `release` = 'ocata' and phase <> 'aborted';
 commit;
 

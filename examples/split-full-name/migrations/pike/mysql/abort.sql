@@ -102,6 +102,7 @@ insert into crossfade_gate select concat('pike', ' is long past: this database i
 start transaction;
 delete from crossfade_checkpoint where `release` = 'pike';
 delete from crossfade_failing_row where `release` = 'pike';
+update crossfade_journal set finished_at = null where `release` = 'pike' and hash is not null;
 update crossfade_revision set phase = 'begun', `expand` = null, migrate = null where `release` = 'pike' and phase <> 'aborted';
 commit;
 
