@@ -192,6 +192,7 @@ pub(crate) fn drift(args: &OnlineArgs, snapshot: &str) -> anyhow::Result<Vec<Str
         bail!("the schema of {} can't be compared with `{snapshot}`", engine(&args.url)?.place());
     }
     let ((mut found, _), (mut wanted, _)) = (found.resolve(dialect), wanted.resolve(dialect));
+    crate::inspect::align(&mut found, &wanted, dialect);
     // What no snapshot knows is somebody else's, and no phase touches it.
     found.tables.retain(|name, _| wanted.tables.contains_key(name));
     found.views.retain(|name, _| wanted.views.contains_key(name));
