@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossfade::diagnostic::{Colour, Sources, has_errors, render_human};
 use crossfade::dialect::postgres::Postgres;
 use crossfade::dialect::target;
-use crossfade::inspect::postgres::inspect;
+use crossfade::inspect::postgres::{inspect, inspect_script};
 use crossfade::inspect::{Inspected, align};
 use crossfade::snapshot::model::{Access, Schema};
 use crossfade::sql::Dialect;
 use crossfade::{diff, emit, plan, snapshot};
+use support::case::Case;
 use support::engine::Engine;
 use support::engine::mysql::COMPILED_FOR;
 use support::lab::{Database, Lab};
@@ -82,7 +83,7 @@ type Looks = (Inspected, Inspected);
 fn all_return<E: Engine>(lab: &Lab<E>, least: usize, look: impl Fn(&Database<'_, E>) -> Result<Looks, String> + Sync) {
     let dialect = lab.engine.dialect();
     let mut seen = BTreeSet::new();
-    let things: Vec<(String, Schema, emit::Scripts)> = snapshots()
+    let things: Vec<(String, Schema, emit::Scripts)> = snapshots(None)
         .into_iter()
         .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap()))
         .filter(|(_, text)| seen.insert(text.clone()))
@@ -127,13 +128,154 @@ fn all_return<E: Engine>(lab: &Lab<E>, least: usize, look: impl Fn(&Database<'_,
     assert!(failures.is_empty(), "{} of {}\n{}", failures.len(), things.len(), failures.join("\n"));
 }
 
+#[cfg(feature = "mysql")]
+fn family_returns(name: &str, least: usize) {
+    use crossfade::inspect::mysql_like;
+    let family = servers::FAMILY.into_iter().find(|family| family.name == name).unwrap();
+    let Some(lab) = family.lab().unwrap() else { return };
+    let dialect = family.dialect;
+    all_return(&lab, least, |database| {
+        let mut session = database.connect()?;
+        let live = mysql_like::inspect(&mut session, dialect, "live").map_err(|failure| failure.to_string())?;
+        let version = live.text.lines().next().unwrap().trim_start_matches("version: ").to_owned();
+        Ok(match lab.engine.dump(&database.name)? {
+            Some(dump) => {
+                let dump = mysql_like::inspect_script(&dump, dialect, &version);
+                (live, dump)
+            }
+            None => (live.clone(), live),
+        })
+    });
+}
+
+#[cfg(feature = "mysql")]
+#[test]
+fn a_mysql_database_made_from_a_snapshot_is_read_as_that_snapshot() {
+    family_returns("mysql97", 100);
+}
+
+#[cfg(feature = "mysql")]
+#[test]
+fn a_mariadb_10_database_made_from_a_snapshot_is_read_as_that_snapshot() {
+    family_returns("mariadb1011", 100);
+}
+
+#[cfg(feature = "mysql")]
+#[test]
+fn a_mariadb_11_database_made_from_a_snapshot_is_read_as_that_snapshot() {
+    family_returns("mariadb118", 100);
+}
+
+/// One of each kind that a snapshot has no words for, on MySQL and MariaDB, and ways to write what it has.
+#[cfg(feature = "mysql")]
+const OUTSIDE_MYSQL: &str = r#"
+create table plain (
+  id int unsigned not null auto_increment primary key comment 'it\'s a "number"\nof two lines',
+  `odd, ``name` varchar(40) character set latin1 default 'it''s',
+  seen timestamp not null default current_timestamp on update current_timestamp,
+  made datetime(3) default '2020-02-29 12:00:00.5',
+  small tinyint(1) not null default 1,
+  tiny tinyint(4) default -5,
+  price decimal(10,2) default 1.5,
+  text_of text,
+  body longtext collate utf8mb4_bin,
+  j json,
+  e enum('a','b,c','it''s') not null default 'a',
+  flags set('x','y'),
+  doubled decimal(11,2) generated always as (price * 2) virtual,
+  kept varchar(50) generated always as (concat(`odd, ``name`, '!')) stored,
+  hidden int invisible,
+  place point not null,
+  constraint positive check (price > 0 and (tiny is null or tiny in (1, 2))),
+  unique key two (small, tiny desc),
+  unique key one (tiny),
+  key half (text_of(20)),
+  fulltext key words (body) comment 'all words',
+  spatial key somewhere (place)
+) comment='People''s table';
+create table parent (a int, b int, c int, primary key (b, a), key (c)) row_format=compressed;
+create table child (id int primary key, a int, b int, own int,
+  constraint up foreign key (b, a) references parent (b, a) on delete cascade on update set null,
+  constraint again foreign key (own) references child (id) on delete restrict,
+  key own_too (own));
+create table other_engine (id int) engine=MyISAM default charset=latin1;
+create table parted (id int) partition by hash (id) partitions 2;
+create table sorted (a varchar(10)) collate utf8mb4_bin;
+create trigger touched before update on plain for each row set new.tiny = 1;
+create procedure proc() select 1;
+create function func() returns int deterministic return 1;
+create event tick on schedule every 1 day do select 1;
+create view shown as select p.id, c.own as o from plain p join child c on c.id = p.id where p.price > 1;
+create sql security invoker view limited as select id from plain where id > 5 with check option;
+create view over_gone as select id from plain;
+create view over_other as select table_name from information_schema.tables;
+"#;
+
+#[cfg(feature = "mysql")]
+#[test]
+fn what_a_snapshot_cannot_say_of_mysql_and_mariadb_is_named() {
+    use crossfade::engine::Connection as _;
+    use crossfade::inspect::mysql_like;
+    for family in servers::FAMILY {
+        let Some(lab) = family.lab().unwrap() else { continue };
+        let dialect = family.dialect;
+        let database = lab.empty().unwrap();
+        let mut session = database.connect().unwrap();
+        for statement in OUTSIDE_MYSQL.split(";\n").map(str::trim).filter(|s| !s.is_empty()) {
+            session.run(statement).unwrap_or_else(|failure| panic!("{statement}: {failure}"));
+        }
+        let mut expected = vec![
+            "character sets: other_engine (latin1)",
+            "character sets: plain.`odd, ``name` (latin1)",
+            "collations of tables: sorted (utf8mb4_bin)",
+            "columns that change by themselves (on update): plain.seen",
+            "events: tick",
+            "functions: func",
+            "invisible columns (read as visible ones): plain.hidden",
+            "options of tables: parent (row_format=COMPRESSED)",
+            "partitions (read as one table): parted",
+            "procedures: proc",
+            "storage engines: other_engine (MyISAM)",
+            "triggers: touched on plain",
+            "views with the rights of their definer (read as views): shown",
+            "check options of views: limited",
+            "views over what is left out: over_other",
+        ];
+        if dialect == Dialect::Mariadb {
+            session.run("create sequence numbers start with 100 increment by 5 cycle").unwrap();
+            session.run("create table versioned (id int) with system versioning").unwrap();
+            session.run("create table ruled (id int check (id > 0))").unwrap();
+            expected.extend(["system-versioned tables (read as ordinary ones): versioned", "checks of a column: ruled.id: `id` > 0"]);
+        } else {
+            session.run("alter table child add constraint later check (own > 0) not enforced, add key low ((abs(own)))").unwrap();
+            session.run("alter table child alter index low invisible").unwrap();
+            expected.extend(["rules that are not enforced: later on child", "invisible indexes (read as visible ones): low on child"]);
+        }
+        let found = mysql_like::inspect(&mut session, dialect, "live").unwrap();
+        let named: Vec<String> = found.left_out.iter().map(|left| format!("{}: {}", left.kind, left.name)).collect();
+        expected.retain(|entry| !named.iter().any(|name| name == entry));
+        assert!(expected.is_empty(), "{} does not name {expected:#?}\nbut {named:#?}\n{}", family.name, found.text);
+        read_for(dialect, "live", &found.text).unwrap();
+        // What is read is what is there: a database made of it is read as the same.
+        let (again, refused) = (lab.empty().unwrap(), read_for(dialect, "live", &found.text).unwrap());
+        if let Ok(scripts) = installation(dialect, &refused, COMPILED_FOR) {
+            run_all(&again, &scripts).unwrap();
+            let second = mysql_like::inspect(&mut again.connect().unwrap(), dialect, "live").unwrap();
+            let (first, second) = (read_for(dialect, "a", &found.text).unwrap(), read_for(dialect, "b", &second.text).unwrap());
+            assert_eq!(difference_on(dialect, &first, &second), "", "{}", found.text);
+        }
+        // What only the server's own tables tell is in a dump with triggers and routines, too.
+        if let Some(dump) = lab.engine.dump(&database.name).unwrap() {
+            let dump = mysql_like::inspect_script(&dump, dialect, "live");
+            assert_eq!(dump.text, found.text, "{}", family.name);
+            assert_eq!(dump.left_out, found.left_out, "{}", family.name);
+        }
+    }
+}
+
 /// Whether the case that a snapshot belongs to runs on a dialect.
 fn is_for(dialect: Dialect, snapshot: &Path) -> bool {
-    let text = std::fs::read_to_string(snapshot.with_file_name("case.yaml")).unwrap_or_default();
-    match text.lines().find(|line| line.starts_with("dialects:")) {
-        Some(line) => line.contains(dialect.name()),
-        None => dialect == Dialect::Postgres,
-    }
+    snapshots(Some(dialect)).iter().any(|path| path == snapshot)
 }
 
 #[cfg(feature = "sqlite")]
@@ -300,17 +442,32 @@ fn look(database: &Database<'_>, namespace: &str) -> Result<Inspected, String> {
     inspect(&mut *database.client()?, namespace, "live").map_err(|failure| failure.to_string())
 }
 
-/// Every snapshot of the cases and the examples.
-fn snapshots() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files: Vec<PathBuf> = ["tests/cases", "examples"]
-        .iter()
-        .flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap().flatten())
-        .flat_map(|entry| ["old.yaml", "new.yaml"].map(|name| entry.path().join(name)))
-        .filter(|path| path.is_file())
-        .collect();
+/// Every snapshot of the examples and of the cases, all or those of a dialect.
+fn snapshots(only: Option<Dialect>) -> Vec<PathBuf> {
+    let wanted = |case: &Case| only.is_none_or(|dialect| case.file.dialects.contains(&dialect));
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let cases = Case::every().into_iter().map(Result::unwrap).filter(wanted);
+    let folders = std::fs::read_dir(examples).unwrap().map(|entry| entry.unwrap().path()).chain(cases.map(|case| case.folder));
+    let mut files: Vec<PathBuf> =
+        folders.flat_map(|folder| ["old.yaml", "new.yaml"].map(|name| folder.join(name))).filter(|path| path.is_file()).collect();
     files.sort();
     files
+}
+
+/// What `pg_dump --schema-only` writes of a database; `None` where there is none as new as the server.
+fn dump(lab: &Lab, database: &Database<'_>) -> Result<Option<String>, String> {
+    let Some(program) = servers::pg_dump(lab.engine.server.installation().major)? else { return Ok(None) };
+    let address = database.address();
+    let output = std::process::Command::new(&program)
+        .args(["--schema-only", "--username", &address.user, "--port", &address.port.to_string(), "--host"])
+        .arg(&address.socket_folder)
+        .arg(&address.database)
+        .output()
+        .map_err(|error| format!("{}: {error}", program.display()))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
 fn there_and_back(lab: &Lab, name: &str, text: &str) -> Result<(), String> {
@@ -320,11 +477,7 @@ fn there_and_back(lab: &Lab, name: &str, text: &str) -> Result<(), String> {
         return Ok(());
     }
     let database = lab.empty()?;
-    match install(&database, &installed, "public") {
-        // The expressions of a case may be in the SQL of its own dialects alone.
-        Err(_) if Path::new(name).is_file() && !is_for(Dialect::Postgres, Path::new(name)) => return Ok(()),
-        done => done?,
-    }
+    install(&database, &installed, "public")?;
     let found = look(&database, "public")?;
     if !found.left_out.is_empty() || found.between.is_some() {
         return Err(format!("left out: {found:?}"));
@@ -335,6 +488,13 @@ fn there_and_back(lab: &Lab, name: &str, text: &str) -> Result<(), String> {
     let again = read("live", &found.text)?;
     if again.version != installed.version {
         return Err(format!("the version is {}", again.version));
+    }
+    // A dump of it is read as the same, without the server.
+    if let Some(dump) = dump(lab, &database)? {
+        let dump = inspect_script(&dump, "public", &again.version);
+        if !dump.left_out.is_empty() || dump.text.replace("[]", "") != found.text.replace("[]", "") {
+            return Err(format!("the dump is read as\n{}{:?}\nand the database as\n{}", dump.text, dump.left_out, found.text));
+        }
     }
     match difference(&installed, &again) + &difference(&again, &installed) {
         differs if differs.is_empty() => Ok(()),
@@ -363,10 +523,10 @@ fn each<T: Sync>(things: &[T], check: impl Fn(&T) -> Result<(), String> + Sync) 
 fn round_trips(major: u32) {
     let Some(lab) = servers::lab(major).unwrap() else { return };
     let mut seen = BTreeSet::new();
-    let mut things: Vec<(String, String)> = snapshots()
+    let mut things: Vec<(String, String)> = snapshots(Some(Dialect::Postgres))
         .into_iter()
         .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap()))
-        // Some cases are of other dialects only.
+        // Some name a dialect of their own.
         .filter(|(name, text)| seen.insert(text.clone()) && read(name, text).is_ok())
         .collect();
     assert!(things.len() > 100, "only {} snapshots were found", things.len());
@@ -582,6 +742,24 @@ fn what_a_snapshot_cannot_say_is_named() {
         assert_eq!(tables, ["late_key", "of_domain", "plain", "refers", "serial_one", "unlogged_one"]);
         let views: Vec<&String> = schema.views.keys().collect();
         assert_eq!(views, ["secure", "stored"]);
+        // A dump, and a server that loaded it, tell the same; but for what a dump has no definition of, or names in full.
+        if let Some(text) = dump(&lab, &database).unwrap() {
+            let dump = inspect_script(&text, "public", "live");
+            let again = lab.empty().unwrap();
+            let (code, said) = again.psql(&text).unwrap();
+            assert_eq!(code, 0, "{said}");
+            let loaded = look(&again, "public").unwrap();
+            assert_eq!(dump.text, loaded.text);
+            let told = |found: &Inspected| -> BTreeSet<(String, String)> {
+                let called = ["functions", "procedures", "aggregates", "operators", "casts", "default privileges", "other schemas"];
+                let name = |name: &str, kind: &str| if called.contains(&kind) { String::new() } else { name.to_owned() };
+                found.left_out.iter().map(|left| (left.kind.clone(), name(&left.name, &left.kind))).collect()
+            };
+            let (of_dump, of_server) = (told(&dump), told(&loaded));
+            let missing: Vec<_> = of_server.difference(&of_dump).collect();
+            let more: Vec<_> = of_dump.difference(&of_server).collect();
+            assert!(missing.is_empty() && more.is_empty(), "PostgreSQL {major}: the dump lacks {missing:#?} and has besides {more:#?}");
+        }
         let warnings = found.warnings();
         assert!(warnings.iter().all(|warning| warning.code == "outside-format"));
         let said: Vec<&str> = warnings.iter().map(|w| w.message.as_str()).filter(|m| m.contains("functions")).collect();

@@ -185,10 +185,22 @@ fn from_postgres(_: &str, _: &mut Sources, _: &Live<'_>) -> anyhow::Result<Found
     bail!("this build of crossfade has no driver for PostgreSQL (feature `postgres`)")
 }
 
-fn from_mysql(url: &str, dialect: Dialect, _: &mut Sources, _: &Live<'_>) -> anyhow::Result<Found> {
-    let _ = url;
-    // The rest may hold a password.
-    bail!("not yet: a database of {} as the source of a schema", product(dialect));
+#[cfg(feature = "mysql")]
+fn from_mysql(url: &str, dialect: Dialect, sources: &mut Sources, live: &Live<'_>) -> anyhow::Result<Found> {
+    use crate::engine::mysql::{Location, Session};
+    use crate::inspect::mysql_like::inspect;
+
+    let location = Location::parse(url)?;
+    let found = Session::connect_to(&location, "crossfade")
+        .and_then(|mut session| inspect(&mut session, dialect, live.version))
+        .with_context(|| format!("can't read `{location}`"))?;
+    let warnings = found.warnings();
+    Ok(Found::Database(sources.add(location.to_string(), found.text), warnings))
+}
+
+#[cfg(not(feature = "mysql"))]
+fn from_mysql(_: &str, dialect: Dialect, _: &mut Sources, _: &Live<'_>) -> anyhow::Result<Found> {
+    bail!("this build of crossfade has no driver for {} (feature `mysql`)", product(dialect))
 }
 
 #[cfg(feature = "sqlite")]
@@ -228,7 +240,11 @@ fn read_sql(text: &str, dialect: Dialect, live: &Live<'_>) -> anyhow::Result<Ins
         Dialect::Sqlite => crate::inspect::sqlite::inspect_script(text, live.version)?,
         #[cfg(not(feature = "sqlite"))]
         Dialect::Sqlite => bail!("this build of crossfade has no SQLite (feature `sqlite`)"),
-        Dialect::Postgres | Dialect::Mysql | Dialect::Mariadb => bail!("not yet: an SQL file of {}", product(dialect)),
+        Dialect::Mysql | Dialect::Mariadb => crate::inspect::mysql_like::inspect_script(text, dialect, live.version),
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => crate::inspect::postgres::inspect_script(text, live.schema, live.version),
+        #[cfg(not(feature = "postgres"))]
+        Dialect::Postgres => bail!("this build of crossfade has no driver for PostgreSQL (feature `postgres`)"),
     })
 }
 

@@ -99,12 +99,43 @@ pub struct BatchStatements {
     pub one: String,
     /// What the new values of one row are computed from, as JSON. Values: its key.
     pub row: String,
-    /// Some keys in order. Values: top, per cent of the table.
-    pub sample_from_start: String,
-    /// The same from a key on. Values: low, top, per cent of the table.
-    pub sample: String,
+    /// Some keys in order, from the start on and from a key on; `None` where several workers would be no faster than one.
+    pub sample: Option<Sample>,
     /// Takes away what the batches have left dead; `None` where nothing is.
     pub vacuum: Option<String>,
+}
+
+/// The statements that a range is divided by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// Some keys in order. Values: top, per cent of the table.
+    pub from_start: String,
+    /// The same from a key on. Values: low, top, per cent of the table.
+    pub from_key: String,
+}
+
+/// The place of a value in a statement.
+pub fn place(dialect: Dialect, number: usize) -> String {
+    match dialect {
+        Dialect::Postgres | Dialect::Mysql | Dialect::Mariadb => format!("${number}"),
+        Dialect::Sqlite => format!("?{number}"),
+    }
+}
+
+/// A value of a type out of its text.
+fn of_text(dialect: Dialect, text: &str, ty: &str) -> String {
+    match dialect {
+        Dialect::Postgres | Dialect::Mysql | Dialect::Mariadb => format!("{text}::{ty}"),
+        Dialect::Sqlite => format!("cast({text} as {ty})"),
+    }
+}
+
+/// A value as text.
+fn as_text(dialect: Dialect, value: &str) -> String {
+    match dialect {
+        Dialect::Postgres | Dialect::Mysql | Dialect::Mariadb => format!("{value}::text"),
+        Dialect::Sqlite => format!("cast({value} as text)"),
+    }
 }
 
 /// The statements of a backfill.
@@ -116,7 +147,7 @@ pub fn batch_statements(dialect: Dialect, backfill: &Backfill) -> Result<BatchSt
     let columns: Vec<&str> = backfill.key.iter().map(|key| key.column.as_str()).collect();
     let width = columns.len();
     let row = |parts: Vec<String>| if parts.len() == 1 { parts.concat() } else { format!("({})", parts.join(", ")) };
-    let places = |from: usize| row((from..).zip(&backfill.key).map(|(n, key)| format!("${n}::{}", key.ty)).collect());
+    let places = |from: usize| row((from..).zip(&backfill.key).map(|(n, key)| of_text(dialect, &place(dialect, n), &key.ty)).collect());
     let (copy, sets, unfilled) = match &backfill.work {
         Work::Update { set, unfilled } => (None, Some(set), Some(unfilled)),
         Work::Copy { target, columns, values, meant, key } => (Some(context! { target, columns, values, meant, key }), None, None),
@@ -124,7 +155,7 @@ pub fn batch_statements(dialect: Dialect, backfill: &Backfill) -> Result<BatchSt
     let render = |name: &str, from_key: bool| {
         let lows = from_key.then(|| places(1));
         let tops = if from_key { width + 1 } else { 1 };
-        let behind = format!("${}", tops + width);
+        let behind = place(dialect, tops + width);
         templates.render(
             &[dialect.name(), "/run/", name].concat(),
             context! {
@@ -133,8 +164,8 @@ pub fn batch_statements(dialect: Dialect, backfill: &Backfill) -> Result<BatchSt
                 cols_row => row(columns.iter().map(|column| (*column).to_owned()).collect()),
                 cols_desc => columns.iter().map(|column| format!("{column} desc")).collect::<Vec<_>>().join(", "),
                 // Under a name of its own: ORDER BY takes the name of a result before that of a column.
-                texts => (1..).zip(&columns).map(|(n, column)| format!("{column}::text as part_{n}")).collect::<Vec<_>>().join(", "),
-                reads => pairs(&backfill.reads),
+                texts => (1..).zip(&columns).map(|(n, column)| format!("{} as part_{n}", as_text(dialect, column))).collect::<Vec<_>>().join(", "),
+                reads => pairs(dialect, &backfill.reads),
                 lows,
                 tops => places(tops),
                 limit => &behind,
@@ -153,18 +184,30 @@ pub fn batch_statements(dialect: Dialect, backfill: &Backfill) -> Result<BatchSt
         work: render("batch", true)?,
         one: render("one", false)?,
         row: render("row", false)?,
-        sample_from_start: render("sample", false)?,
-        sample: render("sample", true)?,
-        vacuum: match backfill.work {
-            Work::Update { .. } => Some(render("vacuum", false)?),
-            Work::Copy { .. } => None,
+        sample: match dialect {
+            Dialect::Postgres | Dialect::Mysql | Dialect::Mariadb => {
+                Some(Sample { from_start: render("sample", false)?, from_key: render("sample", true)? })
+            }
+            // One connection writes at a time.
+            Dialect::Sqlite => None,
+        },
+        vacuum: match (&backfill.work, dialect) {
+            (Work::Copy { .. }, _) | (_, Dialect::Sqlite) => None,
+            (Work::Update { .. }, Dialect::Postgres | Dialect::Mysql | Dialect::Mariadb) => Some(render("vacuum", false)?),
         },
     })
 }
 
 /// `'name', column` for each column, at most as many as a function takes.
-fn pairs(columns: &[String]) -> String {
-    let pair = |column: &String| format!("'{}', {column}", column.trim_matches('"').replace('\'', "''"));
+fn pairs(dialect: Dialect, columns: &[String]) -> String {
+    let pair = |column: &String| {
+        let name = column.trim_matches('"').replace('\'', "''");
+        match dialect {
+            Dialect::Postgres | Dialect::Mysql | Dialect::Mariadb => format!("'{name}', {column}"),
+            // JSON holds no bytes.
+            Dialect::Sqlite => format!("'{name}', iif(typeof({column}) = 'blob', quote({column}), {column})"),
+        }
+    };
     columns.iter().take(50).map(pair).collect::<Vec<_>>().join(", ")
 }
 
@@ -186,7 +229,7 @@ pub fn count_statement(dialect: Dialect, check: &Check, aside: Aside<'_>) -> Res
         Aside::None => None,
         Aside::Of(names) => Some(names.iter().map(|name| crate::sql::quote::literal(name, dialect)).collect::<Vec<_>>().join(", ")),
     };
-    let key = check.key.iter().map(|column| format!("{column}::text")).collect::<Vec<_>>().join(", ");
+    let key = check.key.iter().map(|column| as_text(dialect, column)).collect::<Vec<_>>().join(", ");
     Templates::new()
         .render(&[dialect.name(), "/run/count"].concat(), context! { table => &check.table, condition => &check.condition, aside, key })
 }
@@ -196,9 +239,13 @@ pub fn count_statement(dialect: Dialect, check: &Check, aside: Aside<'_>) -> Res
 /// # Errors
 /// When the dialect has no such templates.
 pub fn examples_statement(dialect: Dialect, check: &Check) -> Result<String, EmitError> {
-    let columns = pairs(&check.columns);
-    let shown = if columns.is_empty() { "'{}'".to_owned() } else { format!("jsonb_build_object({columns})::text") };
-    let key = check.key.iter().map(|column| format!("{column}::text")).collect::<Vec<_>>().join(", ");
+    let columns = pairs(dialect, &check.columns);
+    let shown = match dialect {
+        _ if columns.is_empty() => "'{}'".to_owned(),
+        Dialect::Postgres | Dialect::Mysql | Dialect::Mariadb => format!("jsonb_build_object({columns})::text"),
+        Dialect::Sqlite => format!("json_object({columns})"),
+    };
+    let key = check.key.iter().map(|column| as_text(dialect, column)).collect::<Vec<_>>().join(", ");
     Templates::new()
         .render(&[dialect.name(), "/run/examples"].concat(), context! { table => &check.table, condition => &check.condition, key, shown })
 }

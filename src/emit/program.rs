@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::live::{Backfill, Check};
+use super::live::{Backfill, Check, Work};
 use super::script::{RULE, Scripts};
 use super::{EmitError, script};
 use crate::plan::model::Plan;
@@ -79,32 +79,62 @@ pub struct Unit {
     pub bracketed: bool,
 }
 
+/// A statement of a script that is one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part<'u> {
+    /// The section of the script.
+    pub section: String,
+    /// The comment of the step that begins with it.
+    pub comment: String,
+    /// Its text.
+    pub text: &'u str,
+}
+
+/// The first sentence of a comment, as far as it fits on a line.
+pub fn title(comment: &str) -> String {
+    let title = comment.split_inclusive(". ").next().unwrap_or_default().trim().trim_end_matches('.');
+    match title.char_indices().nth(100) {
+        Some((end, _)) => [&title[..end], "…"].concat(),
+        None => title.to_owned(),
+    }
+}
+
 impl Unit {
     /// The first sentence of its comment, or its first words.
     pub fn title(&self) -> String {
-        let sentence = self.comment.split_inclusive(". ").next().unwrap_or_default().trim().trim_end_matches('.');
-        let title =
-            if sentence.is_empty() { self.statements.first().map(|text| code(text)).unwrap_or_default() } else { sentence.to_owned() };
-        match title.char_indices().nth(100) {
-            Some((end, _)) => [&title[..end], "…"].concat(),
-            None => title,
-        }
+        let told = title(&self.comment);
+        if told.is_empty() { title(&self.statements.first().map(|text| code(text)).unwrap_or_default()) } else { told }
     }
 
     /// Hash of what it does; comments and layout don't count.
     pub fn hash(&self) -> String {
-        let mut hash = Sha256::new();
-        for statement in &self.statements {
-            hash.update(statement.lines().filter(|line| !line.trim_start().starts_with("--")).collect::<Vec<_>>().join("\n").trim());
-            hash.update([0]);
-        }
-        hex(&hash.finalize())
+        hash_of(&self.statements)
     }
 
     /// Whether it only changes settings of the session.
     pub fn is_setting(&self) -> bool {
         self.statements.iter().all(|text| code(text).get(..4).is_some_and(|word| word.eq_ignore_ascii_case("set ")))
     }
+}
+
+fn hash_of(statements: &[String]) -> String {
+    let mut hash = Sha256::new();
+    for statement in statements {
+        hash.update(statement.lines().filter(|line| !line.trim_start().starts_with("--")).collect::<Vec<_>>().join("\n").trim());
+        hash.update([0]);
+    }
+    hex(&hash.finalize())
+}
+
+/// Hash of what a backfill does with its rows.
+pub fn work_hash(backfill: &Backfill) -> String {
+    let parts = match &backfill.work {
+        Work::Update { set, unfilled } => vec![backfill.table.clone(), set.clone(), unfilled.clone()],
+        Work::Copy { target, columns, values, meant, .. } => {
+            vec![backfill.table.clone(), target.clone(), columns.clone(), values.clone(), meant.clone().unwrap_or_default()]
+        }
+    };
+    hash_of(&parts)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -158,6 +188,38 @@ impl Program {
         units(self.dialect, script)
     }
 
+    /// The statements of a unit that is all of a script, each with the section that it stands in and the comment of the step that it
+    /// begins.
+    pub fn parts<'u>(&self, script: &str, unit: &'u Unit) -> Vec<Part<'u>> {
+        let mut section = unit.section.clone();
+        let mut parts = Vec::new();
+        for text in &unit.statements {
+            let (head, comment) = heading(text);
+            section = head.unwrap_or(section);
+            // A step is set off by an empty line.
+            let comment = if script.contains(&["\n\n", text].concat()) { comment } else { String::new() };
+            parts.push(Part { section: section.clone(), comment, text });
+        }
+        parts
+    }
+
+    /// Whether a statement of a script does all at once what a backfill does in batches.
+    pub fn is_all_of(&self, backfill: &Backfill, statement: &str) -> bool {
+        let said = code(statement);
+        let (head, rows) = match &backfill.work {
+            Work::Update { unfilled, .. } => (format!("update {} set ", backfill.table), unfilled),
+            Work::Copy { target, columns, meant, .. } => (format!("insert into {target} ({columns}) "), meant.as_ref().unwrap_or(target)),
+        };
+        said.starts_with(&head) && said.ends_with(&code(rows))
+    }
+
+    /// Whether a statement of a script counts the rows that a check is about, or is the gate that refuses when there are any.
+    pub fn counts(&self, check: &Check, statement: &str) -> bool {
+        let said = code(statement);
+        let asked = code(&format!(" from {} where {}", check.table, check.condition));
+        (said.starts_with("select 'refused: ") || said.starts_with("create temp trigger crossfade_refuse ")) && said.contains(&asked)
+    }
+
     /// The backfill that a unit is.
     pub fn backfill(&self, unit: &Unit) -> Option<&Backfill> {
         let [statement] = unit.statements.as_slice() else { return None };
@@ -180,27 +242,35 @@ impl Program {
     }
 }
 
+/// What stands before a statement: the section that begins there, if one does, and the comment as one text.
+fn heading(statement: &str) -> (Option<String>, String) {
+    let rule = format!("-- {}", "=".repeat(RULE));
+    let (mut section, mut comment) = (None, Vec::new());
+    let mut lines = statement.lines().peekable();
+    while let Some(line) = lines.next_if(|line| line.is_empty() || line.starts_with("--")) {
+        if line == rule {
+            let head = lines.next().unwrap_or_default().trim_start_matches("-- ");
+            section = Some(head.split(": ").next().unwrap_or(head).to_owned());
+            comment.clear();
+            lines.next();
+        } else if !line.is_empty() {
+            comment.push(line.trim_start_matches('-').trim());
+        }
+    }
+    (section, comment.join(" "))
+}
+
 /// The units of a script.
 fn units(dialect: Dialect, script: &str) -> Vec<Unit> {
-    let rule = format!("-- {}", "=".repeat(RULE));
     let mut units: Vec<Unit> = Vec::new();
     let (mut section, mut number) = (String::new(), 0);
     let mut open: Option<Unit> = None;
     for Statement { text, bracket, .. } in split_as(dialect, script) {
-        let mut comment = Vec::new();
-        let mut lines = text.lines().peekable();
-        while let Some(line) = lines.next_if(|line| line.is_empty() || line.starts_with("--")) {
-            if line == rule {
-                let head = lines.next().unwrap_or_default().trim_start_matches("-- ");
-                section = head.split(": ").next().unwrap_or(head).to_owned();
-                number = 0;
-                comment.clear();
-                lines.next();
-            } else if !line.is_empty() {
-                comment.push(line.trim_start_matches('-').trim());
-            }
+        let (head, comment) = heading(&text);
+        if let Some(head) = head {
+            section = head;
+            number = 0;
         }
-        let comment = comment.join(" ");
         match (bracket, open.as_mut()) {
             (Bracket::Opens, _) => {
                 number += 1;

@@ -84,6 +84,10 @@ fn align_table(table: &mut Table, other: &Table, schema: &Schema, dialect: Diale
         {
             own.text.clone_from(&theirs.text);
         }
+        // MariaDB takes the words for a column that is computed from none.
+        if dialect == Dialect::Mariadb && column.generated.is_some() && there.generated.is_some() {
+            column.not_null = there.not_null;
+        }
         // A default of NULL is none.
         if column.default.is_none() && there.default.as_ref().is_some_and(|default| default.text.eq_ignore_ascii_case("null")) {
             column.default.clone_from(&there.default);
@@ -147,10 +151,12 @@ fn align_foreign_key(key: &mut ForeignKey, other: &Table, table: &str, dialect: 
     let same =
         |theirs: &&ForeignKey| theirs.columns == key.columns && theirs.ref_table == key.ref_table && theirs.ref_columns == key.ref_columns;
     let named = other.foreign_keys.iter().find(|theirs| theirs.name.text == key.name.text);
-    if named.is_none() && dialect == Dialect::Sqlite && is_conventional(&key.name.text, table, "fkey") {
-        if let Some(theirs) = other.foreign_keys.iter().find(same) {
-            key.name = theirs.name.clone();
-        }
+    if named.is_none()
+        && dialect == Dialect::Sqlite
+        && is_conventional(&key.name.text, table, "fkey")
+        && let Some(theirs) = other.foreign_keys.iter().find(same)
+    {
+        key.name = theirs.name.clone();
     }
     let Some(theirs) = other.foreign_keys.iter().filter(same).find(|theirs| theirs.name.text == key.name.text) else { return };
     // With one column `match full` says nothing, and a server that ignores it does not keep it.
@@ -166,12 +172,22 @@ fn align_foreign_key(key: &mut ForeignKey, other: &Table, table: &str, dialect: 
     }
 }
 
-/// Whether two defaults store the same: a boolean is a number there.
+/// Whether two defaults of one column store the same: a boolean is a number there, a number has the digits of its column, and the time
+/// of day those of its own.
 fn same_default(own: &str, theirs: &str, dialect: Dialect) -> bool {
-    let plain = |text: &str| match text.trim().to_ascii_lowercase().as_str() {
-        "true" => "1".to_owned(),
-        "false" => "0".to_owned(),
-        _ => text.to_owned(),
+    let plain = |text: &str| {
+        let lower = text.trim().to_ascii_lowercase();
+        let name = lower.split('(').next().unwrap_or(&lower);
+        let number = !lower.is_empty() && lower.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-'));
+        match lower.as_str() {
+            "true" => "1".to_owned(),
+            "false" => "0".to_owned(),
+            _ if number && lower.contains('.') => lower.trim_end_matches('0').trim_end_matches('.').to_owned(),
+            _ if ["now", "current_timestamp", "localtime", "localtimestamp"].contains(&name) && dialect != Dialect::Sqlite => {
+                "current_timestamp".to_owned()
+            }
+            _ => text.to_owned(),
+        }
     };
     default_equivalent(&plain(own), &plain(theirs), dialect)
 }

@@ -5,6 +5,7 @@
 //! back as [`LeftOut`], by kind and name. What crossfade itself keeps there is no part of a schema.
 
 mod align;
+pub mod mysql_like;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "sqlite")]
@@ -161,4 +162,10 @@ fn closing_views(schema: &mut Schema, left_out: &mut Vec<LeftOut>, dialect: Dial
         schema.views.shift_remove(&name);
         left_out.push(LeftOut { kind: "views over what is left out".to_owned(), name: ident(&name, dialect) });
     }
+}
+
+/// A statement of a script that nothing was made of.
+fn unread(line: usize, text: &str) -> LeftOut {
+    let start: String = text.split_whitespace().take(6).collect::<Vec<_>>().join(" ");
+    LeftOut { kind: "statements that are not understood".to_owned(), name: format!("line {line}: {start}") }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 
-use super::{Found, Inspected, LeftOut, closing_views, expr, given, is_ours, unnamed};
+use super::{Found, Inspected, LeftOut, closing_views, expr, given, is_ours, unnamed, unread};
 use crate::diagnostic::Span;
 use crate::engine::sqlite::Session;
 use crate::engine::{Connection as _, Failure};
@@ -67,12 +67,6 @@ pub fn inspect_script(script: &str, name: &str) -> Result<Inspected, Failure> {
 
 fn start_of(text: &str, range: std::ops::Range<usize>) -> String {
     text.get(range).unwrap_or_default().trim_start_matches(['"', '\'', '`', '[']).to_lowercase()
-}
-
-/// A statement of a script that nothing was made of.
-pub(super) fn unread(line: usize, text: &str) -> LeftOut {
-    let start: String = text.split_whitespace().take(6).collect::<Vec<_>>().join(" ");
-    LeftOut { kind: "statements that are not understood".to_owned(), name: format!("line {line}: {start}") }
 }
 
 /// A row of the catalog.
@@ -141,7 +135,8 @@ impl Reader {
         let objects = std::mem::take(&mut self.objects);
         let own = |object: &&Object| {
             let of_namespace = object.kind == "view" && suffixes.iter().any(|suffix| object.name.ends_with(suffix.as_str()));
-            !is_ours(&object.name) && !of_namespace && !(object.kind == "trigger" && object.name.contains("crossfade_"))
+            let of_table = object.kind == "trigger" && object.name.contains("crossfade_");
+            !(is_ours(&object.name) || of_namespace || of_table)
         };
         let objects: Vec<&Object> = objects.iter().filter(own).collect();
         let mut references = Vec::new();
@@ -161,10 +156,8 @@ impl Reader {
         self.references(references);
         for object in &objects {
             match object.kind.as_str() {
-                "index" if !is_ours(&object.table) => {
-                    if self.index(object).is_none() {
-                        self.leave_out("indexes that can't be read", on(&object.name, &object.table));
-                    }
+                "index" if !is_ours(&object.table) && self.index(object).is_none() => {
+                    self.leave_out("indexes that can't be read", on(&object.name, &object.table));
                 }
                 "trigger" => self.leave_out("triggers", on(&object.name, &object.table)),
                 "view" => self.view(object),

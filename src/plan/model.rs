@@ -272,6 +272,26 @@ pub enum Formula {
     Written(RowExpr),
 }
 
+impl Formula {
+    /// The columns that it reads.
+    pub fn columns(&self) -> Vec<&String> {
+        match self {
+            Formula::Column(column) | Formula::Cast(column) | Formula::Values { column, .. } | Formula::Relabel { column, .. } => {
+                vec![column]
+            }
+            Formula::Next(_) => Vec::new(),
+            Formula::Written(expr) => expr
+                .splices
+                .iter()
+                .filter_map(|(_, splice)| match splice {
+                    Splice::Column(column) => Some(column),
+                    Splice::Relation(..) | Splice::Type(..) => None,
+                })
+                .collect(),
+        }
+    }
+}
+
 /// What values become that a mapping does not list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FormulaOtherwise {

@@ -2,6 +2,8 @@
 //!
 //! The statements are texts with places for values; which values they take and what they give back is said once, here.
 
+use std::time::Duration;
+
 use crate::engine::{Connection, Failure};
 use crate::sql::Dialect;
 
@@ -27,6 +29,35 @@ pub trait Engine: Sync {
 
     /// What an error means for who tries again.
     fn class(&self, failure: &Failure) -> Class;
+
+    /// Begins a transaction that will write.
+    fn begin(&self) -> &'static str {
+        "begin"
+    }
+
+    /// Whether a script is one transaction: all of a phase happens at once, or nothing.
+    fn runs_whole(&self) -> bool {
+        false
+    }
+
+    /// Whether it can be asked who is connected.
+    fn knows_clients(&self) -> bool {
+        true
+    }
+
+    /// How long others get their turn after a batch.
+    fn pause_after(&self, _batch: Duration) -> Duration {
+        Duration::ZERO
+    }
+
+    /// About how many rows a table has.
+    ///
+    /// # Errors
+    /// When it can't be asked.
+    fn estimate(&self, session: &mut dyn Connection, table: &str) -> Result<u64, Failure> {
+        let rows = session.run_with(self.words().estimate, &[Some(table)])?.rows;
+        Ok(rows.into_iter().next().and_then(|mut row| row.pop().flatten()).and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
 }
 
 /// What an error means for who tries again.

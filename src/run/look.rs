@@ -127,7 +127,6 @@ pub fn status(engine: &dyn Engine, program: Option<&Program>) -> Result<Status, 
 }
 
 fn look(session: &mut dyn Connection, engine: &dyn Engine, program: Option<&Program>) -> Result<Status, Failure> {
-    let words = engine.words();
     let state = State::read(session, engine)?;
     let mut status = Status {
         place: engine.place(),
@@ -152,9 +151,7 @@ fn look(session: &mut dyn Connection, engine: &dyn Engine, program: Option<&Prog
     for one in &mut status.backfills {
         let known = program.and_then(|program| program.backfills.iter().find(|backfill| backfill.name == one.backfill));
         if let Some(backfill) = known {
-            let rows = session.run_with(words.estimate, &[Some(&backfill.table)])?.rows;
-            one.estimate =
-                rows.into_iter().next().and_then(|mut row| row.pop().flatten()).and_then(|text| text.parse().ok()).filter(|rows| *rows > 0);
+            one.estimate = Some(engine.estimate(session, &backfill.table)?).filter(|rows| *rows > 0);
         }
     }
     status.set_aside = aside(session, engine, &latest.release)?;

@@ -12,7 +12,10 @@ mod phase;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod sentry;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 mod state;
+mod whole;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -88,8 +88,8 @@ fn split_mysql(script: &str) -> Vec<Statement> {
     statements
 }
 
-/// The end of the comment, the quoted text or the single character at `at`.
-fn skip_mysql(script: &str, at: usize) -> usize {
+/// The end of the comment, the quoted text or the single character at `at`, as MySQL and MariaDB read.
+pub fn skip_mysql(script: &str, at: usize) -> usize {
     let rest = &script[at..];
     let end = |offset: Option<usize>| at + offset.unwrap_or(rest.len());
     let line_comment = rest.strip_prefix("--").is_some_and(|after| after.is_empty() || after.starts_with(char::is_whitespace));

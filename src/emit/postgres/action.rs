@@ -782,19 +782,7 @@ impl Actions<'_> {
 
     /// The columns that formulas read, each once.
     fn reads<'f>(&self, formulas: impl Iterator<Item = &'f Formula>) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for formula in formulas {
-            match formula {
-                Formula::Column(column) | Formula::Cast(column) | Formula::Values { column, .. } | Formula::Relabel { column, .. } => {
-                    names.push(self.sql.ident(column));
-                }
-                Formula::Next(_) => {}
-                Formula::Written(expr) => names.extend(expr.splices.iter().filter_map(|(_, splice)| match splice {
-                    Splice::Column(column) => Some(self.sql.ident(column)),
-                    Splice::Relation(..) | Splice::Type(..) => None,
-                })),
-            }
-        }
+        let mut names: Vec<String> = formulas.flat_map(Formula::columns).map(|column| self.sql.ident(column)).collect();
         let mut seen = std::collections::BTreeSet::new();
         names.retain(|name| seen.insert(name.clone()));
         names

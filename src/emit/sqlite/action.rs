@@ -5,11 +5,12 @@ use minijinja::{Value, context};
 use crate::dialect::sqlite::expression::{Expressions, Row, Sides};
 use crate::plan::MARKER;
 use crate::plan::model::{
-    Action, Backfill, ColumnSpec, Finding, IndexSpec, KeyTarget, Marker, Mirror, MirrorSide, OnFinding, Plan, Rebuild, RowExpr, ShapeView,
-    Source, Sync, SyncColumn, TableSpec, Undo, ViewSpec,
+    Action, Backfill, ColumnSpec, Finding, Formula, IndexSpec, KeyTarget, Marker, Mirror, MirrorSide, OnFinding, Plan, Rebuild, RowExpr,
+    ShapeView, Source, Sync, SyncColumn, TableSpec, Undo, ViewSpec,
 };
 use crate::snapshot::model::{ForeignKey, Nulls, ReferentialAction};
 
+use super::super::live;
 use super::super::templates::Templates;
 use super::super::{EmitError, Rendered};
 use super::mirror::Mirroring;
@@ -358,6 +359,12 @@ impl Actions<'_> {
     }
 
     fn backfill(&self, backfill: &Backfill) -> Rendered {
+        let (sets, unfilled) = self.filling(backfill);
+        self.render("backfill", context! { table => self.sql.ident(&backfill.table), sets, unfilled })
+    }
+
+    /// The assignments of a backfill, and which rows are not filled yet.
+    fn filling(&self, backfill: &Backfill) -> (Vec<String>, String) {
         let sql = &self.sql;
         let row = Row::Table(&backfill.table);
         let sets: Vec<String> =
@@ -365,10 +372,37 @@ impl Actions<'_> {
         let empty: Vec<String> = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect();
         let filled: Vec<String> =
             backfill.sets.iter().map(|(_, ty, formula)| format!("{} is not null", sql.value(formula, ty, row))).collect();
-        self.render(
-            "backfill",
-            context! { table => sql.ident(&backfill.table), sets, empty => empty.join(" and "), filled => filled.join(" or "), several => filled.len() > 1 },
-        )
+        let filled = if filled.len() > 1 { format!("({})", filled.join(" or ")) } else { filled.concat() };
+        (sets, format!("{}\n  and {filled}", empty.join(" and ")))
+    }
+
+    /// A step as a backfill that goes by ranges of the number that each row has.
+    pub(super) fn live(&self, action: &Action) -> Option<live::Backfill> {
+        let sql = &self.sql;
+        let (name, table, key, work, formulas): (_, _, Vec<&String>, _, Vec<&Formula>) = match action {
+            Action::Backfill(backfill) => {
+                let (sets, unfilled) = self.filling(backfill);
+                let work = live::Work::Update { set: sets.join(",\n    "), unfilled };
+                let key = backfill.key.iter().map(|(name, _)| name).collect();
+                (&backfill.name, &backfill.table, key, work, backfill.sets.iter().map(|(_, _, formula)| formula).collect())
+            }
+            Action::CopyRows(copy) => {
+                let mirror = &copy.mirror;
+                let formulas = mirror.lenses.iter().flat_map(|lens| lens.new.iter().filter_map(|c| c.formula.as_ref())).collect();
+                let key = mirror.key.iter().map(|key| &key.source).collect();
+                (&mirror.copy, &mirror.source, key, self.mirroring(mirror).copy_in_parts(), formulas)
+            }
+            _ => return None,
+        };
+        let mut reads: Vec<String> = Vec::new();
+        for column in key.into_iter().chain(formulas.into_iter().flat_map(|formula| formula.columns())) {
+            let column = sql.ident(column);
+            if !reads.contains(&column) {
+                reads.push(column);
+            }
+        }
+        let key = vec![live::KeyColumn { column: "_rowid_".to_owned(), ty: "integer".to_owned() }];
+        Some(live::Backfill { name: name.clone(), table: sql.ident(table), key, reads, work })
     }
 
     fn check_rows(&self, table: &str, key: &[String], finding: &Finding, on_finding: OnFinding, why: Option<&str>) -> Rendered {

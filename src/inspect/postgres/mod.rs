@@ -1,6 +1,7 @@
 //! PostgreSQL 15 to 18: the catalog of one schema as a [`Schema`].
 
 mod catalog;
+mod dump;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,6 +11,7 @@ use self::catalog::{
     COLLATIONS, COLUMNS, CONSTRAINTS, Catalog, Collation, ENUMS, EXTENSIONS, INDEXES, LEFT_OUT, Oid, RELATIONS, SEQUENCES, VIEW_SOURCES,
     Versions,
 };
+pub use self::dump::inspect_script;
 use super::{Found, Inspected, LeftOut, closing, expr, given, is_ours, without_parentheses};
 use crate::diagnostic::Span;
 use crate::engine::postgres::{Failure, Session};
