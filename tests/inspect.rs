@@ -960,3 +960,38 @@ fn figures() {
         eprintln!("1000 tables: {:?}, {} KB of text", begin.elapsed(), found.text.len() / 1024);
     }
 }
+
+/// `cargo test --test inspect family_figures -- --ignored --nocapture`: the same on MySQL and MariaDB, live and out of a dump.
+#[cfg(feature = "mysql")]
+#[test]
+#[ignore = "a measurement, not a test"]
+fn family_figures() {
+    use crossfade::engine::Connection as _;
+    use crossfade::inspect::mysql_like;
+    for family in servers::FAMILY {
+        let lab = family.lab().unwrap().unwrap();
+        let database = lab.empty().unwrap();
+        let mut session = database.connect().unwrap();
+        for i in 1..=1000 {
+            let parent = (i - 1).max(1);
+            session
+                .run(&format!(
+                    "create table t{i} (id bigint auto_increment primary key, parent bigint, email varchar(320) not null unique,
+                     name varchar(100) default 'x', state int not null default 0 check (state >= 0), made timestamp(6) not null default now(6),
+                     data json, key (name), key (made desc), foreign key (parent) references t{parent} (id))"
+                ))
+                .unwrap();
+        }
+        let dump = lab.engine.dump(&database.name).unwrap().unwrap();
+        for _ in 0..3 {
+            let begin = std::time::Instant::now();
+            let found = mysql_like::inspect(&mut session, family.dialect, "live").unwrap();
+            let live = begin.elapsed();
+            let begin = std::time::Instant::now();
+            let of_dump = mysql_like::inspect_script(&dump, family.dialect, "live");
+            assert_eq!(of_dump.text, found.text);
+            let read = begin.elapsed();
+            eprintln!("{}: 1000 tables: {live:?} live, {read:?} out of a dump, {} KB of text", family.name, found.text.len() / 1024);
+        }
+    }
+}

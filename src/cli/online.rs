@@ -20,7 +20,8 @@ use crate::snapshot::yaml;
 pub(crate) struct OnlineArgs {
     #[command(flatten)]
     pub(crate) planning: PlanningArgs,
-    /// The database: `postgres://user@host:port/database` or `sqlite:FILE`. The password in it or in PGPASSWORD is never shown.
+    /// The database: `postgres://user@host:port/database`, `mysql://…`, `mariadb://…` or `sqlite:FILE`. The password in it, in PGPASSWORD
+    /// or in MYSQL_PWD is never shown.
     #[arg(long, env = "CROSSFADE_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) url: String,
     /// Without sources: the folder that `compile` wrote. By default crossfade.yaml's, else migrations.
@@ -39,6 +40,10 @@ pub(crate) fn engine(url: &str) -> anyhow::Result<Box<dyn Engine>> {
     #[cfg(feature = "postgres")]
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return Ok(Box::new(crate::run::postgres::Postgres::at(url)?));
+    }
+    #[cfg(feature = "mysql")]
+    if url.starts_with("mysql://") || url.starts_with("mariadb://") {
+        return Ok(Box::new(crate::run::mysql::Mysql::at(url)?));
     }
     #[cfg(feature = "sqlite")]
     if url.starts_with("sqlite:") {

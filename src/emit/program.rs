@@ -111,9 +111,11 @@ impl Unit {
         hash_of(&self.statements)
     }
 
-    /// Whether it only changes settings of the session.
+    /// Whether it only changes settings of the session, or takes away what the session has made for itself.
     pub fn is_setting(&self) -> bool {
-        self.statements.iter().all(|text| code(text).get(..4).is_some_and(|word| word.eq_ignore_ascii_case("set ")))
+        let begins = |code: &str, words: &str| code.get(..words.len()).is_some_and(|start| start.eq_ignore_ascii_case(words));
+        let own = ["set ", "drop procedure crossfade_", "drop temporary table crossfade_"];
+        self.statements.iter().all(|text| own.iter().any(|words| begins(&code(text), words)))
     }
 }
 
@@ -222,17 +224,19 @@ impl Program {
 
     /// The backfill that a unit is.
     pub fn backfill(&self, unit: &Unit) -> Option<&Backfill> {
-        let [statement] = unit.statements.as_slice() else { return None };
         self.backfills.iter().find(|backfill| {
             let name = crate::sql::quote::literal(&backfill.name, self.dialect);
-            statement.contains("insert into crossfade.checkpoint") && statement.contains(&name)
+            let begins = ["insert into crossfade.checkpoint", "insert ignore into crossfade_checkpoint"];
+            unit.statements.iter().any(|statement| begins.iter().any(|begin| statement.contains(begin)) && statement.contains(&name))
         })
     }
 
     /// The check that a unit is.
     pub fn check(&self, unit: &Unit) -> Option<&Check> {
-        let [statement] = unit.statements.as_slice() else { return None };
-        let counted = |check: &&Check| statement.contains(&[" from ", &check.table, " where ", &check.condition, ";"].concat());
+        let counted = |check: &&Check| {
+            let text = [" from ", &check.table, " where ", &check.condition, ";"].concat();
+            unit.statements.iter().any(|statement| statement.contains(&text))
+        };
         self.checks.iter().find(counted)
     }
 
@@ -265,6 +269,8 @@ fn units(dialect: Dialect, script: &str) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::new();
     let (mut section, mut number) = (String::new(), 0);
     let mut open: Option<Unit> = None;
+    // What a procedure that is made for one use is for, and its name while it is there.
+    let mut helper: Option<String> = None;
     for Statement { text, bracket, .. } in split_as(dialect, script) {
         let (head, comment) = heading(&text);
         if let Some(head) = head {
@@ -284,7 +290,24 @@ fn units(dialect: Dialect, script: &str) -> Vec<Unit> {
                 unit.statements.push(text);
             }
             (Bracket::Neither, None) => {
+                let says = code(&text);
+                if let Some(before) = units.last_mut() {
+                    if let Some(name) = &helper {
+                        let is_last = says == ["drop procedure ", name].concat();
+                        before.statements.push(text);
+                        if is_last {
+                            helper = None;
+                        }
+                        continue;
+                    }
+                    // What a check has found is told behind it.
+                    if says.starts_with("insert into crossfade_gate select @crossfade_found ") {
+                        before.statements.push(text);
+                        continue;
+                    }
+                }
                 number += 1;
+                helper = once(&says);
                 // A setting that a statement needs stands behind the statement's comment, with a word of its own.
                 let comment = match units.last() {
                     Some(before) if before.is_setting() && before.section == section && !before.comment.is_empty() => {
@@ -301,9 +324,32 @@ fn units(dialect: Dialect, script: &str) -> Vec<Unit> {
     units
 }
 
+/// The name of a procedure that is made, called and taken away again.
+fn once(code: &str) -> Option<String> {
+    let name = code.strip_prefix("create procedure ")?.split('(').next()?;
+    // It stays for the whole script.
+    (name != "crossfade_step").then(|| name.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_procedure_for_one_use_is_one_unit() {
+        let rule = "=".repeat(RULE);
+        let script = format!(
+            "-- {rule}\n-- p_migrate01: table users\n-- {rule}\n\n-- Do they agree?\ndelimiter //\ncreate procedure crossfade_check()\nbegin\n  select 1;\nend //\ndelimiter ;\n\
+             set @crossfade_found = null;\ncall crossfade_check();\ndrop procedure crossfade_check;\ninsert into crossfade_gate select @crossfade_found from dual where @crossfade_found is not null;\n\n\
+             -- Next.\ncall crossfade_step(true, 'x');\ndrop procedure crossfade_step;\n"
+        );
+        let found: Vec<_> = units(Dialect::Mysql, &script)
+            .into_iter()
+            .map(|unit| (unit.section.clone(), unit.title(), unit.statements.len(), unit.is_setting()))
+            .collect();
+        let unit = |title: &str, statements, setting| ("p_migrate01".to_owned(), title.to_owned(), statements, setting);
+        assert_eq!(found, [unit("Do they agree?", 5, false), unit("Next", 1, false), unit("drop procedure crossfade_step", 1, true)]);
+    }
 
     #[test]
     fn a_script_is_sections_of_units() {

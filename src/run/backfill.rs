@@ -70,6 +70,7 @@ enum Ended {
 
 /// Runs a backfill. `Some`: it stopped in good order before its end.
 pub(super) fn run(runner: &mut Runner<'_>, backfill: &Backfill) -> Result<Option<End>, Stopped> {
+    let backfill = &kept(runner, backfill)?;
     let statements = batch_statements(runner.program.dialect, backfill).map_err(|error| Stopped::new(error.to_string()))?;
     let estimate = runner.engine.estimate(runner.session.as_mut(), &backfill.table).map_err(|failure| runner.failed(&failure))?;
     let Some(parts) = divide(runner, backfill, &statements, estimate)? else { return Ok(None) };
@@ -103,6 +104,16 @@ pub(super) fn run(runner: &mut Runner<'_>, backfill: &Backfill) -> Result<Option
         .map_err(|failure| runner.failed(&failure))?;
     runner.observer.hear(&Event::Filled(&backfill.name, whole.first().map_or(0, |part| part.rows)));
     Ok(None)
+}
+
+/// A backfill with which columns that the server sets on every UPDATE keep what they hold: nobody has changed these rows.
+fn kept(runner: &mut Runner<'_>, backfill: &Backfill) -> Result<Backfill, Stopped> {
+    let mut backfill = backfill.clone();
+    if let (Some(question), Work::Update { set, .. }) = (runner.engine.words().kept, &mut backfill.work) {
+        let rows = runner.session.run_with(question, &[Some(&backfill.table)]).map_err(|failure| runner.failed(&failure))?.rows;
+        set.extend(rows.into_iter().flatten().flatten());
+    }
+    Ok(backfill)
 }
 
 /// Starts the workers and looks after the session that holds the lock of runners while they work.
@@ -504,6 +515,7 @@ impl Runner<'_> {
         let mut count = 0;
         for row in rows {
             let Some(backfill) = self.program.backfills.iter().find(|backfill| backfill.name == row.backfill) else { continue };
+            let backfill = &kept(self, backfill)?;
             let statements = batch_statements(self.program.dialect, backfill).map_err(|error| Stopped::new(error.to_string()))?;
             let values: Vec<Option<&str>> = row.key.iter().map(|text| Some(text.as_str())).collect();
             match self.session.run_with(&statements.one, &values) {

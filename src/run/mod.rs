@@ -8,6 +8,8 @@ mod backfill;
 pub mod doctor;
 pub mod engine;
 pub mod look;
+#[cfg(feature = "mysql")]
+pub mod mysql;
 mod phase;
 #[cfg(feature = "postgres")]
 pub mod postgres;

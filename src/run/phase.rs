@@ -39,7 +39,8 @@ pub fn run(engine: &dyn Engine, program: &Program, task: Task, options: &Options
     std::thread::scope(|scope| {
         let sentry = Sentry::post(scope, engine, id, observer);
         let allowance = Arc::new(AtomicU64::new(options.max_batches.unwrap_or(u64::MAX)));
-        Runner { engine, program, task, options, observer, session, allowance, sentry, journal: BTreeMap::new() }.run()
+        let journal = BTreeMap::new();
+        Runner { engine, program, task, options, observer, session, allowance, sentry, journal, hint: None }.run()
     })
 }
 
@@ -48,6 +49,7 @@ pub fn run(engine: &dyn Engine, program: &Program, task: Task, options: &Options
 /// # Errors
 /// When the task is out of turn, or the server can't be asked.
 pub fn dry_run(engine: &dyn Engine, program: &Program, task: Task) -> Result<String, Stopped> {
+    same_database(engine, program)?;
     let mut session = open(engine, "crossfade dry run")?;
     let read = |failure: Failure| Stopped::by("the version tables can't be read", &failure);
     let state = State::read(session.as_mut(), engine).map_err(read)?;
@@ -245,6 +247,22 @@ pub(super) fn same_scripts(program: &Program, journal: &BTreeMap<String, Entry>)
         .help("run it from the folder (or the sources, and the version of crossfade) that expand ran from; to begin anew, abort from there first"))
 }
 
+/// The version tables are read where the URL leads, and the scripts choose the database that they were compiled for.
+pub(super) fn same_database(engine: &dyn Engine, program: &Program) -> Result<(), Stopped> {
+    let Some(database) = engine.database() else { return Ok(()) };
+    let chosen = program.units(&program.scripts.expand).into_iter().take_while(|unit| unit.section.is_empty()).find_map(|unit| {
+        let code = code(unit.statements.first()?);
+        Some(code.strip_prefix("use ")?.trim_matches('`').replace("``", "`"))
+    });
+    match chosen {
+        Some(chosen) if chosen != database => {
+            Err(Stopped::new(format!("this upgrade was compiled for database `{chosen}`, and the URL names `{database}`"))
+                .help("name the same one in the URL and with `--database` (or in crossfade.yaml); nothing was changed"))
+        }
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn script(program: &Program, task: Task) -> &str {
     match task {
         Task::Phase(Phase::Expand) => &program.scripts.expand,
@@ -270,6 +288,8 @@ pub(super) struct Runner<'a> {
     pub(super) allowance: Arc<AtomicU64>,
     sentry: Sentry,
     pub(super) journal: BTreeMap<String, Entry>,
+    /// What a check said is to be done, before it stopped the script.
+    hint: Option<String>,
 }
 
 impl Runner<'_> {
@@ -282,6 +302,7 @@ impl Runner<'_> {
     }
 
     fn through(&mut self) -> Result<End, Stopped> {
+        same_database(self.engine, self.program)?;
         let state = State::read(self.session.as_mut(), self.engine).map_err(|failure| self.failed(&failure))?;
         if state.is_set_up {
             self.read_journal()?;
@@ -362,9 +383,16 @@ impl Runner<'_> {
         if !old_clients.is_empty() {
             let mut stopped = Stopped::new(format!("{} sessions may be clients of version {old}", old_clients.len()));
             stopped.notes.extend(old_clients.into_iter().take(20));
+            let told = match self.engine.dialect() {
+                crate::sql::Dialect::Postgres => {
+                    format!(
+                        "its role or database is set to search_path = {namespace}, or when `{version}` is a word of its application_name"
+                    )
+                }
+                _ => format!("it is connected to database {namespace}, or when `{version}` is a word of its program_name"),
+            };
             return Err(stopped.help(format!(
-                "a session counts as one of {version} when its role or database is set to search_path = {namespace}, or when `{version}` is a word of its \
-                 application_name; when all nodes run the new version, say so: `crossfade contract --all-nodes-upgraded`"
+                "a session counts as one of {version} when {told}; when all nodes run the new version, say so: `crossfade contract --all-nodes-upgraded`"
             )));
         }
         Ok(())
@@ -381,7 +409,13 @@ impl Runner<'_> {
             gates.iter().position(|unit| unit.statements.iter().any(|text| code(text).starts_with("do "))).map_or(gates.len(), |at| at + 1);
         let (entry, rest) = gates.split_at(first);
         let statements: Vec<String> = entry.iter().flat_map(|unit| unit.statements.clone()).collect();
-        self.try_often(&statements, true, None)?;
+        if statements.iter().all(|text| self.engine.is_transactional(text)) {
+            self.try_often(&statements, true, None)?;
+        } else {
+            for unit in entry {
+                self.try_often(&unit.statements, unit.bracketed, None)?;
+            }
+        }
         for unit in rest {
             self.observer.hear(&Event::Begins(&unit.section, unit.title()));
             self.try_often(&unit.statements, unit.bracketed, None)?;
@@ -487,6 +521,10 @@ impl Runner<'_> {
             if together {
                 self.session.run("rollback").map_err(|failure| self.failed(&failure))?;
             }
+            let failure = self.engine.explain(self.session.as_mut(), statements, failure);
+            for statement in self.engine.before_again(statements) {
+                self.session.run(&statement).map_err(|failure| self.failed(&failure))?;
+            }
             if let Some((step, _)) = marked {
                 self.note_failure(step, &failure, together)?;
             }
@@ -520,7 +558,14 @@ impl Runner<'_> {
             self.session.run(self.engine.begin())?;
         }
         for statement in statements {
-            self.session.run(statement)?;
+            let outcome = self.session.run(statement)?;
+            for notice in self.engine.spoken(&outcome) {
+                if notice.severity == "HINT" {
+                    self.hint = Some(notice.message);
+                } else {
+                    self.observer.hear(&Event::Notice(&notice.severity, &notice.message));
+                }
+            }
         }
         if let Some(step) = step {
             self.session.run_with(self.engine.words().finish_statement, &[Some(&self.program.release), Some(step)])?;
@@ -548,7 +593,7 @@ impl Runner<'_> {
     fn refused(&self, statements: &[String], failure: &Failure) -> Stopped {
         let mut stopped = Stopped::by(format!("{} of {} failed", self.task.name(), self.program.release), failure);
         // A gate or a check has said it all.
-        if failure.code.as_deref() != Some("P0001")
+        if !matches!(failure.code.as_deref(), Some("P0001" | "45000"))
             && let [statement] = statements
         {
             let mut shown = code(statement);
@@ -558,7 +603,7 @@ impl Runner<'_> {
             }
             stopped = stopped.note(format!("statement: {shown}"));
         }
-        stopped.help = stopped.help.map(|help| self.in_own_words(&help));
+        stopped.help = stopped.help.or_else(|| self.hint.clone()).map(|help| self.in_own_words(&help));
         stopped
     }
 

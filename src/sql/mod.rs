@@ -12,6 +12,7 @@ pub mod shape;
 pub mod split;
 pub mod quote;
 pub mod tokens;
+mod search_path;
 mod volatile;
 
 /// A database product that scripts are made for.

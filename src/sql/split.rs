@@ -64,15 +64,22 @@ fn split_mysql(script: &str) -> Vec<Statement> {
     let (mut start, mut at) = (0, 0);
     let mut delimiter = ";".to_owned();
     let mut first_word = None;
+    // The comments before the command belong to the statement behind it.
+    let mut comments = String::new();
     while at < script.len() {
         let rest = &script[at..];
         let line = rest.lines().next().unwrap_or_default();
         if first_word.is_none() && line.get(..10).is_some_and(|word| word.eq_ignore_ascii_case("delimiter ")) {
             line[10..].trim().clone_into(&mut delimiter);
+            comments.push_str(script[start..at].trim_start());
             at += line.len();
             start = at;
         } else if rest.starts_with(&delimiter) {
+            let before = statements.len();
             push(&mut statements, script, start, at, first_word.take());
+            if let Some(statement) = statements.get_mut(before) {
+                statement.text.insert_str(0, &std::mem::take(&mut comments));
+            }
             at += delimiter.len();
             start = at;
         } else {

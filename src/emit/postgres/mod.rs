@@ -242,6 +242,7 @@ impl Renderer for Postgres<'_> {
                             _ => Vec::new(),
                         },
                         condition: self.condition(check),
+                        until_migrated: check.until_migrated,
                     }
                 })
                 .collect(),

@@ -2,12 +2,12 @@
 
 use minijinja::{Value, context};
 
-use crate::dialect::sqlite::expression::{Expressions, Row, Sides};
-use crate::plan::MARKER;
+use crate::dialect::sqlite::expression::{Expressions, Row, Sides, apart};
 use crate::plan::model::{
     Action, Backfill, ColumnSpec, Finding, Formula, IndexSpec, KeyTarget, Marker, Mirror, MirrorSide, OnFinding, Plan, Rebuild, RowExpr,
     ShapeView, Source, Sync, SyncColumn, TableSpec, Undo, ViewSpec,
 };
+use crate::plan::{MARKER, hides_rows};
 use crate::snapshot::model::{ForeignKey, Nulls, ReferentialAction};
 
 use super::super::live;
@@ -47,7 +47,9 @@ impl Actions<'_> {
                 let columns: Vec<String> = columns.iter().map(|c| self.column_definition(c, None)).collect();
                 self.render("add_columns", context! { table => sql.ident(table), columns })
             }
-            Action::InstallSync(sync) => self.render("install_sync", context! { triggers => self.triggers(sync) }),
+            Action::InstallSync(sync) => {
+                self.render("install_sync", context! { triggers => self.triggers(sync), hidden => hides_rows(&sync.table) })
+            }
             Action::RemoveSync(sync) => self.remove_sync(sync),
             Action::InstallMirror(mirror) => self.install_mirror(mirror),
             Action::CopyRows(copy) => {
@@ -206,8 +208,10 @@ impl Actions<'_> {
         text
     }
 
+    /// The check of an enum. Its labels are sorted, so that the same ones make the same check in whatever order a snapshot has them.
     fn labels(&self, column: &ColumnSpec) -> String {
-        let labels: Vec<String> = column.labels.iter().map(|label| self.sql.literal(label)).collect();
+        let mut labels: Vec<String> = column.labels.iter().map(|label| self.sql.literal(label)).collect();
+        labels.sort();
         format!("{} in ({})", self.sql.ident(&column.name), labels.join(", "))
     }
 
@@ -578,7 +582,11 @@ impl Actions<'_> {
             .columns
             .iter()
             .filter(|column| key.contains(&column.name))
-            .map(|column| format!("{} is {}", sql.ident(&column.physical), sql.column(&column.name, Row::Old)))
+            .map(|column| format!("{} is {}", sql.ident(&column.physical), apart(&sql.column(&column.name, Row::Old), &view.table)))
+            .collect();
+        let sets: Vec<String> = written
+            .iter()
+            .map(|column| format!("{} = {}", sql.ident(&column.physical), apart(&sql.column(&column.name, Row::New), &view.table)))
             .collect();
         context! {
             view => sql.ident(&name),
@@ -586,11 +594,12 @@ impl Actions<'_> {
             update => sql.ident(&format!("{name}_update")),
             delete => sql.ident(&format!("{name}_delete")),
             table => sql.ident(&view.table),
+            hidden => hides_rows(&view.table),
             shown => view.columns.iter().map(|c| aliased(&c.physical, &c.name)).collect::<Vec<_>>().join(", "),
             columns => columns.join(", "),
             values => values.join(", "),
             row => (!writes.old.is_empty()).then(|| row.join(", ")),
-            sets => written.iter().map(|c| format!("{} = {}", sql.ident(&c.physical), sql.column(&c.name, Row::New))).collect::<Vec<_>>().join(", "),
+            sets => sets.join(", "),
             found => found.join(" and "),
         }
     }

@@ -272,6 +272,7 @@ impl Renderer for Sqlite<'_> {
                             _ => Vec::new(),
                         },
                         condition: self.condition(check)?,
+                        until_migrated: check.until_migrated,
                     })
                 })
                 .collect(),

@@ -191,6 +191,10 @@ impl Dump {
         if !cursor.eat("alter") {
             return None;
         }
+        // What is said of them besides goes with the objects, which are named.
+        if ["text search", "publication", "subscription", "operator family", "event trigger"].iter().any(|words| cursor.is(words)) {
+            return Some(());
+        }
         let words = cursor.tokens().len();
         if words > 3 && cursor.nth_is(words - 3, "owner") && cursor.nth_is(words - 2, "to") {
             return Some(());
@@ -292,12 +296,11 @@ impl Dump {
             }
             return self.leave_out("triggers", format!("{} on {}", shown(&name), shown(&table)));
         }
-        for (word, kind) in [("policy", "policies"), ("rule", "rules")] {
+        for (word, before, kind) in [("policy", "on", "policies"), ("rule", "to", "rules")] {
             if cursor.eat(word) {
                 let name = cursor.name()?;
-                cursor.until(|rest| rest.is("on") || rest.is("to"));
-                cursor.skip(1);
-                cursor.until(|_| true);
+                cursor.until(|rest| rest.is(before));
+                cursor.eat(before);
                 let Place::Here(table) = self.place(&mut cursor)? else { return Some(()) };
                 return self.leave_out(kind, format!("{} on {}", shown(&name), shown(&table)));
             }
@@ -403,7 +406,8 @@ impl Dump {
         self.relations.push(relation);
         let Some(body) = body else { return Some(()) };
         if body.is_done() {
-            return self.leave_out("tables without columns", place);
+            let inherits = self.relations.last().is_some_and(|relation| relation.inherits);
+            return if inherits { Some(()) } else { self.leave_out("tables without columns", place) };
         }
         let mut number = 0;
         for mut part in body.parts() {
@@ -960,11 +964,20 @@ impl Dump {
     }
 
     fn grant(&mut self, mut cursor: Cursor<'_>) -> Option<()> {
-        cursor.until(|rest| rest.is("on"));
+        let privileges = cursor.until(|rest| rest.is("on"));
         cursor.eat("on").then_some(())?;
-        if cursor.eat("table") || cursor.eat("sequence") {
-            if let Place::Here(name) = self.place(&mut cursor)? {
-                return self.leave_out("grants", shown(&name));
+        if (cursor.eat("table") || cursor.eat("sequence"))
+            && let Place::Here(name) = self.place(&mut cursor)?
+        {
+            let mut whole = false;
+            for mut privilege in privileges.parts() {
+                privilege.until(|rest| rest.is("("));
+                let columns = privilege.names().unwrap_or_default();
+                whole |= columns.is_empty();
+                columns.iter().for_each(|column| drop(self.leave_out("grants", format!("{}.{}", shown(&name), shown(column)))));
+            }
+            if whole {
+                self.leave_out("grants", shown(&name));
             }
         }
         // Of other kinds the catalog's grants are not told either.

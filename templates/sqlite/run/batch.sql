@@ -2,11 +2,11 @@
 insert into {{ copy.target }} ({{ copy.columns }})
 select {{ copy.values }}
 from {{ table }} as here
-where {% if lows %}{{ cols_row }} > {{ lows }} and {% endif %}{{ cols_row }} <= {{ tops }}
+where {% if above %}{{ above }} and {% endif %}{{ up_to }}
   and {{ copy.meant }}
 {%- else -%}
 update {{ table }}
 set {{ sets }}
-where {% if lows %}{{ cols_row }} > {{ lows }} and {% endif %}{{ cols_row }} <= {{ tops }}
+where {% if above %}{{ above }} and {% endif %}{{ up_to }}
   and {{ unfilled }}
 {%- endif %}

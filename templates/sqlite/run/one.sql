@@ -2,11 +2,11 @@
 insert into {{ copy.target }} ({{ copy.columns }})
 select {{ copy.values }}
 from {{ table }} as here
-where {{ cols_row }} = {{ tops }}
+where {{ is }}
   and {{ copy.meant }}
 {%- else -%}
 update {{ table }}
 set {{ sets }}
-where {{ cols_row }} = {{ tops }}
+where {{ is }}
   and {{ unfilled }}
 {%- endif %}
