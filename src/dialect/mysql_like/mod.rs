@@ -110,8 +110,10 @@ impl Target for MysqlLike {
 
     fn restates_default(&self, ty: &Type, default: &str) -> bool {
         // MySQL 9.7: ALTER COLUMN … SET DEFAULT ('x') of a text is error 1101, where MODIFY takes it.
+        // And it takes no CURRENT_TIMESTAMP there but in parentheses, which is another default (manual, "ALTER TABLE Statement").
         let literal = default.trim().trim_start_matches('(').trim_end_matches(')');
-        self.dialect == Dialect::Mysql && expression::wants_parentheses(ty, self.dialect) && expression::is_literal(literal)
+        let of_text = expression::wants_parentheses(ty, self.dialect) && expression::is_literal(literal);
+        self.dialect == Dialect::Mysql && (of_text || expression::is_current_timestamp(default))
     }
 
     fn is_bare_literal(&self, ty: &Type, default: &str) -> bool {

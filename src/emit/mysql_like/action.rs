@@ -6,11 +6,11 @@ use minijinja::{Value, context};
 use crate::dialect::language::{Language, Row};
 use crate::dialect::mysql_like::expression::{Expressions, builds_beside_writers, default_text};
 use crate::dialect::mysql_like::{INSTANT, MysqlLike, REBUILD};
-use crate::plan::MARKER;
 use crate::plan::model::{
     Action, Backfill, ColumnSpec, CommentTarget, ConstraintSpec, Finding, ForeignKeySpec, IndexSpec, KeyTarget, Marker, OnFinding, Phase,
     Plan, Returning, RowExpr, ShapeView, Step, SyncColumn, SyncLens, TableSpec, ViewSpec,
 };
+use crate::plan::{MARKER, Target as _};
 use crate::snapshot::model::{ReferentialAction, Type};
 use crate::sql::Dialect;
 
@@ -428,7 +428,10 @@ impl Actions<'_> {
             return self.alter(&needed, table, &change, INSTANT);
         }
         if old.default != new.default {
-            return self.alter(&probe.column(table, &new.name), table, &modify, INSTANT);
+            // Run again, when it has become NOT NULL since, it would take that away.
+            let nullable = if new.not_null { "NO" } else { "YES" };
+            let needed = probe.column_with(table, &new.name, &format!(" and is_nullable = '{nullable}'"));
+            return self.alter(&needed, table, &modify, INSTANT);
         }
         let (before, after) = (sql.ty(&old.ty), sql.ty(&new.ty));
         let clauses = match after.starts_with("enum") {
@@ -436,7 +439,9 @@ impl Actions<'_> {
             // What has come to the end changes no number.
             true if after.starts_with(before.trim_end_matches(')')) => INSTANT,
             true => self.server.copy,
-            false => self.server.metadata,
+            false if self.server.widens_in_place(&old.ty, &new.ty) => self.server.metadata,
+            // Abort narrows it again.
+            false => self.server.copy,
         };
         self.alter(&probe.column(table, &new.name), table, &modify, clauses)
     }

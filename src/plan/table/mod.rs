@@ -79,7 +79,7 @@ impl<'a> Planner<'a> {
         self.identities(&mut work);
         self.indexes(&mut work);
         self.swap_columns(&mut work);
-        self.comments(&work);
+        self.comments(&mut work);
         self.finish_swap(work);
         layout
     }

@@ -214,20 +214,23 @@ impl<'a> Planner<'a> {
                 },
             ));
             // Of two values of an expression nothing tells which was given.
-            let silenced: Vec<(String, Option<RowExpr>)> = plain
-                .iter()
-                .filter(|c| c.new.is_some_and(has_expression))
-                .map(|c| {
-                    let binds = c.hints.and_then(|hints| hints.enforce) == Some(Enforce::Migrate);
-                    (c.name.clone(), (!binds).then(|| RowExpr::plain("null")))
-                })
-                .collect();
-            if !silenced.is_empty() {
+            for physical in plain.iter().filter(|c| c.new.is_some_and(has_expression)) {
+                let Some(new) = physical.new else { continue };
+                let not_null = physical.hints.and_then(|hints| hints.enforce) == Some(Enforce::Migrate);
+                let object = format!("{table}.{}", physical.name);
+                let action = if self.target.restates_default(&new.ty, "null") {
+                    let before = ColumnSpec { not_null, ..self.overlap_column(work, physical, new) };
+                    let after = ColumnSpec { default: None, ..before.clone() };
+                    Action::RestateColumn { table: table.clone(), old: Box::new(before), new: Box::new(after) }
+                } else {
+                    let default = (!not_null).then(|| RowExpr::plain("null"));
+                    Action::SettleDefaults { table: table.clone(), defaults: vec![(physical.name.clone(), default)], view: None }
+                };
                 steps.push((
-                    format!("settle_defaults.{table}.crossfade"),
-                    table.clone(),
+                    format!("settle_default.{object}"),
+                    object,
                     "A row that leaves the column out gets its value in the other one.".to_owned(),
-                    Action::SettleDefaults { table: table.clone(), defaults: silenced, view: None },
+                    action,
                 ));
             }
         }

@@ -171,7 +171,9 @@ impl<'a> Planner<'a> {
         let (early, late): (Vec<_>, Vec<_>) =
             behind.drain(..).partition(|(_, _, _, action)| !matches!(action, Action::RenameConstraint { .. } | Action::RenameIndex(_)));
         work.swap.extend(early);
-        if !drops.is_empty() || !renames.is_empty() {
+        // In shared access it is said already that nothing can have two shapes under one name.
+        let is_refused = layout.reach == Reach::Direct && !renames.is_empty() && !self.can.renames_under_views;
+        if (!drops.is_empty() || !renames.is_empty()) && !is_refused {
             let why = match (drops.is_empty(), renames.is_empty()) {
                 (false, false) => "The old shape goes, and the new one takes its names.",
                 (false, true) => "The old shape goes: only names in the catalog, the rows are not touched.",
@@ -377,7 +379,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub(super) fn comments(&mut self, work: &Work<'a, '_>) {
+    pub(super) fn comments(&mut self, work: &mut Work<'a, '_>) {
         let change = work.layout.change;
         self.comment(
             work.change,
@@ -404,19 +406,27 @@ impl<'a> Planner<'a> {
     }
 
     /// A comment of a column where that is stated anew: the column stays as the old version knows it, but for this.
-    fn comment_restated(&mut self, work: &Work<'a, '_>, old: &Column, new: &Column) {
+    fn comment_restated(&mut self, work: &mut Work<'a, '_>, old: &Column, new: &Column) {
         if old.comment == new.comment {
             return;
         }
         let before = self.old_column_spec(old, work.table);
         let after = ColumnSpec { comment: new.comment.clone(), ..before.clone() };
         let object = format!("{}.{}", work.table, old.name);
-        // Rules that change meanwhile would have to be stated too.
+        // Where rules change meanwhile, it comes when they have.
         if old.not_null != new.not_null
             || self.old_type(&old.ty) != self.physical_type(&new.ty)
             || old.default.is_some() != new.default.is_some()
         {
-            self.not_yet(&object, "its comment changes together with its type, its default or NOT NULL", new.span);
+            let last = self.column_spec(new, work.name, &new.name, &|name| Some(name.to_owned()));
+            let last_but_one = ColumnSpec { comment: old.comment.clone(), ..last.clone() };
+            let object = format!("{}.{}", work.name, new.name);
+            work.swap.push((
+                format!("comment.column.{object}"),
+                object,
+                "A comment; the rest of the column stays as it is by now.".to_owned(),
+                Action::RestateColumn { table: work.name.to_owned(), old: Box::new(last_but_one), new: Box::new(last) },
+            ));
             return;
         }
         self.step(Draft {
