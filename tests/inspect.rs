@@ -118,7 +118,7 @@ fn all_return<E: Engine>(lab: &Lab<E>, least: usize, look: impl Fn(&Database<'_,
         if again.version != installed.version {
             return Err(format!("{name}: the version is {}", again.version));
         }
-        align(&mut again, installed, dialect);
+        align(&mut again, installed, dialect, &live.collations);
         match difference_on(dialect, installed, &again) + &difference_on(dialect, &again, installed) {
             differs if differs.is_empty() => Ok(()),
             differs => Err(format!("{differs}\n{}", live.text)),

@@ -1,5 +1,6 @@
 //! Where a schema comes from: a file, a directory, a revision of git, a live database, an SQL file, or nothing.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 use std::process::Command;
@@ -41,15 +42,16 @@ pub(crate) enum Found {
     Nothing,
     /// The files of one snapshot.
     Files(Vec<FileId>),
-    /// What a database or an SQL file holds, as one snapshot, and warnings about what it holds besides.
-    Database(FileId, Vec<Diagnostic>),
+    /// What a database or an SQL file holds, as one snapshot, warnings about what it holds besides, and the collations of its tables.
+    Database(FileId, Vec<Diagnostic>, BTreeMap<String, String>),
 }
 
 /// Reads the schema of a database in the words of the snapshot that it is compared with.
 pub(crate) fn align(old: (&Found, &mut Schema), new: (&Found, &mut Schema), dialect: Dialect) {
     match (old, new) {
-        ((Found::Database(..), found), (Found::Files(_), other)) | ((Found::Files(_), other), (Found::Database(..), found)) => {
-            crate::inspect::align(found, other, dialect);
+        ((Found::Database(_, _, collations), found), (Found::Files(_), other))
+        | ((Found::Files(_), other), (Found::Database(_, _, collations), found)) => {
+            crate::inspect::align(found, other, dialect, collations);
         }
         _ => {}
     }
@@ -61,7 +63,7 @@ impl Found {
         match self {
             Found::Nothing => &[],
             Found::Files(files) => files,
-            Found::Database(file, _) => std::slice::from_ref(file),
+            Found::Database(file, ..) => std::slice::from_ref(file),
         }
     }
 }
@@ -113,7 +115,7 @@ pub(crate) fn read(sources: &Sources, found: &Found) -> (Snapshot, Vec<Diagnosti
     match found {
         Found::Nothing => (Snapshot::empty(), Vec::new()),
         Found::Files(files) => snapshot::read(sources, files),
-        Found::Database(file, warnings) => {
+        Found::Database(file, warnings, _) => {
             let (snapshot, faults) = snapshot::read(sources, &[*file]);
             (snapshot, warnings.iter().cloned().chain(faults).collect())
         }
@@ -177,7 +179,7 @@ fn from_postgres(url: &str, sources: &mut Sources, live: &Live<'_>) -> anyhow::R
         .and_then(|mut session| inspect(&mut session, live.schema, live.version))
         .with_context(|| format!("can't read `{location}`"))?;
     let warnings = found.warnings();
-    Ok(Found::Database(sources.add(location.to_string(), found.text), warnings))
+    Ok(Found::Database(sources.add(location.to_string(), found.text), warnings, found.collations))
 }
 
 #[cfg(not(feature = "postgres"))]
@@ -195,7 +197,7 @@ fn from_mysql(url: &str, dialect: Dialect, sources: &mut Sources, live: &Live<'_
         .and_then(|mut session| inspect(&mut session, dialect, live.version))
         .with_context(|| format!("can't read `{location}`"))?;
     let warnings = found.warnings();
-    Ok(Found::Database(sources.add(location.to_string(), found.text), warnings))
+    Ok(Found::Database(sources.add(location.to_string(), found.text), warnings, found.collations))
 }
 
 #[cfg(not(feature = "mysql"))]
@@ -214,7 +216,7 @@ fn from_sqlite(url: &str, sources: &mut Sources, live: &Live<'_>) -> anyhow::Res
         .and_then(|mut session| inspect(&mut session, live.version))
         .with_context(|| format!("can't read `{url}`"))?;
     let warnings = found.warnings();
-    Ok(Found::Database(sources.add(url, found.text), warnings))
+    Ok(Found::Database(sources.add(url, found.text), warnings, found.collations))
 }
 
 #[cfg(not(feature = "sqlite"))]
@@ -230,8 +232,22 @@ fn from_sql(path: &Path, sources: &mut Sources, live: &Live<'_>) -> anyhow::Resu
     };
     let text = read_text(path)?;
     let found = read_sql(&text, *dialect, live).with_context(|| format!("can't read `{shown}` as SQL of {}", product(*dialect)))?;
+    let holes = found.holes();
+    if !holes.is_empty() {
+        let program = match dialect {
+            Dialect::Postgres => "pg_dump --schema-only",
+            Dialect::Mysql => "mysqldump --no-data",
+            Dialect::Mariadb => "mariadb-dump --no-data",
+            Dialect::Sqlite => ".schema",
+        };
+        bail!(
+            "can't read `{shown}` as SQL of {}, since its schema would have a hole: this is not understood\n  {}\nWhat `{program}` writes is.",
+            product(*dialect),
+            holes.join("\n  ")
+        );
+    }
     let warnings = found.warnings();
-    Ok(Found::Database(sources.add(format!("the schema in {shown}"), found.text), warnings))
+    Ok(Found::Database(sources.add(format!("the schema in {shown}"), found.text), warnings, found.collations))
 }
 
 fn read_sql(text: &str, dialect: Dialect, live: &Live<'_>) -> anyhow::Result<Inspected> {

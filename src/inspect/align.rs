@@ -4,6 +4,8 @@
 //! type of several portable ones. Where the database has what the other side would be installed as, it is read as that: a
 //! difference that no statement could make is none.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 
 use crate::snapshot::model::{
@@ -14,8 +16,9 @@ use crate::sql::Dialect;
 use crate::sql::expression::{default_equivalent, expression_equivalent};
 use crate::sql::tokens::{Cursor, tokens};
 
-/// Reads `found`, the schema of a database, in the words of `other`, where both stand for the same there.
-pub fn align(found: &mut Schema, other: &Schema, dialect: Dialect) {
+/// Reads `found`, the schema of a database, in the words of `other`, where both stand for the same there. `collations` are those of
+/// [`super::Inspected`].
+pub fn align(found: &mut Schema, other: &Schema, dialect: Dialect, collations: &BTreeMap<String, String>) {
     // It keeps all that the format says.
     if dialect == Dialect::Postgres {
         return;
@@ -24,6 +27,12 @@ pub fn align(found: &mut Schema, other: &Schema, dialect: Dialect) {
     for table in found.tables.values_mut() {
         if let Some(there) = other.tables.get(&table.name) {
             align_table(table, there, other, dialect, &mut enums);
+            // One that the table has anyway is printed for no column.
+            for column in table.columns.values_mut().filter(|column| column.collation.is_none()) {
+                let theirs = there.columns.get(&column.name).and_then(|column| column.collation.as_ref());
+                let own = collations.get(&table.name);
+                column.collation = theirs.filter(|theirs| own.is_some_and(|own| own.eq_ignore_ascii_case(theirs))).cloned();
+            }
         }
     }
     // An enum that no column has is nowhere in the database.

@@ -13,6 +13,8 @@ pub mod sqlite;
 
 pub use align::align;
 
+use std::collections::BTreeMap;
+
 use crate::diagnostic::{Diagnostic, Span};
 use crate::snapshot;
 use crate::snapshot::model::{Expr, Name, ReferentialAction, Schema};
@@ -39,6 +41,8 @@ pub struct Inspected {
     pub left_out: Vec<LeftOut>,
     /// The two versions that it serves, when it is on its way from one to the other.
     pub between: Option<(String, String)>,
+    /// The collation that columns of a table have where they name none (MySQL, MariaDB), by table.
+    pub collations: BTreeMap<String, String>,
 }
 
 /// What a dialect's reader found.
@@ -48,6 +52,7 @@ struct Found {
     version: Option<String>,
     between: Option<(String, String)>,
     left_out: Vec<LeftOut>,
+    collations: BTreeMap<String, String>,
 }
 
 impl Found {
@@ -55,11 +60,28 @@ impl Found {
     fn write(mut self, name: &str, dialect: Dialect) -> Inspected {
         self.schema.version = self.version.unwrap_or_else(|| name.to_owned());
         self.schema.release.clone_from(&self.schema.version);
-        Inspected { text: snapshot::write(&self.schema, dialect), left_out: self.left_out, between: self.between }
+        Inspected {
+            text: snapshot::write(&self.schema, dialect),
+            left_out: self.left_out,
+            between: self.between,
+            collations: self.collations,
+        }
     }
 }
 
 impl Inspected {
+    /// The statements of a script that define something and were not understood, each with its line: without them the schema has
+    /// a hole, and a plan from it would be wrong.
+    pub fn holes(&self) -> Vec<&str> {
+        let defines = |name: &str| {
+            let statement = name.split_once(": ").map_or("", |(_, statement)| statement).to_lowercase();
+            // What follows COPY are rows and no SQL: where they end can't be told from their quotes.
+            ["create ", "alter ", "drop ", "copy "].iter().any(|word| statement.starts_with(word))
+        };
+        let unread = self.left_out.iter().filter(|left| left.kind == NOT_UNDERSTOOD && defines(&left.name));
+        unread.map(|left| left.name.as_str()).collect()
+    }
+
     /// Warnings about what is not in the text: one a kind, with every name.
     pub fn warnings(&self) -> Vec<Diagnostic> {
         let mut warnings = Vec::new();
@@ -164,8 +186,11 @@ fn closing_views(schema: &mut Schema, left_out: &mut Vec<LeftOut>, dialect: Dial
     }
 }
 
+/// The kind of [`LeftOut`] that a statement of a script is of which nothing was made.
+const NOT_UNDERSTOOD: &str = "statements that are not understood";
+
 /// A statement of a script that nothing was made of.
 fn unread(line: usize, text: &str) -> LeftOut {
     let start: String = text.split_whitespace().take(6).collect::<Vec<_>>().join(" ");
-    LeftOut { kind: "statements that are not understood".to_owned(), name: format!("line {line}: {start}") }
+    LeftOut { kind: NOT_UNDERSTOOD.to_owned(), name: format!("line {line}: {start}") }
 }

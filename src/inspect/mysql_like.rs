@@ -762,7 +762,7 @@ impl Reader {
         closing_views(&mut self.schema, &mut self.left_out, self.dialect);
         self.left_out.sort();
         self.left_out.dedup();
-        Found { schema: self.schema, version, between, left_out: self.left_out }
+        Found { schema: self.schema, version, between, left_out: self.left_out, collations: self.collations }
     }
 }
 

@@ -167,7 +167,7 @@ impl Reader {
         closing_views(&mut self.schema, &mut self.left_out, SQLITE);
         self.left_out.sort();
         self.left_out.dedup();
-        Found { schema: self.schema, version, between, left_out: self.left_out }
+        Found { schema: self.schema, version, between, left_out: self.left_out, collations: std::collections::BTreeMap::new() }
     }
 
     /// A table, and its foreign keys.

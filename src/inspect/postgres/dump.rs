@@ -19,7 +19,6 @@ pub fn inspect_script(script: &str, schema: &str, name: &str) -> Inspected {
     let all = tokens(script, Dialect::Postgres);
     let mut dump = Dump { schema: schema.to_owned(), ..Dump::default() };
     for statement in Cursor::new(script, &all, Dialect::Postgres).statements() {
-        // What follows in a dump of rows is none of a schema's, and no SQL.
         if dump.statement(statement).is_none() {
             dump.left_out.push(unread(statement.line(), statement.text()));
         }
@@ -161,6 +160,10 @@ impl Dump {
             // Marks of newer clients that say nothing of the schema.
             return (said.starts_with("\\restrict") || said.starts_with("\\unrestrict")).then_some(());
         }
+        // With `--clean` a dump begins with what takes away; later it would take away what was read.
+        if cursor.is("drop") {
+            return (self.relations.is_empty() && self.enums.is_empty() && self.sequences.is_empty()).then_some(());
+        }
         const NOTHING: [&str; 9] = [
             "set",
             "select pg_catalog . set_config",
@@ -168,7 +171,7 @@ impl Dump {
             "begin",
             "commit",
             "reset",
-            "drop",
+            "insert",
             "start transaction",
             "analyze",
         ];
@@ -974,7 +977,9 @@ impl Dump {
                 privilege.until(|rest| rest.is("("));
                 let columns = privilege.names().unwrap_or_default();
                 whole |= columns.is_empty();
-                columns.iter().for_each(|column| drop(self.leave_out("grants", format!("{}.{}", shown(&name), shown(column)))));
+                for column in columns {
+                    self.leave_out("grants", format!("{}.{}", shown(&name), shown(&column)));
+                }
             }
             if whole {
                 self.leave_out("grants", shown(&name));

@@ -119,7 +119,7 @@ impl<'r> Reader<'r> {
         self.views();
         self.left_out.sort();
         self.left_out.dedup();
-        Found { schema: self.schema, version, between, left_out: self.left_out }
+        Found { schema: self.schema, version, between, left_out: self.left_out, collations: BTreeMap::new() }
     }
 
     fn leave_out(&mut self, kind: &str, name: impl Into<String>) {
