@@ -343,13 +343,19 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// A trigger names its row by `_rowid_`, which must mean that.
+    /// A trigger names its row by `_rowid_`, which must mean that, in the old shape as in the new one.
     fn refuse_hidden_rowid(&mut self, table: &str) {
-        let found =
-            self.diff.old.tables.get(table).and_then(|found| found.columns.values().find(|c| c.name.eq_ignore_ascii_case("_rowid_")));
+        let new = self.renamed.get(table).copied().unwrap_or(table);
+        let shapes = [self.diff.old.tables.get(table), self.diff.new.tables.get(new)];
+        let found = shapes.into_iter().flatten().flat_map(|found| found.columns.values()).find(|c| c.name.eq_ignore_ascii_case("_rowid_"));
         if let Some(column) = found {
             let (object, span) = (format!("{table}.{}", column.name), column.span);
-            self.not_yet(&object, "a column of this name hides what the triggers tell rows apart by", span);
+            self.no_way(
+                &object,
+                "a column of this name hides the number that the triggers tell rows apart by",
+                "give the column another name, while no other version is live",
+                span,
+            );
         }
     }
 
