@@ -86,6 +86,7 @@ fn targets(list: bool) -> Vec<Arc<dyn Target>> {
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let targets = targets(arguments.list);
+    let every_server = std::env::var_os("CROSSFADE_EVERY_SERVER").is_some();
     let mut trials = Vec::new();
     for case in Case::every() {
         let case = match case {
@@ -111,10 +112,16 @@ fn main() -> ExitCode {
                 trials.push(Trial::test(name, move || Ok(refused(&case, access, dialect, &words)?)));
             }
             for access in case.file.access.clone() {
-                for target in targets.iter().filter(|target| target.dialect() == dialect && case.runs_on(&target.name())) {
+                let able: Vec<_> = targets.iter().filter(|target| target.dialect() == dialect && case.runs_on(&target.name())).collect();
+                let turn = case.name.bytes().map(usize::from).sum::<usize>() + usize::from(access == Access::Shared);
+                for (index, target) in able.iter().enumerate() {
+                    // The two of MariaDB take turns: a case runs on both, on each in one of its access modes.
+                    if dialect == Dialect::Mariadb && able.len() == 2 && turn % 2 != index && !every_server {
+                        continue;
+                    }
                     let name = format!("{}::{}::{}", case.name, access.name(), target.name());
                     let missing = *target.found() == Ok(false);
-                    let (case, target) = (Arc::clone(&case), Arc::clone(target));
+                    let (case, target) = (Arc::clone(&case), Arc::clone(*target));
                     trials.push(Trial::test(name, move || Ok(target.run(&case, access)?)).with_ignored_flag(missing));
                 }
             }

@@ -41,7 +41,7 @@ fn compile(example: &Path, out: &Path) {
     for old in ["empty", "old.yaml"] {
         let new = if old == "empty" { "old.yaml" } else { "new.yaml" };
         let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
-            .args(["compile", old, new, "--out"])
+            .args(["compile", old, new, "--dialect", "postgres", "--dialect", "sqlite", "--out"])
             .arg(out)
             .current_dir(example)
             .output()

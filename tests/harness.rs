@@ -273,7 +273,9 @@ fn root() -> PathBuf {
 
 /// The scripts pass every law, and no mutant does.
 fn prove<E: Engine>(lab: Option<Lab<E>>, access: Access, scripts: &Scripts, mutants: &[Mutant]) {
-    let Some(lab) = lab else { return };
+    let Some(mut lab) = lab else { return };
+    // A share of the points could leave out the one statement that a mutant changes.
+    lab.every_kill = true;
     let case = Case::read(&root()).unwrap().in_dialect(lab.engine.dialect()).unwrap();
     if let Err(report) = check(&lab, &case, access, scripts) {
         panic!("the scripts written by hand should pass:\n{report}");

@@ -15,6 +15,7 @@ use crossfade::inspect::postgres::inspect;
 use crossfade::snapshot::model::{Access, Schema};
 use crossfade::sql::Dialect;
 use crossfade::{diff, emit, plan, snapshot};
+use support::case::Case;
 use support::lab::{Database, Lab};
 use support::servers;
 
@@ -58,15 +59,13 @@ fn look(database: &Database<'_>, namespace: &str) -> Result<Inspected, String> {
     inspect(&mut *database.client()?, namespace, "live").map_err(|failure| failure.to_string())
 }
 
-/// Every snapshot of the cases and the examples.
+/// Every snapshot of the examples and of the cases that are PostgreSQL's.
 fn snapshots() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files: Vec<PathBuf> = ["tests/cases", "examples"]
-        .iter()
-        .flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap().flatten())
-        .flat_map(|entry| ["old.yaml", "new.yaml"].map(|name| entry.path().join(name)))
-        .filter(|path| path.is_file())
-        .collect();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let cases = Case::every().into_iter().map(Result::unwrap).filter(|case| case.file.dialects.contains(&Dialect::Postgres));
+    let folders = std::fs::read_dir(examples).unwrap().map(|entry| entry.unwrap().path()).chain(cases.map(|case| case.folder));
+    let mut files: Vec<PathBuf> =
+        folders.flat_map(|folder| ["old.yaml", "new.yaml"].map(|name| folder.join(name))).filter(|path| path.is_file()).collect();
     files.sort();
     files
 }
@@ -120,7 +119,7 @@ fn round_trips(major: u32) {
     let mut things: Vec<(String, String)> = snapshots()
         .into_iter()
         .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap()))
-        // Some cases are of other dialects only.
+        // Some name a dialect of their own.
         .filter(|(name, text)| seen.insert(text.clone()) && read(name, text).is_ok())
         .collect();
     assert!(things.len() > 100, "only {} snapshots were found", things.len());

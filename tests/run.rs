@@ -153,6 +153,23 @@ fn on_each(test: impl Fn(&Lab)) {
 const PEOPLE: &str = "insert into users (id, full_name) select n, 'Ada L' || n from generate_series(1, 3000) n";
 const AGREE: &str = "select count(*) from users where first_name is distinct from split_part(full_name, ' ', 1)";
 
+/// A computed column is the new version's alone once migrate has ended, its NULLs included.
+#[test]
+fn verify_leaves_the_new_version_its_word() {
+    on_each(|lab| {
+        let field = Field::new(lab, "lens-extension-function", Access::Shared, "insert into users values (1, 'Ada'), (2, 'Kurt')");
+        field.run(&["expand"]).must(0);
+        field.run(&["verify"]).must(1).says("users: sound (until migrate has ended): 2 rows disagree");
+        field.run(&["migrate"]).must(0);
+        let mut client = field.session();
+        client.run("update users set sound = null where id = 1").unwrap();
+        drop(client);
+        field.run(&["verify"]).must(0).says("nothing to compare");
+        field.run(&["contract", "--all-nodes-upgraded"]).must(0);
+        assert_eq!(field.value("select string_agg(coalesce(sound, '-'), ',' order by id) from users"), "-,K630");
+    });
+}
+
 #[test]
 fn all_phases_and_their_turns() {
     on_each(|lab| {

@@ -9,6 +9,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crossfade::engine::sqlite::Session;
+
 const OLD: &str = "
 version: ocata
 tables:
@@ -245,17 +247,11 @@ fn the_first_command_of_the_readme() {
     in_memory::main().unwrap();
 }
 
-/// The tables of `replace-table` are called as the rows of a trigger, which SQLite can't tell apart.
-const OTHER_NAMES: [(&str, &str); 3] = [("  old:", "  thing:"), ("  new:", "  item:"), ("renamed_from: old", "renamed_from: thing")];
-
-/// The scripts of an example, for its first version and for the step to the second, with some names replaced.
-fn example(name: &str, names: &[(&str, &str)], work: &Path) -> (PathBuf, PathBuf) {
+/// The scripts of an example, for its first version and for the step to the second.
+fn example(name: &str, work: &Path) -> (PathBuf, PathBuf) {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
     let [old, new] = ["old.yaml", "new.yaml"].map(|file| {
-        let mut text = fs::read_to_string(example.join(file)).unwrap();
-        for (from, to) in names {
-            text = text.replace(from, to);
-        }
+        let text = fs::read_to_string(example.join(file)).unwrap();
         fs::write(work.join(file), &text).unwrap();
         text.lines().find_map(|line| line.strip_prefix("version: ")).unwrap().trim().to_owned()
     });
@@ -264,16 +260,89 @@ fn example(name: &str, names: &[(&str, &str)], work: &Path) -> (PathBuf, PathBuf
     (out.join(old).join("sqlite"), out.join(new).join("sqlite"))
 }
 
-/// Every example compiles for SQLite, under names that it can tell from the rows of a trigger.
+/// The committed scripts of every example run, in the shell as well as in the library that is built in.
 #[test]
-fn examples_compile() {
+fn examples_run() {
+    let Some(_) = shell() else { return };
+    let mut count = 0;
     for folder in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")).unwrap() {
         let folder = folder.unwrap().path();
-        if folder.is_dir() {
-            let work = tempfile::tempdir().unwrap();
-            example(&folder.file_name().unwrap().to_string_lossy(), &OTHER_NAMES, work.path());
+        if !folder.is_dir() {
+            continue;
         }
+        count += 1;
+        let version = |file: &str| {
+            let text = fs::read_to_string(folder.join(file)).unwrap();
+            text.lines().find_map(|line| line.strip_prefix("version: ")).unwrap().trim().to_owned()
+        };
+        let database = Database { folder: tempfile::tempdir().unwrap() };
+        let mut library = Session::open(Path::new(":memory:")).unwrap();
+        for version in [version("old.yaml"), version("new.yaml")] {
+            let scripts = folder.join("migrations").join(version).join("sqlite");
+            for phase in ["expand.sql", "migrate.sql", "contract.sql"] {
+                database.phase(&scripts, phase);
+                library
+                    .run_script(&fs::read_to_string(scripts.join(phase)).unwrap())
+                    .unwrap_or_else(|failure| panic!("{phase}: {failure}"));
+            }
+        }
+        assert_eq!(database.does("select phase, new_version from crossfade_version"), format!("contract|{}", version("new.yaml")));
     }
+    assert!(count >= 6, "only {count}");
+}
+
+/// A client is told its names, as the compiled scripts, the snapshots or crossfade.yaml have it, and finds its rows by them.
+#[test]
+fn connect_tells_the_names() {
+    let Some(_) = shell() else { return };
+    let work = tempfile::tempdir().unwrap();
+    fs::create_dir(work.path().join("schemas")).unwrap();
+    fs::write(work.path().join("schemas/ocata.yaml"), OLD).unwrap();
+    fs::write(work.path().join("schemas/pike.yaml"), NEW).unwrap();
+    let connect = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+            .args(["connect", "pike", "--dialect", "sqlite"])
+            .args(arguments)
+            .current_dir(work.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let shared = "-- shared access: every table and view under its own name\n";
+    let versioned = "-- versioned access: NAME is called NAME__pike\nselect * from pets__pike;\nselect * from users__pike;\n";
+    assert_eq!(connect(&["--access", "shared"]), shared);
+    assert_eq!(connect(&["--access", "versioned"]), versioned);
+    // The transition says nothing of access, so it is shared.
+    assert_eq!(connect(&[]), shared);
+    fs::write(work.path().join("crossfade.yaml"), "access: versioned\n").unwrap();
+    assert_eq!(connect(&[]), versioned);
+    // What was compiled counts more.
+    let migrations = |access: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+            .args(["compile", "schemas/ocata.yaml", "schemas/pike.yaml", "--dialect", "sqlite", "--access", access])
+            .current_dir(work.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    migrations("shared");
+    assert_eq!(connect(&[]), shared);
+    migrations("versioned");
+    let json: serde_json::Value = serde_json::from_str(&connect(&["--format", "json"])).unwrap();
+    assert_eq!(json[0]["access"], "versioned");
+    assert_eq!(json[0]["names"], serde_json::json!({ "pets": "pets__pike", "users": "users__pike" }));
+
+    let database = Database { folder: tempfile::tempdir().unwrap() };
+    let first = compile(work.path(), &["empty", "schemas/ocata.yaml"]);
+    for phase in ["expand.sql", "migrate.sql", "contract.sql"] {
+        database.phase(&first.join("ocata/sqlite"), phase);
+    }
+    database.does("insert into users (full_name) values ('Ada Lovelace')");
+    for phase in ["expand.sql", "migrate.sql"] {
+        database.phase(&work.path().join("migrations/pike/sqlite"), phase);
+    }
+    assert_eq!(database.does(&connect(&[])), "1|Ada|Lovelace|||1");
 }
 
 #[test]
@@ -282,44 +351,49 @@ fn replace_table() {
         return;
     }
     let work = tempfile::tempdir().unwrap();
-    let (first, scripts) = example("replace-table", &OTHER_NAMES, work.path());
+    let (first, scripts) = example("replace-table", work.path());
     let database = Database { folder: tempfile::tempdir().unwrap() };
     for phase in ["expand.sql", "migrate.sql", "contract.sql"] {
         database.phase(&first, phase);
     }
-    let (v1, v2) = ("select id, a, b from thing order by id", "select id, x, y from item order by id");
-    database.does("insert into thing (a, b) values ('from A on v1', 1), ('without b', null)");
+    let (v1, v2) = ("select id, a, b from old order by id", "select id, x, y from new order by id");
+    database.does("insert into old (a, b) values ('from A on v1', 1), ('without b', null)");
     database.phase(&scripts, "expand.sql");
-    database.does("insert into thing (a, b) values ('A after expand', 4); update thing set b = 20 where id = 1");
-    database.does("insert into item (x, y) values ('A on v2', '5'), ('no number', 'n/a'); update item set x = 'changed by A' where id = 1");
+    database.does("insert into old (a, b) values ('A after expand', 4); update old set b = 20 where id = 1");
+    database.does("insert into new (x, y) values ('A on v2', '5'), ('no number', 'n/a'); update new set x = 'changed by A' where id = 1");
     assert_eq!(database.does(v1), "1|changed by A|20\n2|without b|\n3|A after expand|4\n4|A on v2|5\n5|no number|");
     database.refuses(&scripts, "contract.sql", "run migrate.sql first");
     database.phase(&scripts, "migrate.sql");
     assert_eq!(database.does(v2), "1|changed by A|20\n2|without b|\n3|A after expand|4\n4|A on v2|5\n5|no number|n/a");
-    database.does("update thing set a = 'still no number', b = b where id = 5; update item set y = '70' where id = 4");
-    assert_eq!(database.does("select a, b from thing where id = 4"), "A on v2|70");
-    assert_eq!(database.does("select x, y from item where id = 5"), "still no number|n/a");
-    database.does("delete from item where id = 3");
+    database.does("update old set a = 'still no number', b = b where id = 5; update new set y = '70' where id = 4");
+    assert_eq!(database.does("select a, b from old where id = 4"), "A on v2|70");
+    assert_eq!(database.does("select x, y from new where id = 5"), "still no number|n/a");
+    database.does("delete from new where id = 3");
     database.phase(&scripts, "contract.sql");
     assert_eq!(database.does(v2), "1|changed by A|20\n2|without b|\n4|A on v2|70\n5|still no number|n/a");
-    assert_eq!(database.does("select name, type from sqlite_schema where name in ('thing', 'item')"), "item|table");
+    assert_eq!(database.does("select name, type from sqlite_schema where name in ('old', 'new')"), "new|table");
 }
 
-/// A table called `old` or `new` hides the row of that name in a trigger: it is refused, and never compiled to statements that
+/// Where a table called `old` or `new` hides the row of that name in a trigger it is refused, and never compiled to statements that
 /// reach all rows.
 #[test]
 fn tables_called_as_the_rows_of_a_trigger() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/replace-table");
     let work = tempfile::tempdir().unwrap();
-    for access in ["shared", "versioned"] {
+    let old = "version: v1\ntables:\n  new:\n    columns:\n      id: integer not null primary key\n      a: text\n";
+    let subquery = old.replace("v1", "v2")
+        + "      b: text\ntransition:\n  from: v1\n  tables:\n    new:\n      columns:\n        b: {up: \"(select max(other.a) from new as other where other.id < id)\"}\n";
+    let moved = old.replace("v1", "v2").replace("  new:", "  other:")
+        + "transition:\n  from: v1\n  tables:\n    other:\n      from: new\n      key: {id: id}\n      columns: {a: {up: a, down: a}}\n";
+    fs::write(work.path().join("old.yaml"), old).unwrap();
+    for (new, words) in [(subquery, "a subquery in an expression of new reads it"), (moved, "kept alike with rows of another table")] {
+        fs::write(work.path().join("new.yaml"), new).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
-            .args(["compile", "old.yaml", "new.yaml", "--dialect", "sqlite", "--access", access, "--out"])
-            .arg(work.path())
-            .current_dir(&example)
+            .args(["compile", "old.yaml", "new.yaml", "--dialect", "sqlite", "--access", "shared", "--stdout", "expand"])
+            .current_dir(&work)
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && said.contains("a table of that name hides them"), "{said}");
+        assert!(!output.status.success() && said.contains(words), "{said}");
     }
 }
 
@@ -329,7 +403,7 @@ fn image_visibility() {
         return;
     }
     let work = tempfile::tempdir().unwrap();
-    let (first, scripts) = example("image-visibility", &[], work.path());
+    let (first, scripts) = example("image-visibility", work.path());
     let database = Database { folder: tempfile::tempdir().unwrap() };
     for phase in ["expand.sql", "migrate.sql", "contract.sql"] {
         database.phase(&first, phase);

@@ -52,6 +52,9 @@ fn drift(args: &Args, engine: &dyn Engine, program: &Program) -> anyhow::Result<
     let Some(old) = args.online.planning.old.as_deref().filter(|old| *old != "empty" && !source::is_database(old)) else {
         return Ok(Vec::new());
     };
+    if !source::can_be_read(&args.online.url) {
+        return Ok(Vec::new());
+    }
     let status = look::status(engine, None).map_err(|stopped| anyhow::anyhow!("{stopped}"))?;
     let latest = status.releases.iter().rev().find(|revision| revision.phase != "aborted");
     let is_between = latest.is_some_and(|latest| !latest.is_over());

@@ -151,7 +151,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<Exit> {
     };
     match args.format {
         Format::Json => output::print(&(serde_json::to_string_pretty(&found)? + "\n"))?,
-        Format::Text if found.is_empty() => output::print("this upgrade keeps nothing in two shapes\n")?,
+        Format::Text if found.is_empty() => output::print("nothing to compare: there is nothing that both versions must say alike now\n")?,
         Format::Text => {
             let mut text = String::new();
             for one in &found {

@@ -20,7 +20,8 @@ use crate::snapshot::yaml;
 pub(crate) struct OnlineArgs {
     #[command(flatten)]
     pub(crate) planning: PlanningArgs,
-    /// The database: `postgres://user@host:port/database`. The password in it or in PGPASSWORD is never shown.
+    /// The database: `postgres://user@host:port/database`, `mysql://…`, `mariadb://…` or `sqlite:FILE`. The password in it, in PGPASSWORD
+    /// or in MYSQL_PWD is never shown.
     #[arg(long, env = "CROSSFADE_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) url: String,
     /// Without sources: the folder that `compile` wrote. By default crossfade.yaml's, else migrations.
@@ -40,10 +41,18 @@ pub(crate) fn engine(url: &str) -> anyhow::Result<Box<dyn Engine>> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return Ok(Box::new(crate::run::postgres::Postgres::at(url)?));
     }
+    #[cfg(feature = "mysql")]
+    if url.starts_with("mysql://") || url.starts_with("mariadb://") {
+        return Ok(Box::new(crate::run::mysql::Mysql::at(url)?));
+    }
+    #[cfg(feature = "sqlite")]
+    if url.starts_with("sqlite:") {
+        return Ok(Box::new(crate::run::sqlite::Sqlite::at(url)?));
+    }
     let Some((scheme, _)) =
         url.split_once(':').filter(|(scheme, _)| ["postgres", "postgresql", "mysql", "mariadb", "sqlite"].contains(scheme))
     else {
-        bail!("this is no URL of a database (postgres://user@host:port/database)");
+        bail!("this is no URL of a database (postgres://user@host:port/database, sqlite:FILE)");
     };
     bail!("not yet: running an upgrade on {scheme}; run the scripts with the database's own client")
 }

@@ -77,6 +77,11 @@ pub(crate) fn is_database(spec: &str) -> bool {
     DATABASES.iter().any(|scheme| spec.starts_with(scheme))
 }
 
+/// Whether the schema of such a database can be read.
+pub(crate) fn can_be_read(url: &str) -> bool {
+    url.starts_with("postgres")
+}
+
 /// Reads the snapshot in texts that were found.
 pub(crate) fn read(sources: &Sources, found: &Found) -> (Snapshot, Vec<Diagnostic>) {
     match found {
@@ -112,7 +117,7 @@ pub(crate) fn find(spec: &str, sources: &mut Sources, live: &Live<'_>) -> anyhow
         return Ok(Found::Nothing);
     }
     if let Some(scheme) = DATABASES.iter().find(|scheme| spec.starts_with(**scheme)) {
-        if !scheme.starts_with("postgres") {
+        if !can_be_read(scheme) {
             // The rest may hold a password.
             bail!("not yet: a database ({scheme}…) as the source of a schema; PostgreSQL's (postgres://…) can be one");
         }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::diagnostic::Diagnostic;
 use crate::snapshot::model::EnumType;
+use crate::sql::Dialect;
 
 use super::model::{EnumDiff, Pair};
 use super::names::{did_you_mean, yaml};
@@ -70,7 +71,8 @@ impl<'a> Context<'a> {
         let in_old_order: Vec<&str> = old_labels.iter().filter_map(|label| kept.get(label).copied()).collect();
         let kept_new: HashSet<&str> = in_old_order.iter().copied().collect();
         let in_new_order: Vec<&str> = new_labels.iter().copied().filter(|label| kept_new.contains(label)).collect();
-        shape.reordered = in_old_order != in_new_order;
+        // Where labels are text they have no order.
+        shape.reordered = self.dialect != Dialect::Sqlite && in_old_order != in_new_order;
         self.ask_about_labels(new, &mut shape, |label| hint(label).is_some());
         shape
     }

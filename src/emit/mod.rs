@@ -46,6 +46,15 @@ fn agreements(plan: &Plan) -> impl Iterator<Item = (&str, &Finding)> {
     })
 }
 
+/// The physical columns that name a row of which something is found.
+fn key_of(plan: &Plan, found: &Finding) -> Vec<String> {
+    let of_step = |action: &Action| match action {
+        Action::CheckRows { key, finding, .. } if finding == found => Some(key.clone()),
+        _ => None,
+    };
+    plan.steps.iter().find_map(|step| of_step(&step.action)).unwrap_or_default()
+}
+
 /// How the dialect of a plan says what the plan does.
 fn renderer<'a>(plan: &'a Plan, templates: &'a templates::Templates) -> Result<Box<dyn Renderer + 'a>, EmitError> {
     match plan.dialect {

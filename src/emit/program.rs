@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::live::{Backfill, Check};
+use super::live::{Backfill, Check, Work};
 use super::script::{RULE, Scripts};
 use super::{EmitError, script};
 use crate::plan::model::Plan;
@@ -79,32 +79,64 @@ pub struct Unit {
     pub bracketed: bool,
 }
 
+/// A statement of a script that is one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part<'u> {
+    /// The section of the script.
+    pub section: String,
+    /// The comment of the step that begins with it.
+    pub comment: String,
+    /// Its text.
+    pub text: &'u str,
+}
+
+/// The first sentence of a comment, as far as it fits on a line.
+pub fn title(comment: &str) -> String {
+    let title = comment.split_inclusive(". ").next().unwrap_or_default().trim().trim_end_matches('.');
+    match title.char_indices().nth(100) {
+        Some((end, _)) => [&title[..end], "…"].concat(),
+        None => title.to_owned(),
+    }
+}
+
 impl Unit {
     /// The first sentence of its comment, or its first words.
     pub fn title(&self) -> String {
-        let sentence = self.comment.split_inclusive(". ").next().unwrap_or_default().trim().trim_end_matches('.');
-        let title =
-            if sentence.is_empty() { self.statements.first().map(|text| code(text)).unwrap_or_default() } else { sentence.to_owned() };
-        match title.char_indices().nth(100) {
-            Some((end, _)) => [&title[..end], "…"].concat(),
-            None => title,
-        }
+        let told = title(&self.comment);
+        if told.is_empty() { title(&self.statements.first().map(|text| code(text)).unwrap_or_default()) } else { told }
     }
 
     /// Hash of what it does; comments and layout don't count.
     pub fn hash(&self) -> String {
-        let mut hash = Sha256::new();
-        for statement in &self.statements {
-            hash.update(statement.lines().filter(|line| !line.trim_start().starts_with("--")).collect::<Vec<_>>().join("\n").trim());
-            hash.update([0]);
-        }
-        hex(&hash.finalize())
+        hash_of(&self.statements)
     }
 
-    /// Whether it only changes settings of the session.
+    /// Whether it only changes settings of the session, or takes away what the session has made for itself.
     pub fn is_setting(&self) -> bool {
-        self.statements.iter().all(|text| code(text).get(..4).is_some_and(|word| word.eq_ignore_ascii_case("set ")))
+        let begins = |code: &str, words: &str| code.get(..words.len()).is_some_and(|start| start.eq_ignore_ascii_case(words));
+        let own = ["set ", "drop procedure crossfade_", "drop temporary table crossfade_"];
+        self.statements.iter().all(|text| own.iter().any(|words| begins(&code(text), words)))
     }
+}
+
+fn hash_of(statements: &[String]) -> String {
+    let mut hash = Sha256::new();
+    for statement in statements {
+        hash.update(statement.lines().filter(|line| !line.trim_start().starts_with("--")).collect::<Vec<_>>().join("\n").trim());
+        hash.update([0]);
+    }
+    hex(&hash.finalize())
+}
+
+/// Hash of what a backfill does with its rows.
+pub fn work_hash(backfill: &Backfill) -> String {
+    let parts = match &backfill.work {
+        Work::Update { set, unfilled } => vec![backfill.table.clone(), set.clone(), unfilled.clone()],
+        Work::Copy { target, columns, values, meant, .. } => {
+            vec![backfill.table.clone(), target.clone(), columns.clone(), values.clone(), meant.clone().unwrap_or_default()]
+        }
+    };
+    hash_of(&parts)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -158,19 +190,53 @@ impl Program {
         units(self.dialect, script)
     }
 
+    /// The statements of a unit that is all of a script, each with the section that it stands in and the comment of the step that it
+    /// begins.
+    pub fn parts<'u>(&self, script: &str, unit: &'u Unit) -> Vec<Part<'u>> {
+        let mut section = unit.section.clone();
+        let mut parts = Vec::new();
+        for text in &unit.statements {
+            let (head, comment) = heading(text);
+            section = head.unwrap_or(section);
+            // A step is set off by an empty line.
+            let comment = if script.contains(&["\n\n", text].concat()) { comment } else { String::new() };
+            parts.push(Part { section: section.clone(), comment, text });
+        }
+        parts
+    }
+
+    /// Whether a statement of a script does all at once what a backfill does in batches.
+    pub fn is_all_of(&self, backfill: &Backfill, statement: &str) -> bool {
+        let said = code(statement);
+        let (head, rows) = match &backfill.work {
+            Work::Update { unfilled, .. } => (format!("update {} set ", backfill.table), unfilled),
+            Work::Copy { target, columns, meant, .. } => (format!("insert into {target} ({columns}) "), meant.as_ref().unwrap_or(target)),
+        };
+        said.starts_with(&head) && said.ends_with(&code(rows))
+    }
+
+    /// Whether a statement of a script counts the rows that a check is about, or is the gate that refuses when there are any.
+    pub fn counts(&self, check: &Check, statement: &str) -> bool {
+        let said = code(statement);
+        let asked = code(&format!(" from {} where {}", check.table, check.condition));
+        (said.starts_with("select 'refused: ") || said.starts_with("create temp trigger crossfade_refuse ")) && said.contains(&asked)
+    }
+
     /// The backfill that a unit is.
     pub fn backfill(&self, unit: &Unit) -> Option<&Backfill> {
-        let [statement] = unit.statements.as_slice() else { return None };
         self.backfills.iter().find(|backfill| {
             let name = crate::sql::quote::literal(&backfill.name, self.dialect);
-            statement.contains("insert into crossfade.checkpoint") && statement.contains(&name)
+            let begins = ["insert into crossfade.checkpoint", "insert ignore into crossfade_checkpoint"];
+            unit.statements.iter().any(|statement| begins.iter().any(|begin| statement.contains(begin)) && statement.contains(&name))
         })
     }
 
     /// The check that a unit is.
     pub fn check(&self, unit: &Unit) -> Option<&Check> {
-        let [statement] = unit.statements.as_slice() else { return None };
-        let counted = |check: &&Check| statement.contains(&[" from ", &check.table, " where ", &check.condition, ";"].concat());
+        let counted = |check: &&Check| {
+            let text = [" from ", &check.table, " where ", &check.condition, ";"].concat();
+            unit.statements.iter().any(|statement| statement.contains(&text))
+        };
         self.checks.iter().find(counted)
     }
 
@@ -180,27 +246,37 @@ impl Program {
     }
 }
 
+/// What stands before a statement: the section that begins there, if one does, and the comment as one text.
+fn heading(statement: &str) -> (Option<String>, String) {
+    let rule = format!("-- {}", "=".repeat(RULE));
+    let (mut section, mut comment) = (None, Vec::new());
+    let mut lines = statement.lines().peekable();
+    while let Some(line) = lines.next_if(|line| line.is_empty() || line.starts_with("--")) {
+        if line == rule {
+            let head = lines.next().unwrap_or_default().trim_start_matches("-- ");
+            section = Some(head.split(": ").next().unwrap_or(head).to_owned());
+            comment.clear();
+            lines.next();
+        } else if !line.is_empty() {
+            comment.push(line.trim_start_matches('-').trim());
+        }
+    }
+    (section, comment.join(" "))
+}
+
 /// The units of a script.
 fn units(dialect: Dialect, script: &str) -> Vec<Unit> {
-    let rule = format!("-- {}", "=".repeat(RULE));
     let mut units: Vec<Unit> = Vec::new();
     let (mut section, mut number) = (String::new(), 0);
     let mut open: Option<Unit> = None;
+    // What a procedure that is made for one use is for, and its name while it is there.
+    let mut helper: Option<String> = None;
     for Statement { text, bracket, .. } in split_as(dialect, script) {
-        let mut comment = Vec::new();
-        let mut lines = text.lines().peekable();
-        while let Some(line) = lines.next_if(|line| line.is_empty() || line.starts_with("--")) {
-            if line == rule {
-                let head = lines.next().unwrap_or_default().trim_start_matches("-- ");
-                section = head.split(": ").next().unwrap_or(head).to_owned();
-                number = 0;
-                comment.clear();
-                lines.next();
-            } else if !line.is_empty() {
-                comment.push(line.trim_start_matches('-').trim());
-            }
+        let (head, comment) = heading(&text);
+        if let Some(head) = head {
+            section = head;
+            number = 0;
         }
-        let comment = comment.join(" ");
         match (bracket, open.as_mut()) {
             (Bracket::Opens, _) => {
                 number += 1;
@@ -214,7 +290,24 @@ fn units(dialect: Dialect, script: &str) -> Vec<Unit> {
                 unit.statements.push(text);
             }
             (Bracket::Neither, None) => {
+                let says = code(&text);
+                if let Some(before) = units.last_mut() {
+                    if let Some(name) = &helper {
+                        let is_last = says == ["drop procedure ", name].concat();
+                        before.statements.push(text);
+                        if is_last {
+                            helper = None;
+                        }
+                        continue;
+                    }
+                    // What a check has found is told behind it.
+                    if says.starts_with("insert into crossfade_gate select @crossfade_found ") {
+                        before.statements.push(text);
+                        continue;
+                    }
+                }
                 number += 1;
+                helper = once(&says);
                 // A setting that a statement needs stands behind the statement's comment, with a word of its own.
                 let comment = match units.last() {
                     Some(before) if before.is_setting() && before.section == section && !before.comment.is_empty() => {
@@ -231,9 +324,32 @@ fn units(dialect: Dialect, script: &str) -> Vec<Unit> {
     units
 }
 
+/// The name of a procedure that is made, called and taken away again.
+fn once(code: &str) -> Option<String> {
+    let name = code.strip_prefix("create procedure ")?.split('(').next()?;
+    // It stays for the whole script.
+    (name != "crossfade_step").then(|| name.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_procedure_for_one_use_is_one_unit() {
+        let rule = "=".repeat(RULE);
+        let script = format!(
+            "-- {rule}\n-- p_migrate01: table users\n-- {rule}\n\n-- Do they agree?\ndelimiter //\ncreate procedure crossfade_check()\nbegin\n  select 1;\nend //\ndelimiter ;\n\
+             set @crossfade_found = null;\ncall crossfade_check();\ndrop procedure crossfade_check;\ninsert into crossfade_gate select @crossfade_found from dual where @crossfade_found is not null;\n\n\
+             -- Next.\ncall crossfade_step(true, 'x');\ndrop procedure crossfade_step;\n"
+        );
+        let found: Vec<_> = units(Dialect::Mysql, &script)
+            .into_iter()
+            .map(|unit| (unit.section.clone(), unit.title(), unit.statements.len(), unit.is_setting()))
+            .collect();
+        let unit = |title: &str, statements, setting| ("p_migrate01".to_owned(), title.to_owned(), statements, setting);
+        assert_eq!(found, [unit("Do they agree?", 5, false), unit("Next", 1, false), unit("drop procedure crossfade_step", 1, true)]);
+    }
 
     #[test]
     fn a_script_is_sections_of_units() {

@@ -48,6 +48,8 @@ pub(super) struct Check<'a> {
     pub(super) table: &'a str,
     /// What is compared: the two sides of a lens, or the rows of a mirror.
     pub(super) finding: &'a Finding,
+    /// Whether it is looked at until migrate has ended only.
+    pub(super) until_migrated: bool,
 }
 
 /// What a runner is told besides the scripts.

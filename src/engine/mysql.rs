@@ -1,11 +1,13 @@
 //! A session on a MySQL or MariaDB database: one statement at a time over the text protocol, values as the server's text.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ::mysql::prelude::{Protocol, Queryable as _};
-use ::mysql::{Conn, Error, OptsBuilder, QueryResult, Value};
+use ::mysql::{Conn, Error, Opts, OptsBuilder, QueryResult, UrlError, Value};
 
 pub use super::{Connection, Failure, Notice, Outcome};
 
@@ -24,6 +26,86 @@ impl Address {
     /// The same server and account, another database.
     pub fn with_database(&self, database: &str) -> Self {
         Self { database: Some(database.to_owned()), ..self.clone() }
+    }
+}
+
+/// A database that a URL names (`mysql://user:password@host:port/database`, `mariadb://…`; `?socket=/path` for a local server).
+/// The password is in it, and in nothing that it shows of itself.
+#[derive(Clone)]
+pub struct Location {
+    scheme: &'static str,
+    options: Opts,
+}
+
+impl Location {
+    /// Reads a URL. Without a password it is that of `MYSQL_PWD`.
+    ///
+    /// # Errors
+    /// When it is no such URL. The message never holds a part of the URL.
+    pub fn parse(url: &str) -> Result<Self, Failure> {
+        let refused = |message: &str| Failure { code: None, message: message.to_owned(), detail: None, hint: None, context: None };
+        let (scheme, rest) = match url.split_once("://") {
+            Some(("mysql", rest)) => ("mysql", rest),
+            Some(("mariadb", rest)) => ("mariadb", rest),
+            _ => return Err(refused(NO_URL)),
+        };
+        // What stands behind the first of two would be taken for the host, and shown.
+        if rest.split('?').next().is_some_and(|place| place.matches('@').count() > 1) {
+            return Err(refused("this URL has two `@`: in a user's name or a password it is written `%40`"));
+        }
+        let options = Opts::from_url(&["mysql://", rest].concat()).map_err(|error| match error {
+            UrlError::FeatureRequired(..) => refused(NO_TLS),
+            UrlError::UnknownParameter(name) if name.contains("ssl") || name.contains("tls") => refused(NO_TLS),
+            UrlError::UnknownParameter(_) => refused("this URL has an option that is not known; `socket` is, for one"),
+            _ => refused(NO_URL),
+        })?;
+        let mut builder = OptsBuilder::from_opts(options.clone())
+            .prefer_socket(false)
+            .max_allowed_packet(Some(PACKET))
+            .tcp_connect_timeout(Some(Duration::from_secs(10)));
+        if options.get_pass().is_none()
+            && let Ok(password) = std::env::var("MYSQL_PWD")
+        {
+            builder = builder.pass(Some(password));
+        }
+        Ok(Self { scheme, options: builder.into() })
+    }
+
+    /// `mysql` or `mariadb`, as the URL says.
+    pub fn scheme(&self) -> &'static str {
+        self.scheme
+    }
+
+    /// The database, if it names one.
+    pub fn database(&self) -> Option<&str> {
+        self.options.get_db_name().filter(|name| !name.is_empty())
+    }
+}
+
+const NO_URL: &str = "this is no URL of a database (mysql://user:password@host:port/database, or …@localhost/database?socket=/path)";
+const NO_TLS: &str = "not yet: an encrypted connection. Connect through a tunnel, or over a socket";
+
+/// The longest statement and the longest value that a session takes, in bytes. Without a number the driver would ask the server.
+const PACKET: usize = 64 * 1024 * 1024;
+
+impl fmt::Display for Location {
+    /// As a URL without its password and options.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}://", self.scheme)?;
+        if let Some(user) = self.options.get_user() {
+            write!(formatter, "{user}@")?;
+        }
+        formatter.write_str(&self.options.get_ip_or_hostname())?;
+        if self.options.get_tcp_port() != 3306 {
+            write!(formatter, ":{}", self.options.get_tcp_port())?;
+        }
+        write!(formatter, "/{}", self.database().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
     }
 }
 
@@ -57,12 +139,21 @@ impl Session {
     pub fn connect(address: &Address) -> Result<Self, Failure> {
         let options = OptsBuilder::new()
             .socket(Some(address.socket.to_string_lossy().into_owned()))
-            // Without an answer to these the driver would ask the server.
             .prefer_socket(false)
-            .max_allowed_packet(Some(64 * 1024 * 1024))
+            .max_allowed_packet(Some(PACKET))
             .user(Some(address.user.clone()))
             .db_name(address.database.clone())
             .tcp_connect_timeout(Some(Duration::from_secs(10)));
+        Ok(Self { connection: Conn::new(options)? })
+    }
+
+    /// Connects to the database of a URL, under this name in `performance_schema.session_connect_attrs`.
+    ///
+    /// # Errors
+    /// As [`Session::connect`].
+    pub fn connect_to(location: &Location, name: &str) -> Result<Self, Failure> {
+        let attributes = HashMap::from([("program_name", name)]);
+        let options = OptsBuilder::from_opts(location.options.clone()).connect_attrs(Some(attributes));
         Ok(Self { connection: Conn::new(options)? })
     }
 
@@ -96,10 +187,48 @@ impl Connection for Session {
         outcome(self.connection.query_iter(statement)?)
     }
 
+    /// A place is `?`, or `?1`, `?2`, … where a value stands in several places or out of turn.
     fn run_with(&mut self, statement: &str, values: &[Option<&str>]) -> Result<Outcome, Failure> {
-        let values: Vec<Value> = values.iter().map(|value| value.map_or(Value::NULL, Value::from)).collect();
-        outcome(self.connection.exec_iter(statement, values)?)
+        let (statement, order) = numbered(statement);
+        let value = |value: &Option<&str>| value.map_or(Value::NULL, Value::from);
+        let values: Vec<Value> = match order.as_slice() {
+            [] => values.iter().map(value).collect(),
+            order => order.iter().map(|number| values.get(number - 1).map_or(Value::NULL, value)).collect(),
+        };
+        if values.is_empty() {
+            return outcome(self.connection.exec_iter(&*statement, ())?);
+        }
+        outcome(self.connection.exec_iter(&*statement, values)?)
     }
+}
+
+/// A statement whose places have numbers, as the server takes it, and the number of the value at each place. The server only
+/// knows places in order.
+fn numbered(statement: &str) -> (Cow<'_, str>, Vec<usize>) {
+    let mut text = String::with_capacity(statement.len());
+    let mut order = Vec::new();
+    let (mut at, mut done) = (0, 0);
+    while at < statement.len() {
+        let next = crate::sql::split::skip_mysql(statement, at);
+        if next == at + 1 && statement[at..].starts_with('?') {
+            let digits = statement[next..].bytes().take_while(u8::is_ascii_digit).count();
+            if let Ok(number) = statement[next..next + digits].parse::<usize>()
+                && number > 0
+            {
+                text.push_str(&statement[done..next]);
+                done = next + digits;
+                order.push(number);
+            }
+            at = next + digits;
+        } else {
+            at = next;
+        }
+    }
+    if order.is_empty() {
+        return (Cow::Borrowed(statement), order);
+    }
+    text.push_str(&statement[done..]);
+    (Cow::Owned(text), order)
 }
 
 /// What a statement gave back, in either protocol of the server.
@@ -131,5 +260,34 @@ fn text(value: Value) -> Option<String> {
             format!("0x{digits}")
         })),
         other => Some(other.as_sql(true)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_have_numbers() {
+        let (text, order) = numbered("select ?2, '?1', `?3`, ?1 -- ?4\n, ?2");
+        assert_eq!((&*text, order), ("select ?, '?1', `?3`, ? -- ?4\n, ?", vec![2, 1, 2]));
+        assert_eq!(numbered("select ?, ?").1, Vec::<usize>::new());
+    }
+
+    #[test]
+    fn a_url_shows_no_password() {
+        let location = Location::parse("mariadb://app:se%40cret@db.example:3307/shop?socket=/run/x.sock").expect("it is a URL");
+        assert_eq!(location.to_string(), "mariadb://app@db.example:3307/shop");
+        assert_eq!(location.database(), Some("shop"));
+        for (url, words) in [
+            ("mysql://app:se@cret@db/shop", "two `@`"),
+            ("mysql://app:secret@/shop", "no URL"),
+            ("mysql://app:secret@db/shop?ssl-mode=REQUIRED", "encrypted"),
+            ("mysql://app:secret@db/shop?require_ssl=true", "encrypted"),
+            ("mysql://app:secret@db:port/shop", "no URL"),
+        ] {
+            let message = Location::parse(url).expect_err(url).message;
+            assert!(message.contains(words) && !message.contains("secret"), "{url}: {message}");
+        }
     }
 }

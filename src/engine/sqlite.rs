@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
 
 pub use super::{Connection, Failure, Outcome};
@@ -43,6 +44,47 @@ impl Session {
         let connection = rusqlite::Connection::open(path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         Ok(Self { connection })
+    }
+
+    /// Opens a file that is there.
+    ///
+    /// # Errors
+    /// When it is not, or can't be opened.
+    pub fn open_existing(path: &Path) -> Result<Self, Failure> {
+        if !path.is_file() {
+            return Err(Failure {
+                code: None,
+                message: format!("there is no file `{}`", path.display()),
+                detail: None,
+                hint: Some("for a first installation make an empty one".to_owned()),
+                context: None,
+            });
+        }
+        Self::open(path)
+    }
+
+    /// How long a statement waits for another connection's transaction.
+    ///
+    /// # Errors
+    /// When the library refuses.
+    pub fn wait_at_most(&self, limit: Duration) -> Result<(), Failure> {
+        Ok(self.connection.busy_timeout(limit)?)
+    }
+
+    /// Whether a transaction is open.
+    pub fn is_in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    /// Gives the statements of this connection a function without arguments. What it fails with becomes the statement's error.
+    ///
+    /// # Errors
+    /// When the library refuses.
+    pub fn define(&mut self, name: &str, function: impl Fn() -> Result<Option<String>, String> + Send + 'static) -> Result<(), Failure> {
+        let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
+        self.connection
+            .create_scalar_function(name, 0, flags, move |_| function().map_err(|why| rusqlite::Error::UserFunctionError(why.into())))?;
+        Ok(())
     }
 
     /// Runs a script as a whole; rows that it gives back are left aside. A transaction that it leaves open when it fails is

@@ -24,6 +24,7 @@ mod views;
 use model::{Action, Footprint, Plan};
 
 pub use naming::MARKER;
+pub use rebuild::hides_rows;
 
 /// Name of the check that proves a column NOT NULL, while it is needed.
 pub fn not_null_check(table: &str, column: &str) -> String {
@@ -133,6 +134,10 @@ pub trait Target {
     fn default_text(&self, ty: &Type, default: &str) -> String;
     /// Whether a column of the type gets such a default only by being stated anew.
     fn restates_default(&self, ty: &Type, default: &str) -> bool;
+    /// Whether a default is a literal that a column of the type takes as one, so that it is the same for each row.
+    fn is_bare_literal(&self, _ty: &Type, _default: &str) -> bool {
+        false
+    }
     /// Why an action has no statements: what the server can't do while clients write, or what is not there yet.
     fn lacks(&self, action: &Action) -> Option<Lack>;
     /// A value that any column of the type takes, as an expression: what stands in an old column that nothing fills any more.

@@ -272,6 +272,26 @@ pub enum Formula {
     Written(RowExpr),
 }
 
+impl Formula {
+    /// The columns that it reads.
+    pub fn columns(&self) -> Vec<&String> {
+        match self {
+            Formula::Column(column) | Formula::Cast(column) | Formula::Values { column, .. } | Formula::Relabel { column, .. } => {
+                vec![column]
+            }
+            Formula::Next(_) => Vec::new(),
+            Formula::Written(expr) => expr
+                .splices
+                .iter()
+                .filter_map(|(_, splice)| match splice {
+                    Splice::Column(column) => Some(column),
+                    Splice::Relation(..) | Splice::Type(..) => None,
+                })
+                .collect(),
+        }
+    }
+}
+
 /// What values become that a mapping does not list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FormulaOtherwise {
@@ -578,6 +598,36 @@ pub struct Sync {
     pub not_null: Vec<String>,
     /// Columns that compare by another collation than bytes: a change that it does not see is a change.
     pub collated: Vec<String>,
+    /// Columns that come back to their own names in contract (see [`Action::ReturnColumns`]).
+    pub returns: Vec<SyncReturn>,
+}
+
+/// A column of the new version that comes back to its own name while that version writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncReturn {
+    /// From the helper column (old side) to the column of the same kind under its own name (new side): they say the same.
+    pub lens: SyncLens,
+    /// The default that both have for a while: a column that holds it may not have been given. None: only NULL says so.
+    pub default: Option<RowExpr>,
+}
+
+/// How far the columns of a table have come back, as the default of the marker says it: every row has it from then on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Returning {
+    /// The view still shows the helper columns; the others follow them.
+    Followed,
+    /// The view may show either.
+    Either,
+}
+
+impl Returning {
+    /// The default of the marker. No database is called so by chance.
+    pub fn mark(self) -> &'static str {
+        match self {
+            Returning::Followed => "contract: 1",
+            Returning::Either => "contract: 2",
+        }
+    }
 }
 
 /// How an INSERT tells which version wrote.
@@ -1083,6 +1133,29 @@ pub enum Action {
     },
     /// Puts a view of the namespace straight onto its table.
     SettleShapeView(ShapeView),
+    /// Drops old columns, and adds new ones under the same names for what the new version has had under helper names: all in
+    /// one statement, from which on the triggers carry over. (Where no column can be renamed under a view.)
+    ReturnColumns {
+        /// Physical table.
+        table: String,
+        /// The old columns.
+        drops: Vec<String>,
+        /// Those of them that the server computes.
+        computed: Vec<String>,
+        /// The columns that come, without default and NOT NULL.
+        columns: Vec<ColumnSpec>,
+        /// Whether the table has a marker, and so triggers.
+        marker: Marker,
+    },
+    /// Lets the triggers take what is written into either of a pair of columns, once the two say the same of every row.
+    TakeEither {
+        /// Physical table.
+        table: String,
+        /// Physical columns that name a row in a message.
+        key: Vec<String>,
+        /// The pairs.
+        lenses: Vec<SyncLens>,
+    },
     /// Drops triggers and function.
     RemoveSync(Box<Sync>),
     /// Drops and renames columns: the old shape goes, the new one takes its names.

@@ -129,13 +129,12 @@ impl<'a> Planner<'a> {
                 match &step.action {
                     Action::InstallSync(sync) => {
                         self.refuse_hidden_rowid(&sync.table);
-                        self.refuse_hidden_rows(&sync.table);
+                        self.refuse_hidden_rows(sync);
                     }
                     Action::InstallMirror(mirror) => {
-                        self.refuse_hidden_rows(&mirror.source);
-                        self.refuse_hidden_rows(&mirror.target);
+                        self.refuse_hidden_rows_of_mirror(&mirror.source);
+                        self.refuse_hidden_rows_of_mirror(&mirror.target);
                     }
-                    Action::CreateShapeView(view) => self.refuse_hidden_rows(&view.table),
                     _ => {}
                 }
                 match state.replay(&mut step.action) {
@@ -314,16 +313,35 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// In a trigger `old.x` and `new.x` mean the table first that is called so.
-    fn refuse_hidden_rows(&mut self, table: &str) {
-        if !["old", "new"].iter().any(|row| table.eq_ignore_ascii_case(row)) {
-            return;
+    /// In a statement of a trigger `old.x` and `new.x` mean the table first that is called so. What the planner says can be written
+    /// apart from such a table; a subquery of the author's reads it itself, and a mirror reads both tables at once.
+    fn refuse_hidden_rows(&mut self, sync: &Sync) {
+        let formulas = sync.lenses.iter().flat_map(|lens| lens.old.iter().chain(&lens.new).filter_map(|c| c.formula.as_ref()));
+        let formulas: Vec<&Formula> = formulas.chain(sync.fills.iter().map(|fill| &fill.formula)).collect();
+        for formula in formulas {
+            let Formula::Written(expr) = formula else { continue };
+            let hidden = expr.splices.iter().find_map(|(_, splice)| match splice {
+                Splice::Relation(_, name) if expr.has_subquery && hides_rows(name) => Some(name),
+                _ => None,
+            });
+            if let Some(table) = hidden {
+                self.refuse_hiding(table, &format!("a subquery in an expression of {} reads it", sync.table));
+            }
         }
+    }
+
+    fn refuse_hidden_rows_of_mirror(&mut self, table: &str) {
+        if hides_rows(table) {
+            self.refuse_hiding(table, "rows of it are kept alike with rows of another table");
+        }
+    }
+
+    fn refuse_hiding(&mut self, table: &str, what: &str) {
         let found = self.diff.old.tables.get(table).or_else(|| self.diff.new.tables.get(table));
         let span = found.map(|found| found.span).unwrap_or_default();
         self.no_way(
             &format!("table {table}"),
-            "a trigger calls its rows `old` and `new`, and a table of that name hides them there: statements would reach all of its rows",
+            &format!("a trigger calls its rows `old` and `new`, and where {what}, the table of that name hides them"),
             "give the table another name, while no other version is live",
             span,
         );
@@ -852,6 +870,8 @@ impl State {
             | Action::DropSequence(_)
             | Action::AlterType { .. }
             | Action::RestateColumn { .. }
+            | Action::ReturnColumns { .. }
+            | Action::TakeEither { .. }
             | Action::CreateNamespace { .. }
             | Action::CopyGrants { .. }
             | Action::Analyze { .. }
@@ -1088,7 +1108,11 @@ fn parked(name: &str) -> String {
 /// Whether two columns of one name are declared alike.
 fn is_alike(a: &ColumnSpec, b: &ColumnSpec) -> bool {
     let same_type = match (&a.ty.kind, &b.ty.kind) {
-        (TypeKind::Enum(_), TypeKind::Enum(_)) => a.labels == b.labels,
+        (TypeKind::Enum(_), TypeKind::Enum(_)) => {
+            // A check has no order.
+            let labels = |spec: &ColumnSpec| spec.labels.iter().cloned().collect::<BTreeSet<String>>();
+            labels(a) == labels(b)
+        }
         _ => a.ty == b.ty,
     };
     a.name == b.name
@@ -1124,6 +1148,12 @@ fn is_of_counted(action: &Action, counted: &BTreeSet<String>, key_indexes: &BTre
         Action::CreateIndex(index) => counted.contains(&index.table) && key_indexes.contains(&index.name),
         _ => false,
     }
+}
+
+/// Whether a statement on a table takes `old.x` and `new.x` for the table's own columns, and not for those of the row that a
+/// trigger is about: the nearest name counts.
+pub fn hides_rows(table: &str) -> bool {
+    ["old", "new"].iter().any(|row| table.eq_ignore_ascii_case(row))
 }
 
 /// Whether an index is made by a step of its own.

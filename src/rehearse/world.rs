@@ -937,7 +937,6 @@ impl<'lab> World<'lab> {
         let dialect = self.lab.dialect;
         for _ in 0..8 {
             let mut unfit: Vec<(usize, Key, String)> = Vec::new();
-            let mut images: Vec<Rows> = self.lab.pairs.iter().map(|_| Rows::new()).collect();
             let [aside, back] = self.lab.place.set_references_aside();
             self.twin(Side::New).run(aside)?;
             self.twin(Side::New).run("begin")?;
@@ -972,11 +971,8 @@ impl<'lab> World<'lab> {
                         }
                         session.run("release savepoint crossfade_row")?;
                     }
-                    match why {
-                        Some(why) => unfit.push((number, key, format!("{}: {why}", text(old, &row)))),
-                        None => {
-                            images[number].insert(key, Row::new());
-                        }
+                    if let Some(why) = why {
+                        unfit.push((number, key, format!("{}: {why}", text(old, &row))));
                     }
                 }
             }

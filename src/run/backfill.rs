@@ -70,17 +70,9 @@ enum Ended {
 
 /// Runs a backfill. `Some`: it stopped in good order before its end.
 pub(super) fn run(runner: &mut Runner<'_>, backfill: &Backfill) -> Result<Option<End>, Stopped> {
+    let backfill = &kept(runner, backfill)?;
     let statements = batch_statements(runner.program.dialect, backfill).map_err(|error| Stopped::new(error.to_string()))?;
-    let estimate = runner
-        .session
-        .run_with(runner.engine.words().estimate, &[Some(&backfill.table)])
-        .map_err(|failure| runner.failed(&failure))?
-        .rows
-        .into_iter()
-        .next()
-        .and_then(|row| row.into_iter().next().flatten())
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0);
+    let estimate = runner.engine.estimate(runner.session.as_mut(), &backfill.table).map_err(|failure| runner.failed(&failure))?;
     let Some(parts) = divide(runner, backfill, &statements, estimate)? else { return Ok(None) };
     let rows_before = parts.iter().map(|part| part.rows).sum();
     let set_aside = aside(runner.session.as_mut(), runner.engine, &runner.program.release).map_err(|failure| runner.failed(&failure))?;
@@ -112,6 +104,16 @@ pub(super) fn run(runner: &mut Runner<'_>, backfill: &Backfill) -> Result<Option
         .map_err(|failure| runner.failed(&failure))?;
     runner.observer.hear(&Event::Filled(&backfill.name, whole.first().map_or(0, |part| part.rows)));
     Ok(None)
+}
+
+/// A backfill with which columns that the server sets on every UPDATE keep what they hold: nobody has changed these rows.
+fn kept(runner: &mut Runner<'_>, backfill: &Backfill) -> Result<Backfill, Stopped> {
+    let mut backfill = backfill.clone();
+    if let (Some(question), Work::Update { set, .. }) = (runner.engine.words().kept, &mut backfill.work) {
+        let rows = runner.session.run_with(question, &[Some(&backfill.table)]).map_err(|failure| runner.failed(&failure))?.rows;
+        set.extend(rows.into_iter().flatten().flatten());
+    }
+    Ok(backfill)
 }
 
 /// Starts the workers and looks after the session that holds the lock of runners while they work.
@@ -188,10 +190,10 @@ fn divide(
             }
         }
         let mut sections = Vec::new();
-        if workers > 1 && estimate >= SMALL {
+        if let Some(sample) = statements.sample.as_ref().filter(|_| workers > 1 && estimate >= SMALL) {
             let percent = (SAMPLE as f64 * 100.0 / estimate as f64).min(100.0).to_string();
             let mut values: Vec<Option<&str>> = Vec::new();
-            let sample = if whole.last_key.is_some() { &statements.sample } else { &statements.sample_from_start };
+            let sample = if whole.last_key.is_some() { &sample.from_key } else { &sample.from_start };
             values.extend(whole.last_key.iter().flatten().chain(whole.top_key.iter().flatten()).map(|part| Some(part.as_str())));
             values.push(Some(&percent));
             let keys: Vec<Key> = session.run_with(sample, &values)?.rows.into_iter().filter_map(key).collect();
@@ -213,7 +215,7 @@ fn divide(
         }
         let sections: Vec<Progress> =
             (1..).zip(sections).map(|(part, (last_key, top_key))| Progress { part, last_key, top_key, rows: 0, finished: false }).collect();
-        session.run("begin")?;
+        session.run(runner.engine.begin())?;
         for section in &sections {
             new_part(session, runner.engine, &release, &backfill.name, section)?;
         }
@@ -339,6 +341,7 @@ impl Job<'_> {
                         size = wanted.clamp(size as f64 / 2.0, size as f64 * 2.0).clamp(BOUNDS.0, BOUNDS.1) as u64;
                     }
                     self.take_dead_rows_away(session, rows);
+                    std::thread::sleep(self.engine.pause_after(took));
                 }
                 Err(Failed::Overtaken) => {
                     return Err(Stopped::new(format!(
@@ -381,18 +384,15 @@ impl Job<'_> {
 
     /// One batch with its checkpoint, in one transaction.
     fn batch(&self, session: &mut dyn Connection, part: &Progress, size: u64) -> Result<Next, Failed> {
-        session.run("begin")?;
-        let done = self.within(session, part, size);
-        match done {
-            Ok(next) => {
-                session.run("commit")?;
-                Ok(next)
-            }
-            Err(failed) => {
-                session.run("rollback")?;
-                Err(failed)
-            }
+        session.run(self.engine.begin())?;
+        let done = self.within(session, part, size).and_then(|next| {
+            session.run("commit")?;
+            Ok(next)
+        });
+        if done.is_err() {
+            session.run("rollback")?;
         }
+        done
     }
 
     fn within(&self, session: &mut dyn Connection, part: &Progress, size: u64) -> Result<Next, Failed> {
@@ -442,7 +442,7 @@ impl Job<'_> {
         }
         let mut set_aside = || -> Result<(), Failed> {
             let text = json(&row);
-            session.run("begin")?;
+            session.run(self.engine.begin())?;
             let values = [Some(self.release), Some(self.backfill.name.as_str()), Some(text.as_str()), Some(found.error.as_str())];
             session.run_with(self.engine.words().set_aside, &values)?;
             self.advance(session, part, &row, 0)?;
@@ -515,6 +515,7 @@ impl Runner<'_> {
         let mut count = 0;
         for row in rows {
             let Some(backfill) = self.program.backfills.iter().find(|backfill| backfill.name == row.backfill) else { continue };
+            let backfill = &kept(self, backfill)?;
             let statements = batch_statements(self.program.dialect, backfill).map_err(|error| Stopped::new(error.to_string()))?;
             let values: Vec<Option<&str>> = row.key.iter().map(|text| Some(text.as_str())).collect();
             match self.session.run_with(&statements.one, &values) {

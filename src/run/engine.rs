@@ -2,7 +2,9 @@
 //!
 //! The statements are texts with places for values; which values they take and what they give back is said once, here.
 
-use crate::engine::{Connection, Failure};
+use std::time::Duration;
+
+use crate::engine::{Connection, Failure, Notice, Outcome};
 use crate::sql::Dialect;
 
 /// A database that upgrades run on.
@@ -12,6 +14,11 @@ pub trait Engine: Sync {
 
     /// Where it is, without anything secret.
     fn place(&self) -> String;
+
+    /// The database that a session begins in, where scripts name theirs and could mean another one.
+    fn database(&self) -> Option<&str> {
+        None
+    }
 
     /// Opens a session that is called by this name in the server's list of sessions.
     ///
@@ -25,8 +32,52 @@ pub trait Engine: Sync {
     /// Whether a statement can run in a transaction with others.
     fn is_transactional(&self, statement: &str) -> bool;
 
+    /// What a statement of a script has to say to people in the rows that it gives. `HINT`: what to do when it stops the script.
+    fn spoken(&self, _outcome: &Outcome) -> Vec<Notice> {
+        Vec::new()
+    }
+
+    /// All that a gate of a script had to say, where the error has only a part of it.
+    fn explain(&self, _session: &mut dyn Connection, _statements: &[String], failure: Failure) -> Failure {
+        failure
+    }
+
+    /// What has to run before statements that failed are tried again: it takes away what they made for themselves.
+    fn before_again(&self, _statements: &[String]) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What an error means for who tries again.
     fn class(&self, failure: &Failure) -> Class;
+
+    /// Begins a transaction that will write.
+    fn begin(&self) -> &'static str {
+        "begin"
+    }
+
+    /// Whether a script is one transaction: all of a phase happens at once, or nothing.
+    fn runs_whole(&self) -> bool {
+        false
+    }
+
+    /// Whether it can be asked who is connected.
+    fn knows_clients(&self) -> bool {
+        true
+    }
+
+    /// How long others get their turn after a batch.
+    fn pause_after(&self, _batch: Duration) -> Duration {
+        Duration::ZERO
+    }
+
+    /// About how many rows a table has.
+    ///
+    /// # Errors
+    /// When it can't be asked.
+    fn estimate(&self, session: &mut dyn Connection, table: &str) -> Result<u64, Failure> {
+        let rows = session.run_with(self.words().estimate, &[Some(table)])?.rows;
+        Ok(rows.into_iter().next().and_then(|mut row| row.pop().flatten()).and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
 }
 
 /// What an error means for who tries again.
@@ -67,8 +118,9 @@ pub struct Words {
     pub forget_statement: &'static str,
     /// Gives: the session's id.
     pub own_id: &'static str,
-    /// A session's id. Gives: session, user, name, state, seconds, statement of each session that it waits for.
-    pub blockers: &'static str,
+    /// A session's id. Gives: session, user, name, state, seconds, statement of each session that it waits for. Of several ways the
+    /// first one counts that knows any.
+    pub blockers: &'static [&'static str],
     /// Release, backfill. Gives: part, last key, top key, rows, whether finished.
     pub parts: &'static str,
     /// Release, backfill, part, last key, top key.
@@ -81,6 +133,8 @@ pub struct Words {
     pub finish_parts: &'static str,
     /// A table. Gives: about how many rows it has.
     pub estimate: &'static str,
+    /// A table. Gives: assignments for a backfill's end, of columns that the server would set on every UPDATE.
+    pub kept: Option<&'static str>,
     /// Release, backfill, key, error.
     pub set_aside: &'static str,
     /// Release, backfill, key.
@@ -89,12 +143,37 @@ pub struct Words {
     pub failing: &'static str,
     /// Gives: whether somebody's old snapshot keeps dead rows from being taken away.
     pub old_snapshot: &'static str,
-    /// Gives: session, user, program, address, state, seconds, path of each client.
-    pub sessions: &'static str,
+    /// Gives: session, user, program, address, state, seconds, path of each client. Of several ways the first one counts that knows any.
+    pub sessions: &'static [&'static str],
     /// Release. Gives: backfill, rows, whether finished, ranges of workers, those that are through.
     pub checkpoints: &'static str,
-    /// Age in seconds. Gives: level, code, object, message of each thing that would stop a phase or surprise somebody.
-    pub doctor: &'static str,
+    /// Age in seconds. Gives: level, code, object, message of each thing that would stop a phase or surprise somebody. Behind the first
+    /// one stand those that may lack the rights.
+    pub doctor: &'static [&'static str],
     /// What a session of batches sets first.
     pub batch_settings: &'static [&'static str],
+}
+
+/// The rows of the first of several ways to ask that knows any.
+///
+/// # Errors
+/// When all of them fail.
+pub(super) fn first_that_knows(
+    session: &mut dyn Connection,
+    ways: &[&str],
+    values: &[Option<&str>],
+) -> Result<Vec<Vec<Option<String>>>, Failure> {
+    let mut failed = None;
+    let mut heard = false;
+    for way in ways {
+        match session.run_with(way, values) {
+            Ok(outcome) if outcome.rows.is_empty() => heard = true,
+            Ok(outcome) => return Ok(outcome.rows),
+            Err(failure) => failed = Some(failure),
+        }
+    }
+    match failed {
+        Some(failure) if !heard => Err(failure),
+        _ => Ok(Vec::new()),
+    }
 }

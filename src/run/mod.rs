@@ -8,11 +8,16 @@ mod backfill;
 pub mod doctor;
 pub mod engine;
 pub mod look;
+#[cfg(feature = "mysql")]
+pub mod mysql;
 mod phase;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod sentry;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 mod state;
+mod whole;
 
 use std::fmt;
 use std::path::PathBuf;

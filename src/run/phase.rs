@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use super::backfill;
 use super::engine::{Class, Engine};
 use super::look::{clients, holder};
-use super::sentry::Sentry;
+use super::sentry::{Blocker, Sentry};
 use super::state::{Entry, Revision, State, aside, journal};
 use super::{End, Event, Observer, Options, Stopped, Task};
-use crate::emit::live::{Aside, batch_statements, count_statement};
+use crate::emit::live::{self, Aside, Backfill, batch_statements, count_statement};
 use crate::emit::program::{Program, Unit, code};
 use crate::engine::{Connection, Failure};
 use crate::plan::model::Phase;
@@ -39,7 +39,8 @@ pub fn run(engine: &dyn Engine, program: &Program, task: Task, options: &Options
     std::thread::scope(|scope| {
         let sentry = Sentry::post(scope, engine, id, observer);
         let allowance = Arc::new(AtomicU64::new(options.max_batches.unwrap_or(u64::MAX)));
-        Runner { engine, program, task, options, observer, session, allowance, sentry, journal: BTreeMap::new() }.run()
+        let journal = BTreeMap::new();
+        Runner { engine, program, task, options, observer, session, allowance, sentry, journal, hint: None }.run()
     })
 }
 
@@ -48,6 +49,7 @@ pub fn run(engine: &dyn Engine, program: &Program, task: Task, options: &Options
 /// # Errors
 /// When the task is out of turn, or the server can't be asked.
 pub fn dry_run(engine: &dyn Engine, program: &Program, task: Task) -> Result<String, Stopped> {
+    same_database(engine, program)?;
     let mut session = open(engine, "crossfade dry run")?;
     let read = |failure: Failure| Stopped::by("the version tables can't be read", &failure);
     let state = State::read(session.as_mut(), engine).map_err(read)?;
@@ -57,6 +59,11 @@ pub fn dry_run(engine: &dyn Engine, program: &Program, task: Task) -> Result<Str
     }
     same_scripts(program, &journal)?;
     let mut text = String::new();
+    if engine.runs_whole() && task == Task::Phase(Phase::Migrate) {
+        for backfill in &program.backfills {
+            text.push_str(&batches(program, backfill)?);
+        }
+    }
     for unit in program.units(script(program, task)) {
         let done = journal.get(&step(task, &unit)).filter(|entry| entry.finished && entry.hash == unit.hash());
         if done.is_some() && task != Task::Abort {
@@ -64,17 +71,23 @@ pub fn dry_run(engine: &dyn Engine, program: &Program, task: Task) -> Result<Str
             continue;
         }
         if let Some(backfill) = program.backfill(&unit) {
-            let batch = batch_statements(program.dialect, backfill).map_err(|error| Stopped::new(error.to_string()))?;
-            text.push_str(&format!(
-                "-- In batches, each in a transaction with its checkpoint ($1 … are the bounds of a batch):\n{};\n\n",
-                batch.work
-            ));
+            text.push_str(&batches(program, backfill)?);
             continue;
         }
-        let (begin, commit) = if unit.bracketed { ("begin;\n", "commit;\n") } else { ("", "") };
+        let (begin, commit) = if unit.bracketed { ([engine.begin(), ";\n"].concat(), "commit;\n") } else { (String::new(), "") };
         text.push_str(&format!("{begin}{};\n{commit}\n", unit.statements.join(";\n")));
     }
     Ok(text)
+}
+
+/// A backfill as a dry run shows it.
+fn batches(program: &Program, backfill: &Backfill) -> Result<String, Stopped> {
+    let batch = batch_statements(program.dialect, backfill).map_err(|error| Stopped::new(error.to_string()))?;
+    Ok(format!(
+        "-- In batches, each in a transaction with its checkpoint ({} … are the bounds of a batch):\n{};\n\n",
+        live::place(program.dialect, 1),
+        batch.work
+    ))
 }
 
 pub(super) fn open(engine: &dyn Engine, name: &str) -> Result<Session, Stopped> {
@@ -208,6 +221,16 @@ fn script_step(file: &str) -> String {
     format!("script {file}")
 }
 
+/// The backfills that have set rows aside which a check would count.
+pub(super) fn aside_of(program: &Program, rows: &[super::state::Aside], check: &live::Check) -> Vec<String> {
+    let of_table = |row: &&super::state::Aside| {
+        program.backfills.iter().any(|backfill| backfill.name == row.backfill && backfill.table == check.table)
+    };
+    let mut names: Vec<String> = rows.iter().filter(of_table).map(|row| row.backfill.clone()).collect();
+    names.dedup();
+    names
+}
+
 /// What is run must be what expand ran.
 pub(super) fn same_scripts(program: &Program, journal: &BTreeMap<String, Entry>) -> Result<(), Stopped> {
     let changed: Vec<&str> = program
@@ -224,7 +247,23 @@ pub(super) fn same_scripts(program: &Program, journal: &BTreeMap<String, Entry>)
         .help("run it from the folder (or the sources, and the version of crossfade) that expand ran from; to begin anew, abort from there first"))
 }
 
-fn script(program: &Program, task: Task) -> &str {
+/// The version tables are read where the URL leads, and the scripts choose the database that they were compiled for.
+pub(super) fn same_database(engine: &dyn Engine, program: &Program) -> Result<(), Stopped> {
+    let Some(database) = engine.database() else { return Ok(()) };
+    let chosen = program.units(&program.scripts.expand).into_iter().take_while(|unit| unit.section.is_empty()).find_map(|unit| {
+        let code = code(unit.statements.first()?);
+        Some(code.strip_prefix("use ")?.trim_matches('`').replace("``", "`"))
+    });
+    match chosen {
+        Some(chosen) if chosen != database => {
+            Err(Stopped::new(format!("this upgrade was compiled for database `{chosen}`, and the URL names `{database}`"))
+                .help("name the same one in the URL and with `--database` (or in crossfade.yaml); nothing was changed"))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn script(program: &Program, task: Task) -> &str {
     match task {
         Task::Phase(Phase::Expand) => &program.scripts.expand,
         Task::Phase(Phase::Migrate) => &program.scripts.migrate,
@@ -248,7 +287,9 @@ pub(super) struct Runner<'a> {
     /// Batches that may still begin.
     pub(super) allowance: Arc<AtomicU64>,
     sentry: Sentry,
-    journal: BTreeMap<String, Entry>,
+    pub(super) journal: BTreeMap<String, Entry>,
+    /// What a check said is to be done, before it stopped the script.
+    hint: Option<String>,
 }
 
 impl Runner<'_> {
@@ -261,6 +302,7 @@ impl Runner<'_> {
     }
 
     fn through(&mut self) -> Result<End, Stopped> {
+        same_database(self.engine, self.program)?;
         let state = State::read(self.session.as_mut(), self.engine).map_err(|failure| self.failed(&failure))?;
         if state.is_set_up {
             self.read_journal()?;
@@ -276,6 +318,9 @@ impl Runner<'_> {
             self.may_contract()?;
         }
         let units = self.program.units(script(self.program, self.task));
+        if self.engine.runs_whole() {
+            return self.whole(units, state.is_set_up);
+        }
         let (gates, units): (Vec<Unit>, Vec<Unit>) = units.into_iter().partition(|unit| unit.section.is_empty() || unit.section == "Gates");
         self.gates(&gates)?;
         // What the gates have put aside is not done any more.
@@ -299,13 +344,13 @@ impl Runner<'_> {
         lost(self.engine, self.task, failure)
     }
 
-    fn interrupted(&self) -> Stopped {
+    pub(super) fn interrupted(&self) -> Stopped {
         let name = self.task.name();
         Stopped::new(format!("{name} was stopped between two statements"))
             .help(format!("run `crossfade {name}` again: it goes on from here"))
     }
 
-    fn read_journal(&mut self) -> Result<(), Stopped> {
+    pub(super) fn read_journal(&mut self) -> Result<(), Stopped> {
         self.journal = journal(self.session.as_mut(), self.engine, &self.program.release).map_err(|failure| self.failed(&failure))?;
         Ok(())
     }
@@ -324,9 +369,10 @@ impl Runner<'_> {
             return Ok(());
         }
         let old = self.program.old_version.as_deref().unwrap_or("nothing");
-        let Some(namespace) = &self.program.namespace else {
+        let Some(namespace) = self.program.namespace.as_ref().filter(|_| self.engine.knows_clients()) else {
+            let blind = if self.engine.knows_clients() { "in shared access nothing tells" } else { "a file does not tell" };
             return Err(Stopped::new(format!(
-                "contract takes away what only version {old} uses, and in shared access nothing tells whether a client of it is left"
+                "contract takes away what only version {old} uses, and {blind} whether a client of it is left"
             ))
             .help("when all nodes run the new version, say so: `crossfade contract --all-nodes-upgraded`"));
         };
@@ -337,9 +383,16 @@ impl Runner<'_> {
         if !old_clients.is_empty() {
             let mut stopped = Stopped::new(format!("{} sessions may be clients of version {old}", old_clients.len()));
             stopped.notes.extend(old_clients.into_iter().take(20));
+            let told = match self.engine.dialect() {
+                crate::sql::Dialect::Postgres => {
+                    format!(
+                        "its role or database is set to search_path = {namespace}, or when `{version}` is a word of its application_name"
+                    )
+                }
+                _ => format!("it is connected to database {namespace}, or when `{version}` is a word of its program_name"),
+            };
             return Err(stopped.help(format!(
-                "a session counts as one of {version} when its role or database is set to search_path = {namespace}, or when `{version}` is a word of its \
-                 application_name; when all nodes run the new version, say so: `crossfade contract --all-nodes-upgraded`"
+                "a session counts as one of {version} when {told}; when all nodes run the new version, say so: `crossfade contract --all-nodes-upgraded`"
             )));
         }
         Ok(())
@@ -356,7 +409,13 @@ impl Runner<'_> {
             gates.iter().position(|unit| unit.statements.iter().any(|text| code(text).starts_with("do "))).map_or(gates.len(), |at| at + 1);
         let (entry, rest) = gates.split_at(first);
         let statements: Vec<String> = entry.iter().flat_map(|unit| unit.statements.clone()).collect();
-        self.try_often(&statements, true, None)?;
+        if statements.iter().all(|text| self.engine.is_transactional(text)) {
+            self.try_often(&statements, true, None)?;
+        } else {
+            for unit in entry {
+                self.try_often(&unit.statements, unit.bracketed, None)?;
+            }
+        }
         for unit in rest {
             self.observer.hear(&Event::Begins(&unit.section, unit.title()));
             self.try_often(&unit.statements, unit.bracketed, None)?;
@@ -365,7 +424,7 @@ impl Runner<'_> {
     }
 
     /// What is run now is what must be run later.
-    fn remember_scripts(&mut self) -> Result<(), Stopped> {
+    pub(super) fn remember_scripts(&mut self) -> Result<(), Stopped> {
         let words = self.engine.words();
         let release = self.program.release.as_str();
         for (file, hash) in self.program.hashes() {
@@ -418,24 +477,20 @@ impl Runner<'_> {
     fn count_without_aside(&mut self, unit: &Unit) -> Result<Option<String>, Stopped> {
         let Some(check) = self.program.check(unit) else { return Ok(None) };
         let rows = aside(self.session.as_mut(), self.engine, &self.program.release).map_err(|failure| self.failed(&failure))?;
-        let of_table = |row: &&super::state::Aside| {
-            self.program.backfills.iter().any(|backfill| backfill.name == row.backfill && backfill.table == check.table)
-        };
-        let mut names: Vec<String> = rows.iter().filter(of_table).map(|row| row.backfill.clone()).collect();
-        names.dedup();
+        let names = aside_of(self.program, &rows, check);
         if names.is_empty() {
             return Ok(None);
         }
         count_statement(self.program.dialect, check, Aside::Of(&names)).map(Some).map_err(|error| Stopped::new(error.to_string()))
     }
 
-    fn begin(&mut self, step: &str, hash: &str) -> Result<(), Stopped> {
+    pub(super) fn begin(&mut self, step: &str, hash: &str) -> Result<(), Stopped> {
         let begun = self.engine.words().begin_statement;
         self.session.run_with(begun, &[Some(&self.program.release), Some(step), Some(hash)]).map_err(|failure| self.failed(&failure))?;
         Ok(())
     }
 
-    fn finish(&mut self, step: &str) -> Result<(), Stopped> {
+    pub(super) fn finish(&mut self, step: &str) -> Result<(), Stopped> {
         let finished = self.engine.words().finish_statement;
         self.session.run_with(finished, &[Some(&self.program.release), Some(step)]).map_err(|failure| self.failed(&failure))?;
         Ok(())
@@ -466,35 +521,51 @@ impl Runner<'_> {
             if together {
                 self.session.run("rollback").map_err(|failure| self.failed(&failure))?;
             }
+            let failure = self.engine.explain(self.session.as_mut(), statements, failure);
+            for statement in self.engine.before_again(statements) {
+                self.session.run(&statement).map_err(|failure| self.failed(&failure))?;
+            }
             if let Some((step, _)) = marked {
                 self.note_failure(step, &failure, together)?;
             }
             if class != Class::Lock {
                 return Err(self.refused(statements, &failure));
             }
-            let stop = self.options.stop.load(Ordering::Relaxed);
-            if begun.elapsed() >= self.options.patience || stop {
-                let mut stopped = Stopped::by(format!("{} met a lock {attempt} times and gave up", self.task.name()), &failure);
-                for blocker in &blockers {
-                    stopped = stopped.note(format!("it waited for {blocker}"));
-                }
-                return Err(stopped.help(format!(
-                    "end these sessions, or wait until they are through; then run `crossfade {}` again: it goes on from here",
-                    self.task.name()
-                )));
-            }
-            let pause = pause(attempt);
-            self.observer.hear(&Event::MetLock(&blockers, attempt, pause));
-            self.sleep(pause);
+            self.after_lock(begun, attempt, &blockers, &failure)?;
         }
+    }
+
+    /// A pause after a try that met a lock, unless there is no patience left.
+    pub(super) fn after_lock(&self, begun: Instant, attempt: u32, blockers: &[Blocker], failure: &Failure) -> Result<(), Stopped> {
+        if begun.elapsed() >= self.options.patience || self.options.stop.load(Ordering::Relaxed) {
+            let mut stopped = Stopped::by(format!("{} met a lock {attempt} times and gave up", self.task.name()), failure);
+            for blocker in blockers {
+                stopped = stopped.note(format!("it waited for {blocker}"));
+            }
+            return Err(stopped.help(format!(
+                "end these sessions, or wait until they are through; then run `crossfade {}` again: it goes on from here",
+                self.task.name()
+            )));
+        }
+        let pause = pause(attempt);
+        self.observer.hear(&Event::MetLock(blockers, attempt, pause));
+        self.sleep(pause);
+        Ok(())
     }
 
     fn once(&mut self, statements: &[String], together: bool, step: Option<&str>) -> Result<(), Failure> {
         if together {
-            self.session.run("begin")?;
+            self.session.run(self.engine.begin())?;
         }
         for statement in statements {
-            self.session.run(statement)?;
+            let outcome = self.session.run(statement)?;
+            for notice in self.engine.spoken(&outcome) {
+                if notice.severity == "HINT" {
+                    self.hint = Some(notice.message);
+                } else {
+                    self.observer.hear(&Event::Notice(&notice.severity, &notice.message));
+                }
+            }
         }
         if let Some(step) = step {
             self.session.run_with(self.engine.words().finish_statement, &[Some(&self.program.release), Some(step)])?;
@@ -522,7 +593,7 @@ impl Runner<'_> {
     fn refused(&self, statements: &[String], failure: &Failure) -> Stopped {
         let mut stopped = Stopped::by(format!("{} of {} failed", self.task.name(), self.program.release), failure);
         // A gate or a check has said it all.
-        if failure.code.as_deref() != Some("P0001")
+        if !matches!(failure.code.as_deref(), Some("P0001" | "45000"))
             && let [statement] = statements
         {
             let mut shown = code(statement);
@@ -532,9 +603,13 @@ impl Runner<'_> {
             }
             stopped = stopped.note(format!("statement: {shown}"));
         }
-        stopped.help =
-            stopped.help.map(|help| help.replace("run this script again", &format!("run `crossfade {}` again", self.task.name())));
+        stopped.help = stopped.help.or_else(|| self.hint.clone()).map(|help| self.in_own_words(&help));
         stopped
+    }
+
+    /// What a script says, where it speaks of itself.
+    pub(super) fn in_own_words(&self, text: &str) -> String {
+        text.replace("run this script again", &format!("run `crossfade {}` again", self.task.name()))
     }
 
     pub(super) fn sleep(&self, pause: Duration) {

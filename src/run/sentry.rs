@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Scope;
 use std::time::Duration;
 
-use super::engine::Engine;
+use super::engine::{Engine, first_that_knows};
 use super::{Event, Observer};
 use crate::engine::{Connection, Failure};
 
@@ -106,7 +106,7 @@ fn stand(engine: &dyn Engine, id: &str, orders: &Receiver<Order>, seen: &Mutex<V
 }
 
 fn blockers(session: &mut dyn Connection, engine: &dyn Engine, id: &str) -> Result<Vec<Blocker>, Failure> {
-    let rows = session.run_with(engine.words().blockers, &[Some(id)])?.rows;
+    let rows = first_that_knows(session, engine.words().blockers, &[Some(id)])?;
     Ok(rows
         .into_iter()
         .map(|row| {

@@ -493,6 +493,10 @@ impl<'a> Layout<'a> {
                 return Err(Unmovable);
             }
             let name = line.get(here..here + key.bytes.len()).ok_or(Unmovable)?;
+            // Below a key without a name the parser takes lines for a block scalar's that stand no deeper.
+            if name.is_empty() {
+                return Err(Unmovable);
+            }
             let after = line[here + name.len()..].trim_start_matches(' ').strip_prefix(':').ok_or(Unmovable)?.trim_end();
             let value_text = after.trim_start();
             // Comments may stand in a column of their own.

@@ -8,7 +8,7 @@ use sqlparser::ast::{
 };
 
 use super::parse::{Source, fold, same_name};
-use super::{Dialect, normal, parse, partial, volatile};
+use super::{Dialect, normal, parse, partial, search_path, volatile};
 
 /// Why a text is not the SQL that was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,6 +175,12 @@ pub fn defines_volatile(text: &str, dialect: Dialect) -> bool {
         Ok(tree) => volatile::calls_volatile(&tree),
         Err(_) => true,
     }
+}
+
+/// Whether an expression of PostgreSQL means the same under every search path: all that it names is the server's own. What does not
+/// parse counts as depending on it.
+pub fn same_on_every_path(text: &str) -> bool {
+    parse::expression(text, Dialect::Postgres).is_ok_and(|tree| search_path::independent(&tree))
 }
 
 /// Whether an expression fails on some rows: it casts a text to something else, or divides by what may be 0. `is_text` tells
@@ -690,6 +696,7 @@ mod tests {
         assert_eq!(row("binary a <=> binary b", Dialect::Mysql), ["a", "b"]);
         assert_eq!(row("a regexp 'x' and b div 2 = 1", Dialect::Mysql), ["a", "b"]);
         assert_eq!(row("a is not b and a glob 'x*'", Dialect::Sqlite), ["a", "b", "a"]);
+        assert_eq!(row("a not glob 'x*' and (b not match c or not a)", Dialect::Sqlite), ["a", "b", "c", "a"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod partial;
 pub mod shape;
 pub mod split;
 pub mod quote;
+mod search_path;
 mod volatile;
 
 /// A database product that scripts are made for.

@@ -107,13 +107,21 @@ fn tokens(text: &str, dialect: Dialect) -> Result<Vec<TokenWithSpan>, SyntaxErro
 }
 
 /// SQLite's `a is b` and `a is not b` compare any two values, which the parser does not know: `is` becomes its other null-safe
-/// operator, `<=>`. The tree of `a is not b` then says `a <=> (not b)`: no other text has it, and it has the same names.
-fn with_sqlite_is(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+/// operator, `<=>`. The tree of `a is not b` then says `a <=> (not b)`: no other text has it, and it has the same names. So it is with
+/// `a not glob b` and `a not match b`, which are read as `a glob (not b)`.
+fn with_sqlite_operators(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let keyword = |token: &Token, words: &[&str]| match token {
         Token::Word(word) => word.quote_style.is_none() && words.iter().any(|known| word.value.eq_ignore_ascii_case(known)),
         _ => false,
     };
     for at in 0..tokens.len() {
+        if tokens.get(at).is_some_and(|token| keyword(&token.token, &["not"])) {
+            let behind = tokens.iter().skip(at + 1).position(|token| !matches!(token.token, Token::Whitespace(_))).map(|gap| at + 1 + gap);
+            if let Some(other) = behind.filter(|other| tokens.get(*other).is_some_and(|token| keyword(&token.token, &["glob", "match"]))) {
+                tokens.swap(at, other);
+            }
+            continue;
+        }
         if !tokens.get(at).is_some_and(|token| keyword(&token.token, &["is"])) {
             continue;
         }
@@ -139,7 +147,7 @@ fn parse<T>(
     if tokens.iter().all(|token| matches!(token.token, Token::Whitespace(_) | Token::EOF)) {
         return Err(SyntaxError { message: format!("there is no {what} here"), offset: 0 });
     }
-    let tokens = if dialect == Dialect::Sqlite { with_sqlite_is(tokens) } else { tokens };
+    let tokens = if dialect == Dialect::Sqlite { with_sqlite_operators(tokens) } else { tokens };
     let mut parser = Parser::new(parser_dialect(dialect)).with_recursion_limit(RECURSION).with_tokens_with_locations(tokens);
     let tree = read(&mut parser).map_err(|error| syntax_error(&error, &source))?;
     let next = parser.peek_token();

@@ -64,15 +64,22 @@ fn split_mysql(script: &str) -> Vec<Statement> {
     let (mut start, mut at) = (0, 0);
     let mut delimiter = ";".to_owned();
     let mut first_word = None;
+    // The comments before the command belong to the statement behind it.
+    let mut comments = String::new();
     while at < script.len() {
         let rest = &script[at..];
         let line = rest.lines().next().unwrap_or_default();
         if first_word.is_none() && line.get(..10).is_some_and(|word| word.eq_ignore_ascii_case("delimiter ")) {
             line[10..].trim().clone_into(&mut delimiter);
+            comments.push_str(script[start..at].trim_start());
             at += line.len();
             start = at;
         } else if rest.starts_with(&delimiter) {
+            let before = statements.len();
             push(&mut statements, script, start, at, first_word.take());
+            if let Some(statement) = statements.get_mut(before) {
+                statement.text.insert_str(0, &std::mem::take(&mut comments));
+            }
             at += delimiter.len();
             start = at;
         } else {
@@ -88,8 +95,8 @@ fn split_mysql(script: &str) -> Vec<Statement> {
     statements
 }
 
-/// The end of the comment, the quoted text or the single character at `at`.
-fn skip_mysql(script: &str, at: usize) -> usize {
+/// The end of the comment, the quoted text or the single character at `at`, as MySQL and MariaDB read.
+pub fn skip_mysql(script: &str, at: usize) -> usize {
     let rest = &script[at..];
     let end = |offset: Option<usize>| at + offset.unwrap_or(rest.len());
     let line_comment = rest.strip_prefix("--").is_some_and(|after| after.is_empty() || after.starts_with(char::is_whitespace));

@@ -9,7 +9,7 @@ use super::parse::fold;
 /// Functions that are immutable or stable (one value in a statement). PostgreSQL: `provolatile` in `pg_proc` of version 15.
 /// MySQL and MariaDB: the manual's lists of deterministic functions; their `now()` is fixed for a statement. SQLite:
 /// <https://www.sqlite.org/deterministic.html>.
-const STEADY: &[&str] = &[
+pub(super) const STEADY: &[&str] = &[
     // The time of the statement or the transaction, and who and where the session is.
     "now",
     "current_timestamp",

@@ -1,5 +1,5 @@
 create or replace function {{ function }}() returns trigger
-language plpgsql as $crossfade$
+language plpgsql{% if search_path %} set search_path = {{ search_path }}, pg_temp{% endif %} as $crossfade$
 {%- if variables %}
 #variable_conflict use_column
 declare

@@ -10,6 +10,9 @@ begin
   values ({{ values }});
 {%- endif %}
 end;
+{%- if hidden %}
+-- In a statement on that table a bare new.x or old.x would be the table's own; (select new.x) is the written row's.
+{%- endif %}
 create trigger {{ update }} instead of update on {{ view }}
 begin
   update {{ table }} set {{ sets }}

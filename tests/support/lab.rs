@@ -15,6 +15,9 @@ use super::splitter::{Bracket, Statement, split_as};
 /// An engine that makes databases.
 pub struct Lab<E = Postgres> {
     pub engine: E,
+    /// Whether a phase is killed at each point that makes a difference, and not at a share of them
+    /// (`CROSSFADE_EVERY_KILL=1`).
+    pub every_kill: bool,
     next: AtomicU32,
 }
 
@@ -36,7 +39,7 @@ impl Lab {
 
 impl<E: Engine> Lab<E> {
     pub fn of(engine: E) -> Self {
-        Self { engine, next: AtomicU32::new(1) }
+        Self { engine, every_kill: std::env::var_os("CROSSFADE_EVERY_KILL").is_some(), next: AtomicU32::new(1) }
     }
 
     /// An empty database.

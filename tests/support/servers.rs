@@ -65,8 +65,13 @@ impl Family {
 
     /// A server to make databases on.
     pub fn lab(&self) -> Result<Option<Lab<Mysql>>, String> {
+        self.lab_with(&[])
+    }
+
+    /// The same with further settings of the server.
+    pub fn lab_with(&self, settings: &[&str]) -> Result<Option<Lab<Mysql>>, String> {
         let Some(installation) = self.installation()? else { return Ok(None) };
-        Ok(Some(Lab::of(Mysql::start(&installation, self.turn)?)))
+        Ok(Some(Lab::of(Mysql::start_with(&installation, self.turn, settings)?)))
     }
 }
 

@@ -110,8 +110,14 @@ impl Target for MysqlLike {
 
     fn restates_default(&self, ty: &Type, default: &str) -> bool {
         // MySQL 9.7: ALTER COLUMN … SET DEFAULT ('x') of a text is error 1101, where MODIFY takes it.
+        // And it takes no CURRENT_TIMESTAMP there but in parentheses, which is another default (manual, "ALTER TABLE Statement").
         let literal = default.trim().trim_start_matches('(').trim_end_matches(')');
-        self.dialect == Dialect::Mysql && expression::wants_parentheses(ty, self.dialect) && expression::is_literal(literal)
+        let of_text = expression::wants_parentheses(ty, self.dialect) && expression::is_literal(literal);
+        self.dialect == Dialect::Mysql && (of_text || expression::is_current_timestamp(default))
+    }
+
+    fn is_bare_literal(&self, ty: &Type, default: &str) -> bool {
+        expression::is_literal(default) && !expression::wants_parentheses(ty, self.dialect)
     }
 
     fn lacks(&self, action: &Action) -> Option<Lack> {
@@ -144,9 +150,12 @@ impl Target for MysqlLike {
             Action::AddCounter { .. } | Action::AddIdentity { .. } | Action::AdvanceIdentity { .. } | Action::DropIdentity { .. } => {
                 not_yet("what counts its rows changes")
             }
-            Action::SwapColumns { renames, .. } if !renames.is_empty() => {
-                not_yet("old and new version need different things under one name")
-            }
+            Action::SwapColumns { renames, .. } if !renames.is_empty() => Some(Lack::NoWay(
+                format!(
+                    "old and new version need different things under one name, and no statement of {product} renames a column of a table and the view that shows it at once"
+                ),
+                "give the new version a namespace of its own: `access: versioned` in the transition, or `--access versioned`".to_owned(),
+            )),
             Action::RestoreForeignKey(_) => not_yet("the key that it stands on goes, and the foreign key over to another one"),
             Action::Comment { target: CommentTarget::Table(_), .. } => None,
             Action::Comment { .. } => not_yet("its comment changes"),
@@ -225,6 +234,8 @@ impl Target for MysqlLike {
             | Action::SettleDefaults { table, .. }
             | Action::DropConstraint { table, .. }
             | Action::DropTable { table }
+            | Action::ReturnColumns { table, .. }
+            | Action::TakeEither { table, .. }
             | Action::SwapColumns { table, .. } => briefly(&[table], Cost::Instant),
             Action::RestateColumn { table, old, new } => {
                 briefly(&[table], if old.not_null == new.not_null { Cost::Instant } else { Cost::Rewrite })

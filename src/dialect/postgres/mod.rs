@@ -123,6 +123,8 @@ impl Target for Postgres {
             | Action::AddNotNullCheck { table, .. }
             | Action::SetNotNull { table, .. }
             | Action::RestateColumn { table, .. }
+            | Action::ReturnColumns { table, .. }
+            | Action::TakeEither { table, .. }
             | Action::SwapColumns { table, .. }
             | Action::RenameConstraint { table, .. }
             | Action::TidyNames { table }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Affinity, affinity};
-use crate::plan::VERSION_SCHEMA;
 use crate::plan::model::{Formula, FormulaOtherwise, RowExpr, Splice, SyncColumn, SyncLens};
+use crate::plan::{VERSION_SCHEMA, hides_rows};
 use crate::snapshot::model::{Type, TypeKind, Value};
 use crate::snapshot::types::sql_name;
 use crate::sql::Dialect;
@@ -22,6 +22,11 @@ pub enum Row<'a> {
     Table(&'a str),
     /// A row by the alias that a query gives it.
     Alias(&'a str),
+}
+
+/// A value over a trigger's row, in a statement on a table. In a subquery that reads no table nothing else is called so.
+pub fn apart(value: &str, table: &str) -> String {
+    if hides_rows(table) { format!("(select {value})") } else { value.to_owned() }
 }
 
 /// Writes values and conditions.

@@ -6,14 +6,15 @@ use minijinja::{Value, context};
 use crate::dialect::language::{Language, Row};
 use crate::dialect::mysql_like::expression::{Expressions, builds_beside_writers, default_text};
 use crate::dialect::mysql_like::{INSTANT, MysqlLike, REBUILD};
-use crate::plan::MARKER;
 use crate::plan::model::{
-    Action, Backfill, ColumnSpec, CommentTarget, ConstraintSpec, Finding, ForeignKeySpec, IndexSpec, KeyTarget, Marker, OnFinding, Plan,
-    RowExpr, ShapeView, SyncColumn, TableSpec, ViewSpec,
+    Action, Backfill, ColumnSpec, CommentTarget, ConstraintSpec, Finding, ForeignKeySpec, IndexSpec, KeyTarget, Marker, OnFinding, Phase,
+    Plan, Returning, RowExpr, ShapeView, Step, SyncColumn, SyncLens, TableSpec, ViewSpec,
 };
+use crate::plan::{MARKER, Target as _};
 use crate::snapshot::model::{ReferentialAction, Type};
 use crate::sql::Dialect;
 
+use super::super::live;
 use super::super::templates::Templates;
 use super::super::{EmitError, Rendered};
 use super::probe::{Probe, not};
@@ -96,7 +97,11 @@ impl Actions<'_> {
             Action::RemoveSync(sync) => {
                 return self.render(
                     "remove_sync",
-                    context! { insert_trigger => sql.ident(&sync.insert_trigger), update_trigger => sql.ident(&sync.update_trigger) },
+                    context! {
+                        insert_trigger => sql.ident(&sync.insert_trigger),
+                        update_trigger => sql.ident(&sync.update_trigger),
+                        returns => !sync.returns.is_empty(),
+                    },
                 );
             }
             Action::SetDefault { table, column, default, .. } => {
@@ -181,6 +186,18 @@ impl Actions<'_> {
                     return Err(self.never(action));
                 }
                 drops.iter().map(|column| self.drop_column(table, column, false)).collect::<Vec<_>>().join("\n")
+            }
+            Action::ReturnColumns { table, drops, computed, columns, marker } => {
+                self.return_columns(table, drops, computed, columns, *marker)
+            }
+            Action::TakeEither { table, key, lenses } => {
+                let mut statements = Vec::new();
+                for lens in lenses {
+                    statements.push(self.check_rows(table, key, &Finding::Disagree(lens.clone()), OnFinding::Refuse, None)?);
+                }
+                let change = format!("alter column {} set default {}", sql.ident(MARKER), sql.literal(Returning::Either.mark()));
+                statements.push(self.alter(&self.is_marked(table, Returning::Followed.mark()), table, &change, INSTANT));
+                statements.join("\n")
             }
             Action::RenameTable { from, to, view } => self.rename_table(from, to, view.as_ref())?,
             Action::Comment { target, new, .. } => self.comment(target, new.as_deref())?,
@@ -315,6 +332,85 @@ impl Actions<'_> {
         self.alter(&self.probe().column(table, column), table, &format!("drop column {}", self.sql.ident(column)), clauses)
     }
 
+    /// Whether the marker of a table has a default with these words.
+    fn is_marked(&self, table: &str, words: &str) -> String {
+        let like = format!(" and column_default like {}", self.sql.literal(&format!("%{words}%")));
+        self.probe().column_with(table, MARKER, &like)
+    }
+
+    /// Where columns of a table come back to their names: whether they have not done so yet, which the names don't tell.
+    fn before_return(&self, table: &str) -> Option<String> {
+        let comes = self
+            .plan
+            .steps
+            .iter()
+            .any(|step| matches!(&step.action, Action::ReturnColumns { table: of, marker: Marker::With, .. } if of == table));
+        comes.then(|| self.is_marked(table, "database()"))
+    }
+
+    /// The same where contract makes something of a name that the old shape has, so that only the old one goes.
+    fn before_name_returns(&self, table: &str, name: &str) -> Option<String> {
+        let is_made = |action: &Action| match action {
+            Action::CreateIndex(index) => index.table == table && index.name == name,
+            Action::AddForeignKey { spec, .. } => spec.table == table && spec.key.name.text == name,
+            Action::AddCheck { table: of, name: called, .. } => of == table && called == name,
+            _ => false,
+        };
+        let again = self.plan.steps.iter().any(|step| step.phase == Phase::Contract && is_made(&step.action));
+        self.before_return(table).filter(|_| again)
+    }
+
+    /// Old columns go and others take their names. The triggers name both, so there is no instant without either: one statement,
+    /// which also gives the marker another default, so that every row says from then on how the triggers are to read it.
+    fn return_columns(&self, table: &str, drops: &[String], computed: &[String], columns: &[ColumnSpec], marker: Marker) -> String {
+        let (sql, probe) = (&self.sql, self.probe());
+        let is_computed = |name: &String| computed.contains(name);
+        let (virtuals, plain): (Vec<&ColumnSpec>, Vec<&ColumnSpec>) = columns.iter().partition(|column| column.generated.is_some());
+        if marker == Marker::Without {
+            let step = format!("return {table}");
+            let needed = format!("not {}", self.is_done(&step));
+            let mut statements: Vec<String> = virtuals
+                .iter()
+                .map(|column| {
+                    let gone = drops.iter().filter(|name| **name == column.name).map(|name| format!("drop column {}, ", sql.ident(name)));
+                    let change = format!("{}add column {}", gone.collect::<String>(), self.column_definition(column));
+                    self.alter(&needed, table, &change, self.server.metadata)
+                })
+                .collect();
+            statements.push(format!(
+                "insert ignore into crossfade_journal (`release`, step) values ({}, {});",
+                sql.literal(&self.plan.release),
+                sql.literal(&step)
+            ));
+            return statements.join("\n");
+        }
+        let needed = self.is_marked(table, "database()");
+        // MariaDB takes or drops a virtual column in a statement of its own only; no trigger names one.
+        let mut statements: Vec<String> = drops
+            .iter()
+            .filter(|name| is_computed(name))
+            .map(|name| {
+                let needed = format!("{needed}\n    and {}", probe.column(table, name));
+                self.alter(&needed, table, &format!("drop column {}", sql.ident(name)), self.server.metadata)
+            })
+            .collect();
+        let mut changes: Vec<String> =
+            drops.iter().filter(|name| !is_computed(name)).map(|name| format!("drop column {}", sql.ident(name))).collect();
+        changes.extend(plain.iter().map(|column| {
+            let empty = ColumnSpec { not_null: false, ..(*column).clone() };
+            format!("add column {}", self.column_definition(&empty))
+        }));
+        let marker = sql.ident(MARKER);
+        changes.push(format!("drop column {marker}"));
+        changes.push(format!("add column {marker} varchar(64) null default {} invisible", sql.literal(Returning::Followed.mark())));
+        statements.push(self.alter(&needed, table, &changes.join(",\n    "), INSTANT));
+        statements.extend(virtuals.iter().map(|column| {
+            let change = format!("add column {}", self.column_definition(column));
+            self.alter(&not(&probe.column(table, &column.name)), table, &change, self.server.metadata)
+        }));
+        statements.join("\n")
+    }
+
     /// A column with one thing about it changed.
     fn restate(&self, table: &str, old: &ColumnSpec, new: &ColumnSpec) -> String {
         let (sql, probe) = (&self.sql, self.probe());
@@ -332,7 +428,10 @@ impl Actions<'_> {
             return self.alter(&needed, table, &change, INSTANT);
         }
         if old.default != new.default {
-            return self.alter(&probe.column(table, &new.name), table, &modify, INSTANT);
+            // Run again, when it has become NOT NULL since, it would take that away.
+            let nullable = if new.not_null { "NO" } else { "YES" };
+            let needed = probe.column_with(table, &new.name, &format!(" and is_nullable = '{nullable}'"));
+            return self.alter(&needed, table, &modify, INSTANT);
         }
         let (before, after) = (sql.ty(&old.ty), sql.ty(&new.ty));
         let clauses = match after.starts_with("enum") {
@@ -340,7 +439,9 @@ impl Actions<'_> {
             // What has come to the end changes no number.
             true if after.starts_with(before.trim_end_matches(')')) => INSTANT,
             true => self.server.copy,
-            false => self.server.metadata,
+            false if self.server.widens_in_place(&old.ty, &new.ty) => self.server.metadata,
+            // Abort narrows it again.
+            false => self.server.copy,
         };
         self.alter(&probe.column(table, &new.name), table, &modify, clauses)
     }
@@ -454,6 +555,10 @@ impl Actions<'_> {
         let needed = match next {
             Some(next) => format!("{}\n    and {}", probe.index(table, name), probe.index(table, next)),
             None => probe.index(table, name),
+        };
+        let needed = match self.before_name_returns(table, name) {
+            Some(before) => format!("{needed}\n    and {before}"),
+            None => needed,
         };
         self.alter(&needed, table, &format!("drop index {}", self.sql.ident(name)), self.server.index)
     }
@@ -604,15 +709,18 @@ impl Actions<'_> {
     fn drop_constraint(&self, table: &str, constraint: &ConstraintSpec) -> String {
         let (sql, probe) = (&self.sql, self.probe());
         let name = constraint.name();
-        let needed = probe.constraint(table, name);
+        let before = self.before_name_returns(table, name).map(|before| format!("\n    and {before}")).unwrap_or_default();
+        let needed = probe.constraint(table, name) + &before;
         match constraint {
             ConstraintSpec::Unique(_) | ConstraintSpec::Exclusion(_) => self.drop_index(table, name),
             ConstraintSpec::Check(..) => self.alter(&needed, table, &format!("drop constraint {}", sql.ident(name)), INSTANT),
             ConstraintSpec::ForeignKey(spec) => {
                 // Another one may have taken the name since.
-                let needed = probe.foreign_key(spec, name);
+                let needed = probe.foreign_key(spec, name) + &before;
                 let drop = self.alter(&needed, table, &format!("drop foreign key {}", sql.ident(name)), self.server.metadata);
-                let taken_over = self.plan.steps.iter().find_map(|step| match &step.action {
+                // What comes over a column that comes back has an index of its own.
+                let lasting = |step: &&Step| step.phase != Phase::Contract || self.before_return(table).is_none();
+                let taken_over = self.plan.steps.iter().filter(lasting).find_map(|step| match &step.action {
                     Action::AddForeignKey { spec: other, .. }
                         if other != spec && other.table == spec.table && other.key.columns == spec.key.columns =>
                     {
@@ -702,6 +810,16 @@ impl Actions<'_> {
 
     // --- rows ---
 
+    /// Whether a lens is one between a helper column and the one that comes back.
+    fn returns(&self, table: &str, lens: &SyncLens) -> bool {
+        self.plan.steps.iter().any(|step| match &step.action {
+            Action::ReturnColumns { table: of, columns, .. } => {
+                of == table && lens.new.iter().all(|member| columns.iter().any(|column| column.name == member.name))
+            }
+            _ => false,
+        })
+    }
+
     fn check_rows(&self, table: &str, key: &[String], finding: &Finding, on_finding: OnFinding, why: Option<&str>) -> Rendered {
         let (sql, probe) = (&self.sql, self.probe());
         let own = |column: &String| [sql.ident(table), sql.ident(column)].join(".");
@@ -713,7 +831,17 @@ impl Actions<'_> {
                     _ => format!("{table}: {} is not filled", names(if lens.new.is_empty() { &lens.old } else { &lens.new })),
                 };
                 let columns: Vec<String> = lens.old.iter().chain(&lens.new).map(|c| c.name.clone()).collect();
-                (message, sql.disagree(lens, Row::Table(table)), None, probe.columns(table, &columns))
+                let mut needed = probe.columns(table, &columns);
+                // Once a column has come back to a name, the old shape is gone.
+                let when = if self.returns(table, lens) {
+                    Some(self.is_marked(table, Returning::Followed.mark()))
+                } else {
+                    self.before_return(table)
+                };
+                if let Some(when) = when {
+                    needed = format!("{needed}\n    and {when}");
+                }
+                (message, sql.disagree(lens, Row::Table(table)), None, needed)
             }
             // Never planned for these servers.
             Finding::Unlike(..) => {
@@ -797,6 +925,22 @@ impl Actions<'_> {
         )
     }
 
+    /// A backfill as the runner does it.
+    pub(super) fn live(&self, action: &Action) -> Option<live::Backfill> {
+        let sql = &self.sql;
+        let Action::Backfill(backfill) = action else { return None };
+        let row = Row::Table(&backfill.table);
+        let sets = backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row)));
+        let unfilled = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name)));
+        Some(live::Backfill {
+            name: backfill.name.clone(),
+            table: sql.ident(&backfill.table),
+            key: backfill.key.iter().map(|(name, ty)| live::KeyColumn { column: sql.ident(name), ty: sql.ty(ty) }).collect(),
+            reads: live::reads(backfill.sets.iter().map(|(_, _, formula)| formula)).into_iter().map(|column| sql.ident(column)).collect(),
+            work: live::Work::Update { set: sets.collect::<Vec<_>>().join(", "), unfilled: unfilled.collect::<Vec<_>>().join(" and ") },
+        })
+    }
+
     fn backfill(&self, backfill: &Backfill) -> Rendered {
         let sql = &self.sql;
         let count = backfill.key.len();
@@ -818,7 +962,7 @@ impl Actions<'_> {
                 .key
                 .iter()
                 .zip(variables(prefix))
-                .map(|((_, ty), variable)| if is_bytes(ty) { format!("hex({variable})") } else { variable })
+                .map(|((_, ty), variable)| if is_bytes(ty) { format!("hex({variable})") } else { format!("cast({variable} as char)") })
                 .collect();
             format!("json_array({})", parts.join(", "))
         };

@@ -9,7 +9,8 @@ use crate::plan::model::{Action, Finding, Footprint, Phase, Plan};
 use crate::snapshot::model::Access;
 use crate::sql::Dialect;
 
-use super::renderer::{Check, Grants, Header, Renderer, Script};
+use super::live;
+use super::renderer::{Check, Grants, Header, Live, Renderer, Script};
 use super::templates::Templates;
 use super::{EmitError, Rendered};
 
@@ -213,5 +214,35 @@ impl Renderer for MysqlLikeRenderer<'_> {
             })
             .collect();
         self.actions.render("verify", context! { checks, database => self.database() })
+    }
+
+    fn live(&self, checks: &[Check<'_>]) -> Live {
+        let sql = &self.actions.sql;
+        let steps = || self.plan.steps.iter().map(|step| &step.action);
+        let key_of = |found: &Finding| {
+            let of_step = |action: &Action| match action {
+                Action::CheckRows { key, finding, .. } if finding == found => Some(key.clone()),
+                _ => None,
+            };
+            steps().find_map(of_step).unwrap_or_default()
+        };
+        Live {
+            backfills: steps().filter_map(|action| self.actions.live(action)).collect(),
+            checks: checks
+                .iter()
+                .filter_map(|check| {
+                    let Finding::Disagree(lens) = check.finding else { return None };
+                    let own = |column: &String| [sql.ident(check.table), sql.ident(column)].join(".");
+                    Some(live::Check {
+                        what: check.what.clone(),
+                        table: sql.ident(check.table),
+                        key: key_of(check.finding).iter().map(own).collect(),
+                        columns: lens.old.iter().chain(&lens.new).map(|column| sql.ident(&column.name)).collect(),
+                        condition: sql.disagree(lens, Row::Table(check.table)),
+                        until_migrated: check.until_migrated,
+                    })
+                })
+                .collect(),
+        }
     }
 }

@@ -5,7 +5,7 @@ use minijinja::{Value, context};
 use super::super::sync::{Body, Words};
 use crate::dialect::language::{Language, Row};
 use crate::dialect::mysql_like::expression::Expressions;
-use crate::plan::model::{Plan, Sync, SyncColumn, Writer};
+use crate::plan::model::{Plan, Returning, Sync, SyncColumn, Writer};
 use crate::snapshot::names::bounded;
 use crate::sql::Dialect;
 
@@ -76,6 +76,33 @@ pub(super) fn context(sync: &Sync, sql: &Expressions<'_>, plan: &Plan) -> Value 
             context! { is_null => format!("{column} is null"), set => sql.set(&column, &value) }
         })
         .collect();
+    let mut returned_update = Vec::new();
+    let mut returned_insert = Vec::new();
+    for given in &sync.returns {
+        let (Some(helper), Some(own)) = (given.lens.old.first(), given.lens.new.first()) else { continue };
+        let [from, to] = [&helper.name, &own.name].map(|name| sql.column(name, Row::New));
+        let changed = sql.changed(&own.name, &own.ty);
+        let left = sql.changed(&helper.name, &helper.ty);
+        returned_update.push(format!("if {changed} then"));
+        returned_update.push(format!("  {}", sql.set(&from, &to)));
+        // Any write to a row fills it as a whole, so that one column tells whether the backfill has to.
+        returned_update.push(format!("elseif {left} or {to} is null then"));
+        returned_update.push(format!("  {}", sql.set(&to, &from)));
+        returned_update.push("end if;".to_owned());
+        let was_given = match &given.default {
+            Some(default) => {
+                let variable = sql.ident(&bounded(&format!("default_{}", own.name), sql.dialect));
+                variables.push(format!("{variable} {} default {}", sql.ty(&own.ty), sql.written(default, Row::Table("")).trim()));
+                sql.distinct(&from, &variable, &own.ty)
+            }
+            None => format!("{from} is not null"),
+        };
+        returned_insert.push(format!("if new.crossfade_writer = {} or {was_given} then", sql.literal(Returning::Followed.mark())));
+        returned_insert.push(format!("  {}", sql.set(&to, &from)));
+        returned_insert.push("else".to_owned());
+        returned_insert.push(format!("  {}", sql.set(&from, &to)));
+        returned_insert.push("end if;".to_owned());
+    }
     let old = plan.old_version.as_deref();
     context! {
         table => sql.ident(&sync.table),
@@ -84,6 +111,9 @@ pub(super) fn context(sync: &Sync, sql: &Expressions<'_>, plan: &Plan) -> Value 
         variables,
         lenses,
         fills,
+        returned_update,
+        returned_insert,
+        returning => [Returning::Followed, Returning::Either].map(|stage| sql.literal(stage.mark())).join(", "),
         marker => sync.writer == Writer::Marker && !sync.lenses.is_empty(),
         namespace => sql.literal(&plan.namespace(&plan.new_version)),
         old_namespaces => std::iter::once(plan.schema.clone())

@@ -325,7 +325,7 @@ impl Actions<'_> {
             ),
             Action::Comment { target, new, .. } => self.comment(target, new.as_deref()),
             // Never planned for this dialect: here one thing about a column changes in a statement of its own.
-            Action::RestateColumn { .. } => Err(EmitError { template: "restate_column".to_owned(), why: "there is none".to_owned() }),
+            Action::RestateColumn { .. } | Action::ReturnColumns { .. } | Action::TakeEither { .. } => Err(EmitError { template: "restate_column".to_owned(), why: "there is none".to_owned() }),
         }
     }
 
@@ -447,6 +447,8 @@ impl Actions<'_> {
             | Action::SettleShapeView(_)
             | Action::DropNamespace { .. }
             | Action::DropViews { .. }
+            | Action::ReturnColumns { .. }
+            | Action::TakeEither { .. }
             | Action::SwapColumns { .. }
             | Action::AddPrimaryKey { .. }
             | Action::RestoreForeignKey(_)
@@ -780,24 +782,8 @@ impl Actions<'_> {
         }
     }
 
-    /// The columns that formulas read, each once.
     fn reads<'f>(&self, formulas: impl Iterator<Item = &'f Formula>) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for formula in formulas {
-            match formula {
-                Formula::Column(column) | Formula::Cast(column) | Formula::Values { column, .. } | Formula::Relabel { column, .. } => {
-                    names.push(self.sql.ident(column));
-                }
-                Formula::Next(_) => {}
-                Formula::Written(expr) => names.extend(expr.splices.iter().filter_map(|(_, splice)| match splice {
-                    Splice::Column(column) => Some(self.sql.ident(column)),
-                    Splice::Relation(..) | Splice::Type(..) => None,
-                })),
-            }
-        }
-        let mut seen = std::collections::BTreeSet::new();
-        names.retain(|name| seen.insert(name.clone()));
-        names
+        live::reads(formulas).into_iter().map(|column| self.sql.ident(column)).collect()
     }
 
     /// How a row is told from others in a message: the words (a literal) and the text of its key.

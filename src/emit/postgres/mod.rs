@@ -13,7 +13,7 @@ use crate::snapshot::types::type_of_the_database;
 use super::live;
 use super::renderer::{Check, Grants, Header, Live, Renderer, Script};
 use super::templates::Templates;
-use super::{EmitError, Rendered};
+use super::{EmitError, Rendered, key_of};
 
 mod action;
 mod mirror;
@@ -59,15 +59,6 @@ impl<'a> Postgres<'a> {
             Finding::Unlike(mirror, side) => mirror::Mirroring { mirror, sql }.found(*side),
             Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => "false".to_owned(),
         }
-    }
-
-    /// The physical columns that name a row of which something is found.
-    fn key_of(&self, found: &Finding) -> Vec<String> {
-        let of_step = |action: &Action| match action {
-            Action::CheckRows { key, finding, .. } if finding == found => Some(key.clone()),
-            _ => None,
-        };
-        self.plan.steps.iter().find_map(|step| of_step(&step.action)).unwrap_or_default()
     }
 
     fn gate(&self, phase: Phase) -> Rendered {
@@ -241,7 +232,7 @@ impl Renderer for Postgres<'_> {
                 .map(|check| {
                     let sql = &self.actions.sql;
                     let own = |column: &String| [sql.ident(check.table), sql.ident(column)].join(".");
-                    let key = self.key_of(check.finding);
+                    let key = key_of(self.plan, check.finding);
                     live::Check {
                         what: check.what.clone(),
                         table: sql.table(check.table),
@@ -251,6 +242,7 @@ impl Renderer for Postgres<'_> {
                             _ => Vec::new(),
                         },
                         condition: self.condition(check),
+                        until_migrated: check.until_migrated,
                     }
                 })
                 .collect(),

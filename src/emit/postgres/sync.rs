@@ -5,9 +5,11 @@ use minijinja::{Value, context};
 use super::super::sync::{Body, Words};
 use crate::dialect::language::{Language, Row};
 use crate::dialect::postgres::expression::Expressions;
-use crate::plan::model::{Sync, SyncColumn, Writer};
+use crate::plan::model::{Formula, Sync, SyncColumn, Writer};
+use crate::snapshot::model::{Type, TypeKind};
 use crate::snapshot::names::bounded;
 use crate::sql::Dialect;
+use crate::sql::expression::same_on_every_path;
 
 impl Words for Expressions<'_> {
     fn variable(&self, column: &SyncColumn) -> String {
@@ -53,6 +55,28 @@ impl Words for Expressions<'_> {
     }
 }
 
+/// Whether a value is the same whatever the client's search path is.
+fn is_fixed<'f>(sql: &Expressions<'_>, ty: &Type, formulas: impl IntoIterator<Item = Option<&'f Formula>>) -> bool {
+    // The operators and casts of an extension's type are where the extension is.
+    !matches!(ty.kind, TypeKind::Native(_))
+        && formulas.into_iter().flatten().all(|formula| match formula {
+            // With the schemas of the snapshot's own types put in.
+            Formula::Written(written) => same_on_every_path(&sql.written(written, Row::New)),
+            // A counter is named with its schema.
+            Formula::Column(_) | Formula::Cast(_) | Formula::Values { .. } | Formula::Relabel { .. } | Formula::Next(_) => true,
+        })
+}
+
+/// Whether the function reads names that a client's search path may not have. A function that sets its own path costs some
+/// microseconds a row (measured on 15: 7), so that one which needs none has none.
+fn needs_path(sync: &Sync, sql: &Expressions<'_>) -> bool {
+    let columns = || sync.lenses.iter().flat_map(|lens| lens.old.iter().chain(&lens.new));
+    let inputs = || sync.lenses.iter().flat_map(|lens| lens.up_inputs.iter().chain(&lens.down_inputs));
+    !(columns().all(|column| is_fixed(sql, &column.ty, [column.formula.as_ref(), column.backfill.as_ref()]))
+        && inputs().all(|(_, ty)| is_fixed(sql, ty, []))
+        && sync.fills.iter().all(|fill| is_fixed(sql, &fill.ty, [Some(&fill.formula)])))
+}
+
 /// Context of `install_sync`.
 pub(super) fn context(sync: &Sync, sql: &Expressions<'_>) -> Value {
     let mut variables = Vec::new();
@@ -86,6 +110,7 @@ pub(super) fn context(sync: &Sync, sql: &Expressions<'_>) -> Value {
         table => sql.table(&sync.table),
         insert_trigger => sql.ident(&sync.insert_trigger),
         update_trigger => sql.ident(&sync.update_trigger),
+        search_path => needs_path(sync, sql).then(|| sql.ident(sql.schema)),
         variables,
         lenses,
         fills,

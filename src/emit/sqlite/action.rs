@@ -2,14 +2,15 @@
 
 use minijinja::{Value, context};
 
-use crate::dialect::sqlite::expression::{Expressions, Row, Sides};
-use crate::plan::MARKER;
+use crate::dialect::sqlite::expression::{Expressions, Row, Sides, apart};
 use crate::plan::model::{
-    Action, Backfill, ColumnSpec, Finding, IndexSpec, KeyTarget, Marker, Mirror, MirrorSide, OnFinding, Plan, Rebuild, RowExpr, ShapeView,
-    Source, Sync, SyncColumn, TableSpec, Undo, ViewSpec,
+    Action, Backfill, ColumnSpec, Finding, Formula, IndexSpec, KeyTarget, Marker, Mirror, MirrorSide, OnFinding, Plan, Rebuild, RowExpr,
+    ShapeView, Source, Sync, SyncColumn, TableSpec, Undo, ViewSpec,
 };
+use crate::plan::{MARKER, hides_rows};
 use crate::snapshot::model::{ForeignKey, Nulls, ReferentialAction};
 
+use super::super::live;
 use super::super::templates::Templates;
 use super::super::{EmitError, Rendered};
 use super::mirror::Mirroring;
@@ -46,7 +47,9 @@ impl Actions<'_> {
                 let columns: Vec<String> = columns.iter().map(|c| self.column_definition(c, None)).collect();
                 self.render("add_columns", context! { table => sql.ident(table), columns })
             }
-            Action::InstallSync(sync) => self.render("install_sync", context! { triggers => self.triggers(sync) }),
+            Action::InstallSync(sync) => {
+                self.render("install_sync", context! { triggers => self.triggers(sync), hidden => hides_rows(&sync.table) })
+            }
             Action::RemoveSync(sync) => self.remove_sync(sync),
             Action::InstallMirror(mirror) => self.install_mirror(mirror),
             Action::CopyRows(copy) => {
@@ -205,8 +208,10 @@ impl Actions<'_> {
         text
     }
 
+    /// The check of an enum. Its labels are sorted, so that the same ones make the same check in whatever order a snapshot has them.
     fn labels(&self, column: &ColumnSpec) -> String {
-        let labels: Vec<String> = column.labels.iter().map(|label| self.sql.literal(label)).collect();
+        let mut labels: Vec<String> = column.labels.iter().map(|label| self.sql.literal(label)).collect();
+        labels.sort();
         format!("{} in ({})", self.sql.ident(&column.name), labels.join(", "))
     }
 
@@ -358,6 +363,12 @@ impl Actions<'_> {
     }
 
     fn backfill(&self, backfill: &Backfill) -> Rendered {
+        let (sets, unfilled) = self.filling(backfill);
+        self.render("backfill", context! { table => self.sql.ident(&backfill.table), sets, unfilled })
+    }
+
+    /// The assignments of a backfill, and which rows are not filled yet.
+    fn filling(&self, backfill: &Backfill) -> (Vec<String>, String) {
         let sql = &self.sql;
         let row = Row::Table(&backfill.table);
         let sets: Vec<String> =
@@ -365,10 +376,37 @@ impl Actions<'_> {
         let empty: Vec<String> = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect();
         let filled: Vec<String> =
             backfill.sets.iter().map(|(_, ty, formula)| format!("{} is not null", sql.value(formula, ty, row))).collect();
-        self.render(
-            "backfill",
-            context! { table => sql.ident(&backfill.table), sets, empty => empty.join(" and "), filled => filled.join(" or "), several => filled.len() > 1 },
-        )
+        let filled = if filled.len() > 1 { format!("({})", filled.join(" or ")) } else { filled.concat() };
+        (sets, format!("{}\n  and {filled}", empty.join(" and ")))
+    }
+
+    /// A step as a backfill that goes by ranges of the number that each row has.
+    pub(super) fn live(&self, action: &Action) -> Option<live::Backfill> {
+        let sql = &self.sql;
+        let (name, table, key, work, formulas): (_, _, Vec<&String>, _, Vec<&Formula>) = match action {
+            Action::Backfill(backfill) => {
+                let (sets, unfilled) = self.filling(backfill);
+                let work = live::Work::Update { set: sets.join(",\n    "), unfilled };
+                let key = backfill.key.iter().map(|(name, _)| name).collect();
+                (&backfill.name, &backfill.table, key, work, backfill.sets.iter().map(|(_, _, formula)| formula).collect())
+            }
+            Action::CopyRows(copy) => {
+                let mirror = &copy.mirror;
+                let formulas = mirror.lenses.iter().flat_map(|lens| lens.new.iter().filter_map(|c| c.formula.as_ref())).collect();
+                let key = mirror.key.iter().map(|key| &key.source).collect();
+                (&mirror.copy, &mirror.source, key, self.mirroring(mirror).copy_in_parts(), formulas)
+            }
+            _ => return None,
+        };
+        let mut reads: Vec<String> = Vec::new();
+        for column in key.into_iter().chain(formulas.into_iter().flat_map(|formula| formula.columns())) {
+            let column = sql.ident(column);
+            if !reads.contains(&column) {
+                reads.push(column);
+            }
+        }
+        let key = vec![live::KeyColumn { column: "_rowid_".to_owned(), ty: "integer".to_owned() }];
+        Some(live::Backfill { name: name.clone(), table: sql.ident(table), key, reads, work })
     }
 
     fn check_rows(&self, table: &str, key: &[String], finding: &Finding, on_finding: OnFinding, why: Option<&str>) -> Rendered {
@@ -544,7 +582,11 @@ impl Actions<'_> {
             .columns
             .iter()
             .filter(|column| key.contains(&column.name))
-            .map(|column| format!("{} is {}", sql.ident(&column.physical), sql.column(&column.name, Row::Old)))
+            .map(|column| format!("{} is {}", sql.ident(&column.physical), apart(&sql.column(&column.name, Row::Old), &view.table)))
+            .collect();
+        let sets: Vec<String> = written
+            .iter()
+            .map(|column| format!("{} = {}", sql.ident(&column.physical), apart(&sql.column(&column.name, Row::New), &view.table)))
             .collect();
         context! {
             view => sql.ident(&name),
@@ -552,11 +594,12 @@ impl Actions<'_> {
             update => sql.ident(&format!("{name}_update")),
             delete => sql.ident(&format!("{name}_delete")),
             table => sql.ident(&view.table),
+            hidden => hides_rows(&view.table),
             shown => view.columns.iter().map(|c| aliased(&c.physical, &c.name)).collect::<Vec<_>>().join(", "),
             columns => columns.join(", "),
             values => values.join(", "),
             row => (!writes.old.is_empty()).then(|| row.join(", ")),
-            sets => written.iter().map(|c| format!("{} = {}", sql.ident(&c.physical), sql.column(&c.name, Row::New))).collect::<Vec<_>>().join(", "),
+            sets => sets.join(", "),
             found => found.join(" and "),
         }
     }

@@ -11,6 +11,7 @@ use crate::dialect::sqlite::{Affinity, affinity};
 use crate::plan::model::{Follow, Formula, Mirror, MirrorSide, SourceRest, SyncColumn, SyncLens};
 use crate::snapshot::model::Type;
 
+use super::super::live;
 use super::sync::Trigger;
 
 const HERE: Row<'static> = Row::Alias("here");
@@ -389,29 +390,49 @@ impl Mirroring<'_> {
         self.inserted(Way::Up, conditions)
     }
 
-    fn inserted(&self, way: Way, conditions: &[String]) -> String {
-        let back = way.back();
-        let mut columns = self.keys(back);
+    /// The columns of the other row that come from this one, and their values.
+    fn given(&self, way: Way) -> (String, String) {
+        let mut columns = self.keys(way.back());
         let mut values: Vec<String> = self.keys(way).iter().map(|name| self.sql.column(name, HERE)).collect();
         for (column, formula) in self.mirror.lenses.iter().flat_map(|lens| Self::sets(lens, way)) {
             columns.push(column.name.clone());
             values.push(self.sql.value(formula, &column.ty, HERE));
         }
+        (self.sql.list(&columns), values.join(", "))
+    }
+
+    fn inserted(&self, way: Way, conditions: &[String]) -> String {
+        let (columns, values) = self.given(way);
         format!(
-            "insert into {} ({})\n  select {} from {} as here\n  where {}",
-            self.sql.ident(self.name(back)),
-            self.sql.list(&columns),
-            values.join(", "),
+            "insert into {} ({columns})\n  select {values} from {} as here\n  where {}",
+            self.sql.ident(self.name(way.back())),
             self.sql.ident(self.name(way)),
             conditions.join("\n    and ")
         )
     }
 
-    /// The rows that nobody has written since expand.
-    pub(super) fn copy(&self) -> String {
+    /// Which rows nobody has written since expand.
+    fn uncopied(&self) -> Vec<String> {
         let mut conditions: Vec<String> = self.meant(HERE).map(grouped).into_iter().collect();
         conditions.push(self.no_row((Way::Down, IMAGE), &self.same((Way::Down, IMAGE), (Way::Up, HERE))));
-        self.copied(&conditions)
+        conditions
+    }
+
+    /// The rows that nobody has written since expand.
+    pub(super) fn copy(&self) -> String {
+        self.copied(&self.uncopied())
+    }
+
+    /// The same in parts.
+    pub(super) fn copy_in_parts(&self) -> live::Work {
+        let (columns, values) = self.given(Way::Up);
+        live::Work::Copy {
+            target: self.sql.ident(&self.mirror.target),
+            columns,
+            values,
+            meant: Some(self.uncopied().join("\n  and ")),
+            key: self.sql.list(&self.keys(Way::Down)),
+        }
     }
 
     /// What the other row takes from this one, in one statement: between two of them it might be none that is meant.

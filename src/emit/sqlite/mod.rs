@@ -6,9 +6,9 @@ use crate::dialect::sqlite::expression::{Expressions, Row, Sides};
 use crate::plan::model::{Action, Finding, Footprint, Phase, Plan};
 use crate::snapshot::model::Access;
 
-use super::renderer::{Check, Grants, Header, Renderer, Script};
+use super::renderer::{Check, Grants, Header, Live, Renderer, Script};
 use super::templates::Templates;
-use super::{EmitError, Rendered};
+use super::{EmitError, Rendered, key_of, live};
 
 mod action;
 mod mirror;
@@ -242,22 +242,57 @@ impl Renderer for Sqlite<'_> {
         let checks: Vec<_> = checks
             .iter()
             .filter_map(|check| {
-                let condition = match check.finding {
-                    Finding::Disagree(lens) => {
-                        Sides { sql, lens, collated: self.actions.collated(check.table) }.disagreement(Row::Table(check.table))
-                    }
-                    Finding::Unlike(mirror, side) => self.actions.mirroring(mirror).found(*side),
-                    // Nothing else is compared.
-                    Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => return None,
-                };
+                let condition = self.condition(check)?;
                 Some(context! { what => sql.literal(&check.what), table => sql.ident(check.table), condition })
             })
             .collect();
         self.actions.render("verify", context! { checks })
     }
+
+    fn live(&self, checks: &[Check<'_>]) -> Live {
+        let sql = self.actions.sql;
+        let steps = self.plan.steps.iter().filter(|step| step.phase == Phase::Migrate);
+        Live {
+            backfills: steps.filter_map(|step| self.actions.live(&step.action)).collect(),
+            checks: checks
+                .iter()
+                .filter_map(|check| {
+                    let own = |column: &String| [sql.ident(check.table), sql.ident(column)].join(".");
+                    let key = key_of(self.plan, check.finding);
+                    Some(live::Check {
+                        what: check.what.clone(),
+                        table: sql.ident(check.table),
+                        key: if key.is_empty() {
+                            vec![[&sql.ident(check.table), "._rowid_"].concat()]
+                        } else {
+                            key.iter().map(own).collect()
+                        },
+                        columns: match check.finding {
+                            Finding::Disagree(lens) => lens.old.iter().chain(&lens.new).map(|column| sql.ident(&column.name)).collect(),
+                            _ => Vec::new(),
+                        },
+                        condition: self.condition(check)?,
+                        until_migrated: check.until_migrated,
+                    })
+                })
+                .collect(),
+        }
+    }
 }
 
 impl Sqlite<'_> {
+    /// When a row disagrees; `None` where nothing is compared.
+    fn condition(&self, check: &Check<'_>) -> Option<String> {
+        let sql = self.actions.sql;
+        match check.finding {
+            Finding::Disagree(lens) => {
+                Some(Sides { sql, lens, collated: self.actions.collated(check.table) }.disagreement(Row::Table(check.table)))
+            }
+            Finding::Unlike(mirror, side) => Some(self.actions.mirroring(mirror).found(*side)),
+            Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => None,
+        }
+    }
+
     fn literals(&self, names: &[String]) -> String {
         names.iter().map(|name| self.actions.sql.literal(name)).collect::<Vec<_>>().join(", ")
     }

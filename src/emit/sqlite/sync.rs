@@ -4,7 +4,7 @@
 //! again: every one looks at values, and leaves a side alone that agrees already in either direction. So it does not matter
 //! whether the client has `recursive_triggers` on, nor in which order the triggers run.
 
-use crate::dialect::sqlite::expression::{Expressions, Row, Sides};
+use crate::dialect::sqlite::expression::{Expressions, Row, Sides, apart};
 use crate::plan::model::{Follow, Formula, Sync, SyncColumn, SyncLens, Writer};
 use crate::snapshot::model::OnConflict;
 
@@ -52,8 +52,10 @@ struct List<'a> {
 
 impl List<'_> {
     fn update(&self, sets: &[(String, String)]) -> String {
-        let sets: Vec<String> = sets.iter().map(|(column, value)| format!("{} = {value}", self.sql.ident(column))).collect();
-        format!("update {} set {} where _rowid_ = new._rowid_", self.sql.ident(&self.sync.table), sets.join(", "))
+        let table = &self.sync.table;
+        let sets: Vec<String> =
+            sets.iter().map(|(column, value)| format!("{} = {}", self.sql.ident(column), apart(value, table))).collect();
+        format!("update {} set {} where _rowid_ = {}", self.sql.ident(table), sets.join(", "), apart("new._rowid_", table))
     }
 
     fn push(&mut self, event: &'static str, number: usize, what: &str, about: String, when: Vec<String>, statement: String) {

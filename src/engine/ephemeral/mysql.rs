@@ -224,6 +224,7 @@ impl Server {
         }
         fs::create_dir(self.data()).map_err(io_error("make the data directory"))?;
         let mut command = self.command();
+        command.arg(format!("--tmpdir={}", self.folder.display()));
         command.args(["--bootstrap", "--enforce-storage-engine="]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(io_error("start mariadbd"))?;
         let input = child.stdin.take();

@@ -32,7 +32,7 @@ impl<'a> Planner<'a> {
                     }
                     if let Some(new) = new {
                         let columns = self.check_columns(new, work.name, self.diff.new);
-                        let (name, interim) = self.build_name(&new.name);
+                        let (name, interim) = self.build_name(work.layout, &new.name, &columns);
                         let until = interim.then(|| self.swap_unit(work.change, work.table));
                         let condition = self.new_expr(&new.expression, work.name, &|name| work.layout.of_new(name).map(|c| c.name.clone()));
                         let kind = self.kind_of_columns(work, &columns);

@@ -131,7 +131,9 @@ impl<'a> Planner<'a> {
     /// Widens a type that both versions have, where a column is stated anew.
     fn type_restated(&mut self, work: &Work<'a, '_>, physical: &Physical<'a>, old: &Column, new: &Column) -> String {
         let object = format!("{}.{}", work.table, physical.name);
+        // It has lost NOT NULL by now if the new version has none.
         let before = self.old_column_spec(old, work.table);
+        let before = ColumnSpec { not_null: before.not_null && new.not_null, ..before };
         let after = ColumnSpec { ty: self.physical_type(&new.ty), ..before.clone() };
         self.warn(
             ("old-reads-longer", Level::Warning),
@@ -153,7 +155,7 @@ impl<'a> Planner<'a> {
             why: "The new type holds all that the old one holds, and rows are stored alike: nothing is read or written.".to_owned(),
             action: Action::RestateColumn { table: work.table.to_owned(), old: Box::new(before), new: Box::new(after) },
             unit: None,
-            requires: Vec::new(),
+            requires: work.ready.clone(),
         })
     }
 
@@ -183,7 +185,8 @@ impl<'a> Planner<'a> {
     /// A column of the new shape as it stands while both versions run, behind expand.
     pub(super) fn overlap_column(&self, work: &Work<'a, '_>, physical: &Physical<'a>, new: &Column) -> ColumnSpec {
         if let (Role::Both, Some(old)) = (physical.role, physical.old) {
-            return self.old_column_spec(old, work.table);
+            // Expand has widened the type.
+            return ColumnSpec { ty: self.physical_type(&new.ty), ..self.old_column_spec(old, work.table) };
         }
         let physical_of = |name: &str| work.layout.of_new(name).map(|c| c.name.clone());
         let mut spec = self.column_spec(new, work.name, &physical.name, &physical_of);

@@ -64,7 +64,7 @@ impl<'a> Planner<'a> {
                             self.late_foreign_keys.push((&change.new.name, new, self.swap_unit(work.change, work.table)));
                             continue;
                         }
-                        let (name, interim) = self.build_name(&new.name);
+                        let (name, interim) = self.build_name(work.layout, &new.name, &new.columns);
                         let until = interim.then(|| self.swap_unit(work.change, work.table));
                         let spec = self.foreign_key_spec(new, &name, work.table, &|column| self.physical(work, column));
                         let references = spec.key.ref_table.clone();

@@ -48,7 +48,7 @@ impl<'a> Planner<'a> {
     pub(super) fn index_added(&mut self, work: &mut Work<'a, '_>, new: &'a Index, replaces: bool) -> String {
         let columns = self.index_columns(new, work.name, self.diff.new);
         let kind = self.kind_of_columns(work, &columns);
-        let (name, interim) = self.build_name(&new.name);
+        let (name, interim) = self.build_name(work.layout, &new.name, &columns);
         let until = interim.then(|| self.swap_unit(work.change, work.table));
         let physical = |name: &str| work.layout.of_new(name).map(|c| c.name.clone());
         let spec = self

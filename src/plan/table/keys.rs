@@ -78,7 +78,11 @@ impl<'a> Planner<'a> {
 
     /// What the index of the new key is called until contract. Where all keys have one name, no other index can have it.
     fn key_index_name(&self, new: &PrimaryKey) -> String {
-        if self.can.unique_is_index { naming::interim(&new.name.text, self.diff.dialect) } else { self.build_name(&new.name).0 }
+        if self.can.unique_is_index || self.taken.contains(new.name.text.as_str()) {
+            naming::interim(&new.name.text, self.diff.dialect)
+        } else {
+            new.name.text.clone()
+        }
     }
 
     /// The index of the new key, built in migrate. Returns its name.
@@ -286,11 +290,19 @@ impl<'a> Planner<'a> {
             (Phase::Migrate, "create_index", self.key_index_name(new))
         } else if let Some(new) = of_unique() {
             let kind = if self.can.unique_is_index { "create_index" } else { "attach_unique" };
-            (unique_from(layout, &[new.columns.clone(), new.include.clone()].concat()), kind, self.build_name(&new.name).0)
+            (
+                unique_from(layout, &[new.columns.clone(), new.include.clone()].concat()),
+                kind,
+                self.build_name(layout, &new.name, &new.columns).0,
+            )
         } else {
             let (new, replaces) = of_index()?;
             let phase = unique_from(layout, &key.ref_columns);
-            (if replaces { phase.max(Phase::Migrate) } else { phase }, "create_index", self.build_name(&new.name).0)
+            (
+                if replaces { phase.max(Phase::Migrate) } else { phase },
+                "create_index",
+                self.build_name(layout, &new.name, &key.ref_columns).0,
+            )
         };
         let object = format!("{}.{name}", layout.table());
         Some((phase, format!("{}{:02}.{kind}.{object}", phase.name(), self.change_of_table(&key.ref_table))))

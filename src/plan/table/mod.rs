@@ -16,6 +16,7 @@ mod indexes;
 mod keys;
 mod not_null;
 mod refusals;
+mod returns;
 mod rows;
 mod swap;
 mod sync;
@@ -62,6 +63,7 @@ impl<'a> Planner<'a> {
             swap: Vec::new(),
         };
         self.refuse_what_is_not_there_yet(&work);
+        self.refuse_returns(&work);
         self.column_hazards(&work);
         let sync = self.sync(&work);
         self.loosen(&mut work, sync.as_ref());
@@ -77,7 +79,7 @@ impl<'a> Planner<'a> {
         self.identities(&mut work);
         self.indexes(&mut work);
         self.swap_columns(&mut work);
-        self.comments(&work);
+        self.comments(&mut work);
         self.finish_swap(work);
         layout
     }
@@ -95,9 +97,10 @@ impl<'a> Planner<'a> {
         work.layout.of_new(name).map_or_else(|| name.to_owned(), |c| c.name.clone())
     }
 
-    /// The name to build something under: its own, or an interim one while an old object has it.
-    fn build_name(&self, name: &Name) -> (String, bool) {
-        if self.taken.contains(name.text.as_str()) {
+    /// The name to build something under: its own, or an interim one while an old object has it, or where it stands on columns
+    /// that come back: the one over those gets it.
+    fn build_name(&self, layout: &Layout<'a>, name: &Name, columns: &[String]) -> (String, bool) {
+        if self.taken.contains(name.text.as_str()) || self.any_comes_back(layout, columns) {
             (naming::interim(&name.text, self.diff.dialect), true)
         } else {
             (name.text.clone(), false)

@@ -35,6 +35,11 @@ impl<'a> Planner<'a> {
             };
             let object = format!("{}.{}", work.table, physical.name);
             let gate = self.gate(work, phase, &format!("null.{}", physical.name), Finding::Null(physical.name.clone()), None);
+            // It binds on the column that stays.
+            if phase == Phase::Contract && self.comes_back(work.layout, physical) {
+                work.before_swap.push(gate);
+                continue;
+            }
             if self.can.restates_columns {
                 let old = ColumnSpec { not_null: false, ..self.overlap_column(work, physical, new) };
                 let mut new = ColumnSpec { not_null: true, ..old.clone() };

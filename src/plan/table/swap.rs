@@ -146,14 +146,18 @@ impl<'a> Planner<'a> {
         // What is computed goes before what it is computed from.
         let mut gone: Vec<_> = layout.columns.iter().filter(|c| c.role == Role::Old).collect();
         gone.sort_by_key(|physical| physical.old.is_some_and(|old| old.generated.is_none()));
-        let mut drops: Vec<String> = gone.into_iter().map(|c| c.name.clone()).collect();
+        let returned = self.columns_return(work);
+        let come_back: Vec<&str> =
+            layout.columns.iter().filter(|c| self.comes_back(layout, c)).filter_map(|c| Some(c.new?.name.as_str())).collect();
+        let mut drops: Vec<String> = gone.into_iter().map(|c| c.name.clone()).filter(|name| !come_back.contains(&name.as_str())).collect();
+        drops.extend(returned.iter().flat_map(|(_, _, helpers)| helpers.iter().cloned()));
         if layout.has_two_sides() && self.tells_writer(layout) {
             drops.push(naming::MARKER.to_owned());
         }
         let renames = ordered_renames(
             layout.columns.iter().filter_map(|c| {
                 let new = c.new?;
-                (c.role != Role::Old && new.name != c.name).then(|| (c.name.clone(), new.name.clone()))
+                (c.role != Role::Old && new.name != c.name && !self.comes_back(layout, c)).then(|| (c.name.clone(), new.name.clone()))
             }),
             self.diff.dialect,
         );
@@ -167,7 +171,9 @@ impl<'a> Planner<'a> {
         let (early, late): (Vec<_>, Vec<_>) =
             behind.drain(..).partition(|(_, _, _, action)| !matches!(action, Action::RenameConstraint { .. } | Action::RenameIndex(_)));
         work.swap.extend(early);
-        if !drops.is_empty() || !renames.is_empty() {
+        // In shared access it is said already that nothing can have two shapes under one name.
+        let is_refused = layout.reach == Reach::Direct && !renames.is_empty() && !self.can.renames_under_views;
+        if (!drops.is_empty() || !renames.is_empty()) && !is_refused {
             let why = match (drops.is_empty(), renames.is_empty()) {
                 (false, false) => "The old shape goes, and the new one takes its names.",
                 (false, true) => "The old shape goes: only names in the catalog, the rows are not touched.",
@@ -182,7 +188,7 @@ impl<'a> Planner<'a> {
         }
         if work.table != work.name {
             let namespace = if self.settings.access == Access::Versioned { self.new_namespace() } else { self.base().to_owned() };
-            let view = (!self.can.renames_under_views).then(|| self.shape_view_of(&namespace, layout));
+            let view = (!self.can.renames_under_views).then(|| self.settled_view_of(&namespace, layout));
             work.swap.push((
                 format!("rename_table.{}", work.table),
                 work.table.to_owned(),
@@ -203,6 +209,16 @@ impl<'a> Planner<'a> {
         self.settle_defaults(work);
         self.reveal(work);
         self.order_single_statements(work);
+        if let Some((before, behind, _)) = returned {
+            let at = |work: &Work<'a, '_>, rank: usize| {
+                work.swap.iter().position(|(_, _, _, action)| single_rank(work.layout, action) >= rank).unwrap_or(work.swap.len())
+            };
+            // Before the columns that they stand on go, and behind what has kept the two columns alike.
+            let columns = at(work, 6);
+            work.swap.splice(columns..columns, behind);
+            let triggers = at(work, 4);
+            work.swap.splice(triggers..triggers, before);
+        }
     }
 
     /// Defaults that only the view had, or (shared access) that would have changed what the old version writes.
@@ -214,7 +230,7 @@ impl<'a> Planner<'a> {
         let mut of_view = Vec::new();
         let mut restated = Vec::new();
         for physical in &layout.columns {
-            let Some(new) = physical.new else { continue };
+            let Some(new) = physical.new.filter(|_| !self.comes_back(layout, physical)) else { continue };
             let expr = |expr: &Expr| self.settled_default(&new.ty, self.new_expr(expr, work.name, &|name| Some(name.to_owned())));
             match (physical.role, physical.old) {
                 (Role::NewFromLens, _) => {
@@ -278,7 +294,7 @@ impl<'a> Planner<'a> {
             return;
         }
         for physical in work.layout.columns.iter().filter(|c| matches!(c.role, Role::New | Role::NewFromLens)) {
-            let Some(new) = physical.new else { continue };
+            let Some(new) = physical.new.filter(|_| !self.comes_back(work.layout, physical)) else { continue };
             let spec = self.column_spec(new, work.name, &new.name, &|name| Some(name.to_owned()));
             let hidden = ColumnSpec { hidden: true, ..spec.clone() };
             let object = format!("{}.{}", work.name, new.name);
@@ -300,7 +316,9 @@ impl<'a> Planner<'a> {
         for physical in work.layout.columns.iter().filter(|c| c.role == Role::Old) {
             let Some(old) = physical.old else { continue };
             let loosened = old.default.is_some() || old.generated.is_some() || old.identity.is_some() || !old.not_null;
-            if loosened || !self.is_filled(work, &physical.name) {
+            // One that makes room for another goes while the trigger still fills it.
+            let makes_room = work.layout.of_new(&physical.name).is_some_and(|new| self.comes_back(work.layout, new));
+            if loosened || makes_room || !self.is_filled(work, &physical.name) {
                 continue;
             }
             let object = format!("{}.{}", work.table, physical.name);
@@ -317,24 +335,8 @@ impl<'a> Planner<'a> {
             let why = "Nothing fills it any more from the next statement on, and it still refuses NULL: anything will do until it goes.";
             work.swap.push((format!("let_go.{object}"), object, why.to_owned(), action));
         }
-        let rank = |action: &Action| match action {
-            // An index over columns that are NOT NULL may be what the rows lie in the order of, until there is a key.
-            Action::DropConstraint { constraint: ConstraintSpec::Unique(_), .. } | Action::DropIndex { .. } => 2,
-            Action::DropConstraint { .. } => 0,
-            Action::AddPrimaryKey { .. } => 1,
-            Action::SetDefault { .. } | Action::DropNotNull { .. } => 3,
-            Action::RestateColumn { new, .. } if !new.not_null && !new.hidden && work.layout.of_old(&new.name).is_some() => 3,
-            // Before the trigger that has filled the columns goes.
-            Action::SettleDefaults { .. } => 3,
-            Action::RestateColumn { old, new, .. } if old.default != new.default => 3,
-            Action::RemoveSync(_) => 4,
-            Action::SettleShapeView(_) | Action::DropViews { .. } => 5,
-            Action::SwapColumns { .. } => 6,
-            Action::RenameTable { .. } => 7,
-            Action::RestateColumn { .. } => 9,
-            _ => 8,
-        };
-        work.swap.sort_by_key(|(_, _, _, action)| rank(action));
+        let layout = work.layout;
+        work.swap.sort_by_key(|(_, _, _, action)| single_rank(layout, action));
     }
 
     /// Whether a trigger has filled an old column up to now.
@@ -377,7 +379,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub(super) fn comments(&mut self, work: &Work<'a, '_>) {
+    pub(super) fn comments(&mut self, work: &mut Work<'a, '_>) {
         let change = work.layout.change;
         self.comment(
             work.change,
@@ -404,19 +406,27 @@ impl<'a> Planner<'a> {
     }
 
     /// A comment of a column where that is stated anew: the column stays as the old version knows it, but for this.
-    fn comment_restated(&mut self, work: &Work<'a, '_>, old: &Column, new: &Column) {
+    fn comment_restated(&mut self, work: &mut Work<'a, '_>, old: &Column, new: &Column) {
         if old.comment == new.comment {
             return;
         }
         let before = self.old_column_spec(old, work.table);
         let after = ColumnSpec { comment: new.comment.clone(), ..before.clone() };
         let object = format!("{}.{}", work.table, old.name);
-        // Rules that change meanwhile would have to be stated too.
+        // Where rules change meanwhile, it comes when they have.
         if old.not_null != new.not_null
             || self.old_type(&old.ty) != self.physical_type(&new.ty)
             || old.default.is_some() != new.default.is_some()
         {
-            self.not_yet(&object, "its comment changes together with its type, its default or NOT NULL", new.span);
+            let last = self.column_spec(new, work.name, &new.name, &|name| Some(name.to_owned()));
+            let last_but_one = ColumnSpec { comment: old.comment.clone(), ..last.clone() };
+            let object = format!("{}.{}", work.name, new.name);
+            work.swap.push((
+                format!("comment.column.{object}"),
+                object,
+                "A comment; the rest of the column stays as it is by now.".to_owned(),
+                Action::RestateColumn { table: work.name.to_owned(), old: Box::new(last_but_one), new: Box::new(last) },
+            ));
             return;
         }
         self.step(Draft {
@@ -429,6 +439,27 @@ impl<'a> Planner<'a> {
             unit: None,
             requires: Vec::new(),
         });
+    }
+}
+
+/// Where an action stands among the statements of a swap that each count.
+fn single_rank(layout: &Layout<'_>, action: &Action) -> usize {
+    match action {
+        // An index over columns that are NOT NULL may be what the rows lie in the order of, until there is a key.
+        Action::DropConstraint { constraint: ConstraintSpec::Unique(_), .. } | Action::DropIndex { .. } => 2,
+        Action::DropConstraint { .. } => 0,
+        Action::AddPrimaryKey { .. } => 1,
+        Action::SetDefault { .. } | Action::DropNotNull { .. } => 3,
+        Action::RestateColumn { new, .. } if !new.not_null && !new.hidden && layout.of_old(&new.name).is_some() => 3,
+        // Before the trigger that has filled the columns goes.
+        Action::SettleDefaults { .. } => 3,
+        Action::RestateColumn { old, new, .. } if old.default != new.default => 3,
+        Action::RemoveSync(_) => 4,
+        Action::SettleShapeView(_) | Action::DropViews { .. } => 5,
+        Action::SwapColumns { .. } => 6,
+        Action::RenameTable { .. } => 7,
+        Action::RestateColumn { .. } => 9,
+        _ => 8,
     }
 }
 

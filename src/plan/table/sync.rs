@@ -57,6 +57,7 @@ impl<'a> Planner<'a> {
             lenses,
             fills,
             not_null,
+            returns: self.sync_returns(work),
             collated: work
                 .layout
                 .columns

@@ -71,7 +71,7 @@ impl<'a> Planner<'a> {
     pub(super) fn unique_added(&mut self, work: &mut Work<'a, '_>, new: &'a Unique) {
         let all: Vec<String> = new.columns.iter().chain(&new.include).cloned().collect();
         let phase = unique_from(work.layout, &all);
-        let (name, interim) = self.build_name(&new.name);
+        let (name, interim) = self.build_name(work.layout, &new.name, &new.columns);
         let until = interim.then(|| self.swap_unit(work.change, work.table));
         let columns: Vec<String> = new.columns.iter().map(|c| self.physical(work, c)).collect();
         let mut unique = new.clone();
@@ -101,7 +101,8 @@ impl<'a> Planner<'a> {
                 new.name.span,
             );
             let finding = Finding::Duplicate {
-                name: new.name.text.clone(),
+                // Where the index is all there is, the old one of that name says nothing of it.
+                name: if self.can.unique_is_index { name.clone() } else { new.name.text.clone() },
                 keys: KeyTarget::columns(&columns),
                 predicate: None,
                 nulls_not_distinct: new.nulls_not_distinct,

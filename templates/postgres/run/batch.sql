@@ -2,7 +2,7 @@
 insert into {{ copy.target }} ({{ copy.columns }})
 select {{ copy.values }}
 from {{ table }}
-where {% if lows %}{{ cols_row }} > {{ lows }} and {% endif %}{{ cols_row }} <= {{ tops }}{% if copy.meant %}
+where {% if above %}{{ above }} and {% endif %}{{ up_to }}{% if copy.meant %}
   and ({{ copy.meant }}){% endif %}
 order by {{ cols }}
 for share
@@ -10,6 +10,6 @@ on conflict ({{ copy.key }}) do nothing
 {%- else -%}
 update {{ table }}
 set {{ sets }}
-where {% if lows %}{{ cols_row }} > {{ lows }} and {% endif %}{{ cols_row }} <= {{ tops }}
+where {% if above %}{{ above }} and {% endif %}{{ up_to }}
   and {{ unfilled }}
 {%- endif %}

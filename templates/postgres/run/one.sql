@@ -2,13 +2,13 @@
 insert into {{ copy.target }} ({{ copy.columns }})
 select {{ copy.values }}
 from {{ table }}
-where {{ cols_row }} = {{ tops }}{% if copy.meant %}
+where {{ is }}{% if copy.meant %}
   and ({{ copy.meant }}){% endif %}
 for share
 on conflict ({{ copy.key }}) do nothing
 {%- else -%}
 update {{ table }}
 set {{ sets }}
-where {{ cols_row }} = {{ tops }}
+where {{ is }}
   and {{ unfilled }}
 {%- endif %}

@@ -1,1 +1,1 @@
-select {% if reads %}jsonb_build_object({{ reads }})::text{% else %}'{}'{% endif %} from {{ table }} where {{ cols_row }} = {{ tops }}
+select {% if reads %}jsonb_build_object({{ reads }})::text{% else %}'{}'{% endif %} from {{ table }} where {{ is }}

@@ -1,5 +1,5 @@
 select {{ texts }}
 from (select {{ cols }} from {{ table }} tablesample system ({{ percent }}::real)
-      where {% if lows %}{{ cols_row }} > {{ lows }} and {% endif %}{{ cols_row }} <= {{ tops }}
+      where {% if above %}{{ above }} and {% endif %}{{ up_to }}
       order by {{ cols }} limit 20000) as keys
 order by {{ cols }}

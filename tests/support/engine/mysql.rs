@@ -27,9 +27,29 @@ pub struct Mysql {
 impl Mysql {
     /// Starts a server. It takes its turn among those that run the same scripts.
     pub fn start(installation: &Installation, turn: (usize, usize)) -> Result<Self, String> {
-        let server = Server::start(installation).map_err(|error| error.to_string())?;
+        Self::start_with(installation, turn, &[])
+    }
+
+    /// The same with further settings of the server.
+    pub fn start_with(installation: &Installation, turn: (usize, usize), settings: &[&str]) -> Result<Self, String> {
+        let server = Server::start_with(installation, settings).map_err(|error| error.to_string())?;
         let admin = Session::connect(&server.address(None)).map_err(|failure| failure.to_string())?;
         Ok(Self { server, admin: Mutex::new(admin), turn })
+    }
+
+    /// Where a database is.
+    pub fn address(&self, name: &str) -> crossfade::engine::mysql::Address {
+        self.server.address(Some(name))
+    }
+
+    /// The session that makes and drops databases chooses one: without any it may be a client of each.
+    pub fn choose(&self, database: &str) -> Result<(), Failure> {
+        self.admin.lock().unwrap_or_else(PoisonError::into_inner).run(&format!("use `{database}`")).map(drop)
+    }
+
+    /// The server itself, for those who stop and start it.
+    pub fn server(&mut self) -> &mut Server {
+        &mut self.server
     }
 
     /// The databases that belong to one, itself first.

@@ -25,7 +25,8 @@ impl Sqlite {
         Ok(Self { folder: folder.map_err(|error| error.to_string())?, shell })
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    /// The file of a database.
+    pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(format!("{name}.db"))
     }
 }

@@ -1,0 +1,138 @@
+-- expand nothing -> newton: adds what version newton needs, and keeps both shapes in step. Version nothing does not notice.
+--
+--   from      nothing: a first installation
+--   to        newton
+--   access    shared: both versions use the tables
+--   revisions newton_expand01 to newton_expand01
+--
+-- Run it with:  sqlite3 -bail app.db < expand.sql
+-- Before it:    the database is at version nothing, and no other upgrade is half done
+-- After it:     run migrate.sql; abort.sql takes it back
+--
+-- It is one transaction: all of it happens or nothing. After a failure or a kill run it again; a second run refuses, says
+-- what comes next, and changes nothing. Writers wait for its end; readers do not where the file has a write-ahead log.
+-- A driver runs it as it is, on a connection of its own: after a failure roll back, and close the connection in any case.
+
+pragma foreign_keys = off;  -- while tables are made anew nothing may cascade; it has no effect inside of a transaction
+begin immediate;
+
+-- ====================================================================================================
+-- Gates
+-- ====================================================================================================
+
+-- The version tables: how far this database is. They stay.
+create table if not exists crossfade_revision (
+  ordinal     integer primary key autoincrement,
+  release     text not null unique,
+  old_version text,
+  new_version text not null,
+  changes     integer not null,
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
+  expand      text,             -- the last revision of each phase
+  migrate     text,
+  contract    text,
+  begun_at    text not null default current_timestamp
+);
+create table if not exists crossfade_journal (
+  release     text not null,
+  step        text not null,
+  hash        text,
+  started_at  text not null default current_timestamp,
+  finished_at text,
+  attempts    integer not null default 1,
+  error       text,
+  primary key (release, step)
+);
+create table if not exists crossfade_checkpoint (
+  release     text not null,
+  backfill    text not null,
+  part        integer not null default 0,
+  last_key    text,             -- the last key that is done, as a JSON array
+  top_key     text,             -- the last key there was when the backfill began
+  rows        integer not null default 0,
+  finished_at text,
+  primary key (release, backfill, part)
+);
+create table if not exists crossfade_failing_row (
+  release     text not null,
+  backfill    text not null,
+  row_key     text not null,
+  error       text not null,
+  primary key (release, backfill, row_key)
+);
+-- What an application asks to learn which versions this database serves.
+create view if not exists crossfade_version as
+  select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
+  from crossfade_revision
+  where phase <> 'aborted'
+  order by ordinal desc
+  limit 1;
+-- An insert into this table runs what stands in the way; it is gone with the connection.
+create temp table crossfade_gate (asked integer);
+create temp view crossfade_latest as
+  select * from crossfade_revision where phase <> 'aborted' order by ordinal desc limit 1;
+
+-- Nothing is changed unless the database is where this script starts from.
+create temp trigger crossfade_refuse before insert on crossfade_gate
+begin
+  select raise(rollback, 'crossfade needs SQLite 3.40 or later')
+  where cast(sqlite_version() as integer) = 3 and cast(substr(sqlite_version(), 3) as integer) < 40;
+  select raise(rollback, 'newton is contracted already: there is nothing to expand')
+  from crossfade_latest where release = 'newton' and phase = 'contract';
+  select raise(rollback, 'expand of newton is done, and nothing was changed now: run migrate.sql next, or abort.sql to go back')
+  from crossfade_latest where release = 'newton' and phase = 'expand';
+  select raise(rollback, 'expand of newton is done and so is its migrate, and nothing was changed now: run contract.sql next, or abort.sql to go back')
+  from crossfade_latest where release = 'newton' and phase = 'migrate';
+  select raise(rollback, 'newton is long done: see crossfade_version')
+  from crossfade_latest
+  where release <> 'newton' and exists (select 1 from crossfade_revision where release = 'newton' and phase <> 'aborted');
+  select raise(rollback, 'the upgrade before this one is not finished: run its contract.sql first, or its abort.sql to go back')
+  from crossfade_latest
+  where release <> 'newton' and phase <> 'contract'
+    and not (old_version is null and phase in ('expand', 'migrate'));  -- a first installation is all in expand
+  select raise(rollback, 'this script is a first installation, and the database has a version: see crossfade_version')
+  from crossfade_latest where release <> 'newton';
+end;
+insert into crossfade_gate values (1);
+drop trigger crossfade_refuse;
+delete from crossfade_revision where release = 'newton' and phase = 'aborted';  -- another upgrade may have come between
+insert into crossfade_revision (release, old_version, new_version, changes, phase)
+values ('newton', null, 'newton', 1, 'begun');
+
+
+-- ====================================================================================================
+-- newton_expand01: table image_members, table images
+-- ====================================================================================================
+
+-- Only the new version knows table image_members: all its rules bind at once.
+-- Instant.
+create table image_members (
+  id integer primary key autoincrement not null,
+  image_id varchar(36) not null,
+  member varchar(255) not null,
+  deleted boolean not null default false,
+  foreign key (image_id) references images (id)
+);
+
+-- Only the new version knows table images: all its rules bind at once.
+-- Instant.
+create table images (
+  id varchar(36) not null,
+  name varchar(255),
+  status varchar(30) not null,
+  is_public boolean not null default false,
+  owner varchar(255),
+  primary key (id)
+);
+create index ix_images_is_public on images (is_public);
+
+update crossfade_revision set expand = 'newton_expand01' where release = 'newton';
+
+
+-- ====================================================================================================
+-- Done
+-- ====================================================================================================
+update crossfade_revision set phase = 'expand' where release = 'newton';
+drop view temp.crossfade_latest;
+drop table temp.crossfade_gate;
+commit;

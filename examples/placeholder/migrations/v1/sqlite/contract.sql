@@ -1,0 +1,105 @@
+-- contract nothing -> v1: takes away what only version nothing used. There is no way back.
+--
+--   from      nothing: a first installation
+--   to        v1
+--   access    shared: both versions use the tables
+--   revisions v1_contract01 to v1_contract01
+--
+-- Run it with:  sqlite3 -bail app.db < contract.sql
+-- Before it:    migrate.sql has finished, and no client of version nothing is left
+-- After it:     the database is at version v1
+--
+-- It is one transaction: all of it happens or nothing. After a failure or a kill run it again; a second run refuses, says
+-- what comes next, and changes nothing. Writers wait for its end; readers do not where the file has a write-ahead log.
+-- A driver runs it as it is, on a connection of its own: after a failure roll back, and close the connection in any case.
+
+pragma foreign_keys = off;  -- while tables are made anew nothing may cascade; it has no effect inside of a transaction
+begin immediate;
+
+-- ====================================================================================================
+-- Gates
+-- ====================================================================================================
+
+-- The version tables: how far this database is. They stay.
+create table if not exists crossfade_revision (
+  ordinal     integer primary key autoincrement,
+  release     text not null unique,
+  old_version text,
+  new_version text not null,
+  changes     integer not null,
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
+  expand      text,             -- the last revision of each phase
+  migrate     text,
+  contract    text,
+  begun_at    text not null default current_timestamp
+);
+create table if not exists crossfade_journal (
+  release     text not null,
+  step        text not null,
+  hash        text,
+  started_at  text not null default current_timestamp,
+  finished_at text,
+  attempts    integer not null default 1,
+  error       text,
+  primary key (release, step)
+);
+create table if not exists crossfade_checkpoint (
+  release     text not null,
+  backfill    text not null,
+  part        integer not null default 0,
+  last_key    text,             -- the last key that is done, as a JSON array
+  top_key     text,             -- the last key there was when the backfill began
+  rows        integer not null default 0,
+  finished_at text,
+  primary key (release, backfill, part)
+);
+create table if not exists crossfade_failing_row (
+  release     text not null,
+  backfill    text not null,
+  row_key     text not null,
+  error       text not null,
+  primary key (release, backfill, row_key)
+);
+-- What an application asks to learn which versions this database serves.
+create view if not exists crossfade_version as
+  select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
+  from crossfade_revision
+  where phase <> 'aborted'
+  order by ordinal desc
+  limit 1;
+-- An insert into this table runs what stands in the way; it is gone with the connection.
+create temp table crossfade_gate (asked integer);
+create temp view crossfade_latest as
+  select * from crossfade_revision where phase <> 'aborted' order by ordinal desc limit 1;
+
+-- Nothing is changed unless migrate has finished.
+create temp trigger crossfade_refuse before insert on crossfade_gate
+begin
+  select raise(rollback, 'contract of v1 can''t run before its migrate has finished: run expand.sql first, then migrate.sql')
+  where not exists (select 1 from crossfade_latest where release = 'v1' and phase <> 'begun');
+  select raise(rollback, 'contract of v1 can''t run before its migrate has finished: run migrate.sql first')
+  from crossfade_latest where phase = 'expand';
+  select raise(rollback, 'contract of v1 is done, and nothing was changed now: the upgrade is through, nothing comes next')
+  from crossfade_latest where phase = 'contract';
+  select raise(rollback, 'contract of v1 can''t run while crossfade_failing_row holds rows that could not be filled')
+  where exists (select 1 from crossfade_failing_row where release = 'v1');
+end;
+insert into crossfade_gate values (1);
+drop trigger crossfade_refuse;
+
+
+-- ====================================================================================================
+-- v1_contract01: table users
+-- ====================================================================================================
+-- Nothing to do in this phase.
+
+update crossfade_revision set contract = 'v1_contract01' where release = 'v1';
+
+
+-- ====================================================================================================
+-- Done
+-- ====================================================================================================
+update crossfade_revision set phase = 'contract' where release = 'v1';
+drop view temp.crossfade_latest;
+drop table temp.crossfade_gate;
+commit;

@@ -1,0 +1,124 @@
+-- migrate v1 -> v2: fills the new shape for the rows that were there before, and builds what version v2 relies on.
+--
+--   from      v1
+--   to        v2
+--   access    shared: both versions use the tables
+--   revisions v2_migrate01 to v2_migrate01
+--
+-- Run it with:  sqlite3 -bail app.db < migrate.sql
+-- Before it:    expand.sql has finished
+-- After it:     start version v2, stop version v1, in any order; abort.sql still takes it back
+--
+-- It is one transaction: all of it happens or nothing. After a failure or a kill run it again; a second run refuses, says
+-- what comes next, and changes nothing. All rows are filled in one statement: writers wait while it runs.
+-- A driver runs it as it is, on a connection of its own: after a failure roll back, and close the connection in any case.
+
+pragma foreign_keys = off;  -- while tables are made anew nothing may cascade; it has no effect inside of a transaction
+begin immediate;
+
+-- ====================================================================================================
+-- Gates
+-- ====================================================================================================
+
+-- The version tables: how far this database is. They stay.
+create table if not exists crossfade_revision (
+  ordinal     integer primary key autoincrement,
+  release     text not null unique,
+  old_version text,
+  new_version text not null,
+  changes     integer not null,
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
+  expand      text,             -- the last revision of each phase
+  migrate     text,
+  contract    text,
+  begun_at    text not null default current_timestamp
+);
+create table if not exists crossfade_journal (
+  release     text not null,
+  step        text not null,
+  hash        text,
+  started_at  text not null default current_timestamp,
+  finished_at text,
+  attempts    integer not null default 1,
+  error       text,
+  primary key (release, step)
+);
+create table if not exists crossfade_checkpoint (
+  release     text not null,
+  backfill    text not null,
+  part        integer not null default 0,
+  last_key    text,             -- the last key that is done, as a JSON array
+  top_key     text,             -- the last key there was when the backfill began
+  rows        integer not null default 0,
+  finished_at text,
+  primary key (release, backfill, part)
+);
+create table if not exists crossfade_failing_row (
+  release     text not null,
+  backfill    text not null,
+  row_key     text not null,
+  error       text not null,
+  primary key (release, backfill, row_key)
+);
+-- What an application asks to learn which versions this database serves.
+create view if not exists crossfade_version as
+  select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
+  from crossfade_revision
+  where phase <> 'aborted'
+  order by ordinal desc
+  limit 1;
+-- An insert into this table runs what stands in the way; it is gone with the connection.
+create temp table crossfade_gate (asked integer);
+create temp view crossfade_latest as
+  select * from crossfade_revision where phase <> 'aborted' order by ordinal desc limit 1;
+
+-- Nothing is changed unless expand has finished.
+create temp trigger crossfade_refuse before insert on crossfade_gate
+begin
+  select raise(rollback, 'migrate of v2 can''t run before its expand has finished: run expand.sql first')
+  where not exists (select 1 from crossfade_latest where release = 'v2' and phase <> 'begun');
+  select raise(rollback, 'migrate of v2 is done, and nothing was changed now: run contract.sql next, or abort.sql to go back')
+  from crossfade_latest where phase = 'migrate';
+  select raise(rollback, 'v2 is contracted already: there is nothing to migrate')
+  from crossfade_latest where phase = 'contract';
+end;
+insert into crossfade_gate values (1);
+drop trigger crossfade_refuse;
+
+
+-- ====================================================================================================
+-- v2_migrate01: table new
+-- ====================================================================================================
+
+-- The rows that nobody has written since expand. What a version wrote meanwhile is left alone.
+-- Copy.
+update old
+set y = (cast(b as text))
+where y is null
+  and (cast(b as text)) is not null;
+
+-- Both shapes must say the same of every row.
+-- Scan.
+select 'refused: old: b and y disagree: ' || count(*) || ' rows (for example ' || (
+  select group_concat(found, '; ') from (select old.id as found from old where y is not cast((cast(b as text)) as text) and b is not cast((case when length(y) between 1 and 9 and ltrim(y, '0123456789') = '' then cast(y as integer) end) as numeric) limit 5)) || '): nothing was lost and nothing was changed. Change these rows, then run this script again.'
+from old
+where y is not cast((cast(b as text)) as text) and b is not cast((case when length(y) between 1 and 9 and ltrim(y, '0123456789') = '' then cast(y as integer) end) as numeric)
+having count(*) > 0;
+create temp trigger crossfade_refuse before insert on crossfade_gate
+begin
+  select raise(rollback, 'old: b and y disagree: nothing was lost and nothing was changed. Change these rows, then run this script again.')
+  where exists (select 1 from old where y is not cast((cast(b as text)) as text) and b is not cast((case when length(y) between 1 and 9 and ltrim(y, '0123456789') = '' then cast(y as integer) end) as numeric));
+end;
+insert into crossfade_gate values (1);
+drop trigger crossfade_refuse;
+
+update crossfade_revision set migrate = 'v2_migrate01' where release = 'v2';
+
+
+-- ====================================================================================================
+-- Done
+-- ====================================================================================================
+update crossfade_revision set phase = 'migrate' where release = 'v2';
+drop view temp.crossfade_latest;
+drop table temp.crossfade_gate;
+commit;

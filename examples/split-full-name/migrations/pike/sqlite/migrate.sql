@@ -1,0 +1,125 @@
+-- migrate ocata -> pike: fills the new shape for the rows that were there before, and builds what version pike relies on.
+--
+--   from      ocata
+--   to        pike
+--   access    shared: both versions use the tables
+--   revisions pike_migrate01 to pike_migrate01
+--
+-- Run it with:  sqlite3 -bail app.db < migrate.sql
+-- Before it:    expand.sql has finished
+-- After it:     start version pike, stop version ocata, in any order; abort.sql still takes it back
+--
+-- It is one transaction: all of it happens or nothing. After a failure or a kill run it again; a second run refuses, says
+-- what comes next, and changes nothing. All rows are filled in one statement: writers wait while it runs.
+-- A driver runs it as it is, on a connection of its own: after a failure roll back, and close the connection in any case.
+
+pragma foreign_keys = off;  -- while tables are made anew nothing may cascade; it has no effect inside of a transaction
+begin immediate;
+
+-- ====================================================================================================
+-- Gates
+-- ====================================================================================================
+
+-- The version tables: how far this database is. They stay.
+create table if not exists crossfade_revision (
+  ordinal     integer primary key autoincrement,
+  release     text not null unique,
+  old_version text,
+  new_version text not null,
+  changes     integer not null,
+  phase       text not null,    -- the last phase that is finished: begun, expand, migrate, contract; or aborted
+  expand      text,             -- the last revision of each phase
+  migrate     text,
+  contract    text,
+  begun_at    text not null default current_timestamp
+);
+create table if not exists crossfade_journal (
+  release     text not null,
+  step        text not null,
+  hash        text,
+  started_at  text not null default current_timestamp,
+  finished_at text,
+  attempts    integer not null default 1,
+  error       text,
+  primary key (release, step)
+);
+create table if not exists crossfade_checkpoint (
+  release     text not null,
+  backfill    text not null,
+  part        integer not null default 0,
+  last_key    text,             -- the last key that is done, as a JSON array
+  top_key     text,             -- the last key there was when the backfill began
+  rows        integer not null default 0,
+  finished_at text,
+  primary key (release, backfill, part)
+);
+create table if not exists crossfade_failing_row (
+  release     text not null,
+  backfill    text not null,
+  row_key     text not null,
+  error       text not null,
+  primary key (release, backfill, row_key)
+);
+-- What an application asks to learn which versions this database serves.
+create view if not exists crossfade_version as
+  select old_version, new_version, phase, coalesce(contract, migrate, expand, '') as revision
+  from crossfade_revision
+  where phase <> 'aborted'
+  order by ordinal desc
+  limit 1;
+-- An insert into this table runs what stands in the way; it is gone with the connection.
+create temp table crossfade_gate (asked integer);
+create temp view crossfade_latest as
+  select * from crossfade_revision where phase <> 'aborted' order by ordinal desc limit 1;
+
+-- Nothing is changed unless expand has finished.
+create temp trigger crossfade_refuse before insert on crossfade_gate
+begin
+  select raise(rollback, 'migrate of pike can''t run before its expand has finished: run expand.sql first')
+  where not exists (select 1 from crossfade_latest where release = 'pike' and phase <> 'begun');
+  select raise(rollback, 'migrate of pike is done, and nothing was changed now: run contract.sql next, or abort.sql to go back')
+  from crossfade_latest where phase = 'migrate';
+  select raise(rollback, 'pike is contracted already: there is nothing to migrate')
+  from crossfade_latest where phase = 'contract';
+end;
+insert into crossfade_gate values (1);
+drop trigger crossfade_refuse;
+
+
+-- ====================================================================================================
+-- pike_migrate01: table users
+-- ====================================================================================================
+
+-- The rows that nobody has written since expand. What a version wrote meanwhile is left alone.
+-- Copy.
+update users
+set first_name = (substr(full_name, 1, instr(full_name || ' ', ' ') - 1)),
+    last_name = (nullif(substr(full_name, instr(full_name || ' ', ' ') + 1), ''))
+where first_name is null and last_name is null
+  and ((substr(full_name, 1, instr(full_name || ' ', ' ') - 1)) is not null or (nullif(substr(full_name, instr(full_name || ' ', ' ') + 1), '')) is not null);
+
+-- Both shapes must say the same of every row.
+-- Scan.
+select 'refused: users: full_name and first_name, last_name disagree: ' || count(*) || ' rows (for example ' || (
+  select group_concat(found, '; ') from (select users.id as found from users where (first_name is not cast((substr(full_name, 1, instr(full_name || ' ', ' ') - 1)) as text) or last_name is not cast((nullif(substr(full_name, instr(full_name || ' ', ' ') + 1), '')) as text)) and full_name is not cast((coalesce(first_name || ' ' || last_name, first_name, last_name)) as text) limit 5)) || '): nothing was lost and nothing was changed. Change these rows, then run this script again.'
+from users
+where (first_name is not cast((substr(full_name, 1, instr(full_name || ' ', ' ') - 1)) as text) or last_name is not cast((nullif(substr(full_name, instr(full_name || ' ', ' ') + 1), '')) as text)) and full_name is not cast((coalesce(first_name || ' ' || last_name, first_name, last_name)) as text)
+having count(*) > 0;
+create temp trigger crossfade_refuse before insert on crossfade_gate
+begin
+  select raise(rollback, 'users: full_name and first_name, last_name disagree: nothing was lost and nothing was changed. Change these rows, then run this script again.')
+  where exists (select 1 from users where (first_name is not cast((substr(full_name, 1, instr(full_name || ' ', ' ') - 1)) as text) or last_name is not cast((nullif(substr(full_name, instr(full_name || ' ', ' ') + 1), '')) as text)) and full_name is not cast((coalesce(first_name || ' ' || last_name, first_name, last_name)) as text));
+end;
+insert into crossfade_gate values (1);
+drop trigger crossfade_refuse;
+
+update crossfade_revision set migrate = 'pike_migrate01' where release = 'pike';
+
+
+-- ====================================================================================================
+-- Done
+-- ====================================================================================================
+update crossfade_revision set phase = 'migrate' where release = 'pike';
+drop view temp.crossfade_latest;
+drop table temp.crossfade_gate;
+commit;

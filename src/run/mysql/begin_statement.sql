@@ -1,0 +1,2 @@
+insert into crossfade_journal (`release`, step, hash) values (?1, ?2, ?3)
+on duplicate key update hash = ?3, started_at = current_timestamp, finished_at = null, attempts = attempts + 1, error = null

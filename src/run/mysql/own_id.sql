@@ -1,0 +1,1 @@
+select cast(connection_id() as char)

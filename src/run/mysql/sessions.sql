@@ -1,0 +1,9 @@
+select cast(p.id as char), p.user, '', if(p.host in ('', 'localhost'), 'local', substring_index(p.host, ':', 1)),
+       lower(p.command), cast(p.time as char), coalesce(p.db, '')
+from information_schema.processlist p
+where p.id <> connection_id() and p.command not in ('Daemon', 'Binlog Dump', 'Binlog Dump GTID')
+      and p.user not in ('system user', 'event_scheduler', 'unauthenticated user')
+      -- who has chosen no database may use any
+      and (p.db is null or p.db = database() or left(p.db, char_length(database()) + 1) = concat(database(), '_'))
+      and not (is_used_lock(concat('crossfade.', p.id)) <=> p.id)
+order by p.user, p.db, p.id

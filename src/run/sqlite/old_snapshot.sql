@@ -1,0 +1,2 @@
+-- Dead rows are gone as soon as they are dead.
+select 'false'

@@ -1,0 +1,14 @@
+{%- if copy -%}
+insert into {{ copy.target }} ({{ copy.columns }})
+select {{ copy.values }}
+from {{ table }}
+where {% if above %}{{ above }} and {% endif %}{{ up_to }}{% if copy.meant %}
+  and ({{ copy.meant }}){% endif %}
+order by {{ cols }}
+for share
+{%- else -%}
+update {{ table }}
+set {{ sets }}
+where {% if above %}{{ above }} and {% endif %}{{ up_to }}
+  and {{ unfilled }}
+{%- endif %}

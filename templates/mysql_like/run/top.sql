@@ -1,0 +1,1 @@
+select {{ texts }} from {{ table }} order by {{ cols_desc }} limit 1

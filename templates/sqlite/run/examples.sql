@@ -1,0 +1,4 @@
+select {{ key }}, {{ shown }}
+from {{ table }}
+where {{ condition }}
+limit 5

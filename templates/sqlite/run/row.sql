@@ -1,0 +1,1 @@
+select {% if reads %}json_object({{ reads }}){% else %}'{}'{% endif %} from {{ table }} where {{ is }}

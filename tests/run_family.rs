@@ -1,0 +1,533 @@
+//! The runner on MySQL and MariaDB: each statement of a script alone, with the journal around it, since the servers' DDL commits.
+//! What the runner does on PostgreSQL is in `run.rs`.
+#![cfg(all(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+#![allow(missing_docs, dead_code, unreachable_pub, clippy::print_stderr, clippy::unwrap_used)]
+
+mod support;
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossfade::engine::Connection as _;
+use crossfade::engine::mysql::{Address, Session};
+use crossfade::sql::Dialect;
+use support::case::{Access, Case};
+use support::catalog::Catalog;
+use support::engine::mysql::Mysql;
+use support::lab::{Database, Lab};
+use support::scripts::{Phase, Scripts, compile_for};
+use support::servers::{FAMILY, Family};
+use support::shape::dump_tables;
+
+/// A database at the old version of a case, with the snapshots of the case to run from.
+struct Field<'lab> {
+    database: Database<'lab, Mysql>,
+    case: Case,
+    access: Access,
+    dialect: Dialect,
+    address: Address,
+    scripts: Scripts,
+}
+
+/// What a run of the program came to.
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn of(output: &Output) -> Ran {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    #[track_caller]
+    fn must(self, code: i32) -> Ran {
+        assert_eq!(self.code, code, "{}{}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    fn says(self, words: &str) -> Ran {
+        assert!(self.out.contains(words) || self.err.contains(words), "`{words}` is not in:\n{}{}", self.out, self.err);
+        self
+    }
+}
+
+fn url(dialect: Dialect, address: &Address) -> String {
+    let socket = address.socket.display().to_string().replace('/', "%2F");
+    format!("{}://{}@localhost/{}?socket={socket}", dialect.name(), address.user, address.database.as_deref().unwrap_or_default())
+}
+
+impl<'lab> Field<'lab> {
+    fn new(lab: &'lab Lab<Mysql>, dialect: Dialect, case: &str, access: Access, seed: &str) -> Field<'lab> {
+        let case = Case::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(case)).unwrap();
+        Field::of(lab, dialect, case, access, seed)
+    }
+
+    fn of(lab: &'lab Lab<Mysql>, dialect: Dialect, case: Case, access: Access, seed: &str) -> Field<'lab> {
+        let scripts = compile_for(&case, access, dialect).unwrap_or_else(|report| panic!("{report}"));
+        let database = lab.empty().unwrap();
+        for script in &scripts.install_old {
+            database.run(script, "installing the old snapshot").unwrap();
+        }
+        database.run(seed, "seed").unwrap();
+        let address = lab.engine.address(&database.name);
+        Field { database, case, access, dialect, address, scripts }
+    }
+
+    fn copy(&self, lab: &Lab<Mysql>, access: Access) -> Field<'lab> {
+        let database = self.database.copy().unwrap();
+        let address = lab.engine.address(&database.name);
+        let scripts = compile_for(&self.case, access, self.dialect).unwrap();
+        Field { database, case: self.case.clone(), access, dialect: self.dialect, address, scripts }
+    }
+
+    fn url(&self) -> String {
+        url(self.dialect, &self.address)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        self.command_at(&self.url(), arguments)
+    }
+
+    fn command_at(&self, url: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+        command.arg(arguments[0]).arg(self.case.folder.join("old.yaml")).arg(self.case.folder.join("new.yaml"));
+        command.args(["--access", self.access.name(), "--database", &self.database.name, "--url", url]).args(&arguments[1..]);
+        for code in &self.case.file.allow {
+            command.args(["--allow", code]);
+        }
+        command.stdin(Stdio::null()).env_remove("CROSSFADE_URL");
+        command
+    }
+
+    #[track_caller]
+    fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(&self.command(arguments).output().unwrap())
+    }
+
+    fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn session(&self) -> Session {
+        Session::connect(&self.address).unwrap()
+    }
+
+    #[track_caller]
+    fn value(&self, query: &str) -> String {
+        self.session().value(query).unwrap().unwrap_or_default()
+    }
+
+    /// Catalog and rows, without the books of crossfade.
+    fn everything(&self) -> String {
+        let mut session = self.session();
+        let mut text = Catalog::read(&mut session).unwrap().all();
+        text.push_str(&dump_tables(&mut session, &[]).unwrap());
+        text
+    }
+
+    /// The catalog is that of the new snapshot alone.
+    fn must_be_new(&self, lab: &Lab<Mysql>) {
+        let alone = lab.empty().unwrap();
+        for script in &self.scripts.install_new {
+            alone.run(script, "installing the new snapshot").unwrap();
+        }
+        let catalog = |database: &Database<'_, Mysql>| {
+            let mut session = database.connect().unwrap();
+            Catalog::read(&mut session).unwrap()
+        };
+        catalog(&self.database).must_equal(&catalog(&alone), "the catalog after contract").unwrap();
+    }
+
+    #[track_caller]
+    fn wait_for(&self, what: &str, done: impl Fn(&Field<'_>) -> bool) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while !done(self) {
+            assert!(Instant::now() < until, "{what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn on_each(test: impl Fn(&Lab<Mysql>, Dialect)) {
+    on(&FAMILY, &[], test);
+}
+
+fn on(family: &[Family], settings: &[&str], test: impl Fn(&Lab<Mysql>, Dialect)) {
+    for server in family {
+        if let Some(lab) = server.lab_with(settings).unwrap() {
+            eprintln!("on {}", server.name);
+            test(&lab, server.dialect);
+        }
+    }
+}
+
+/// So many rows, as one INSERT.
+fn people(count: u64) -> String {
+    format!(
+        "insert into users (id, full_name) with recursive n (n) as (select 1 union all select n + 1 from n where n < 1000)
+         select id, name from (select (a.n - 1) * 1000 + b.n as id, concat('Ada L', (a.n - 1) * 1000 + b.n) as name
+                               from n a join n b on true where a.n <= {}) as made where id <= {count}",
+        count.div_ceil(1000)
+    )
+}
+
+const AGREE: &str = "select cast(count(*) as char) from users where not (first_name <=> substring_index(full_name, ' ', 1))";
+const FILLED: &str = "select cast(count(*) as char) from users where first_name is not null";
+
+#[test]
+fn all_phases_and_their_turns() {
+    on_each(|lab, dialect| {
+        for access in [Access::Shared, Access::Versioned] {
+            let field = Field::new(lab, dialect, "split", access, &people(3000));
+            let before = field.everything();
+            field.run(&["migrate"]).must(1).says("migrate of v2 can't run before its expand has finished").says("crossfade expand");
+            field.run(&["contract", "--all-nodes-upgraded"]).must(1).says("crossfade expand");
+            field.run(&["abort"]).must(1).says("there is nothing to abort");
+            assert_eq!(before, field.everything(), "a refusal changed something");
+            let dry = field.run(&["expand", "--dry-run"]).must(0).says("add column").out;
+            assert!(dry.contains("create trigger"), "{dry}");
+            assert_eq!(before, field.everything(), "--dry-run changed something");
+
+            field.run(&["check"]).must(3).says("expand of v2 is due");
+            field.run(&["verify"]).must(1).says("run `crossfade expand` first");
+            field.run(&["expand"]).must(0).says("expand of v2 is done");
+            field.run(&["expand"]).must(0).says("crossfade migrate");
+            field.run(&["check"]).must(4).says("migrate of v2 is due");
+            field.run(&["verify"]).must(1).says("users: full_name <-> first_name, last_name: 3000 rows disagree").says("Ada L1\"");
+            field.run(&["contract", "--all-nodes-upgraded"]).must(1).says("run `crossfade migrate` first");
+            field.run(&["abort"]).must(0);
+            support::text::same("abort did not take everything back", &before, &field.everything()).unwrap();
+            field.run(&["abort"]).must(0).says("aborted already");
+            field.run(&["expand"]).must(0);
+            field.run(&["migrate"]).must(0).says("migrate of v2 is done");
+            assert_eq!(field.value(AGREE), "0");
+            field.run(&["migrate"]).must(0).says("done already");
+            field.run(&["check"]).must(5).says("contract of v2 is due");
+            field.run(&["verify"]).must(0).says(": 0 rows disagree");
+            let status = field.run(&["status"]).must(0).says("v1 -> v2: migrate (v2_expand01, v2_migrate01)");
+            status.says("backfill v2_migrate01.users.first_name+last_name: 3000 rows filled, done");
+            let json: serde_json::Value = serde_json::from_str(&field.run(&["status", "--format", "json"]).must(0).out).unwrap();
+            assert_eq!((&json["releases"][1]["phase"], &json["backfills"][0]["rows"]), (&"migrate".into(), &3000.into()));
+            {
+                // A client of the old version keeps contract away.
+                let client = field.session();
+                let refused = field.run(&["contract"]).must(1).says("--all-nodes-upgraded");
+                if access == Access::Versioned {
+                    refused.says("may be clients of version v1").says(&format!("session {}", client.id()));
+                }
+                assert_eq!(
+                    field.value("select cast(count(*) as char) from crossfade_journal where `release` = 'v2' and step like 'contract%'"),
+                    "0"
+                );
+            }
+            if access == Access::Versioned {
+                // Who has chosen the namespace of the new version is one of its clients.
+                field.database.wait_alone().unwrap();
+                lab.engine.choose(&format!("{}_v2", field.database.name)).unwrap();
+                field.run(&["contract"]).must(0);
+            } else {
+                field.run(&["contract", "--all-nodes-upgraded"]).must(0);
+            }
+            field.run(&["contract", "--all-nodes-upgraded"]).must(0).says("the database is at version v2");
+            field.run(&["check"]).must(0).says("up to date: version v2");
+            field.run(&["verify"]).must(1).says("only one shape");
+            field.run(&["expand"]).must(1).says("contracted already");
+            field.run(&["abort"]).must(1).says("contract has begun");
+            assert_eq!(field.value("select concat(phase, ' ', revision) from crossfade_version"), "contract v2_contract01");
+            let open = "select cast(count(*) as char) from crossfade_journal where hash is not null and finished_at is null and step not like 'script %'";
+            assert_eq!(field.value(open), "0");
+            field.must_be_new(lab);
+        }
+    });
+}
+
+#[test]
+fn a_lock_is_tried_again_and_who_holds_it_is_named() {
+    // With what each server knows by itself, and with the performance schema.
+    for settings in [&[] as &[&str], &["--performance-schema=ON"]] {
+        on(&FAMILY[..2], settings, |lab, dialect| {
+            let field = Field::new(lab, dialect, "split", Access::Shared, &people(100));
+            // A reader of another table holds nothing that is waited for.
+            let mut reader = field.session();
+            reader.run("begin").unwrap();
+            reader.run("select count(*) from users").unwrap();
+            let reader_id = format!("session {} (root", reader.id());
+            let ran = field.run(&["expand", "--patience", "2"]).must(1);
+            let ran = ran.says("met a lock").says(&reader_id).says("run `crossfade expand` again");
+            assert!(ran.err.contains("try 1"), "{}", ran.err);
+            if !settings.is_empty() && dialect == Dialect::Mysql {
+                assert!(ran.err.contains("select count(*) from users"), "{}", ran.err);
+            }
+            // And it goes on by itself once they are through.
+            let child = field.spawn(&["expand"]);
+            field.wait_for("it met no lock", |field| {
+                field.value("select cast(count(*) as char) from crossfade_journal where error like '1205%'") != "0"
+            });
+            reader.run("commit").unwrap();
+            Ran::of(&child.wait_with_output().unwrap()).must(0);
+        });
+    }
+}
+
+#[test]
+fn one_runner_at_a_time() {
+    on(&FAMILY[..2], &[], |lab, dialect| {
+        let field = Field::new(lab, dialect, "split", Access::Shared, &people(100));
+        let mut reader = field.session();
+        reader.run("begin").unwrap();
+        reader.run("select count(*) from users").unwrap();
+        let first = field.spawn(&["expand"]);
+        field.wait_for("the first runner did not start", |field| {
+            field.value("select if(is_used_lock(concat('crossfade.', left(sha2(database(), 256), 40))) is null, '', 'held')") == "held"
+        });
+        field.run(&["expand"]).must(1).says("another runner is at work").says("`crossfade expand`").says("user root");
+        field.run(&["status"]).must(0).says("at work: `crossfade expand`");
+        let waiting = field.spawn(&["expand", "--wait", "60"]);
+        std::thread::sleep(Duration::from_millis(700));
+        reader.run("commit").unwrap();
+        Ran::of(&first.wait_with_output().unwrap()).must(0);
+        Ran::of(&waiting.wait_with_output().unwrap()).must(0).says("waiting for another runner");
+    });
+}
+
+/// A table whose third row can't be filled: `code` is to be a number.
+const CODES: (&str, &str) = (
+    "version: v1\ntables:\n  items:\n    columns:\n      id: bigint not null\n      code: varchar(20)\n      part: varchar(3) not null\n    primary_key: [part, id]\n",
+    "version: v2\ntables:\n  items:\n    columns:\n      id: bigint not null\n      number: integer\n      part: varchar(3) not null\n    primary_key: [part, id]\ntransition:\n  from: v1\n  tables:\n    items:\n      columns:\n        number: {up: \"cast(code as signed) + 0\"}\n        code: {down: \"cast(number as char)\"}\n",
+);
+
+#[test]
+fn rows_that_fail_are_named_or_set_aside() {
+    on(&FAMILY[..2], &[], |lab, dialect| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("old.yaml"), CODES.0).unwrap();
+        std::fs::write(folder.path().join("new.yaml"), CODES.1).unwrap();
+        std::fs::write(folder.path().join("case.yaml"), "about: numbers in texts\naccess: [shared]\ndialects: [mysql, mariadb]\n").unwrap();
+        let case = Case::read(folder.path()).unwrap();
+        let seed = "insert into items (id, code, part) with recursive n (n) as (select 1 union all select n + 1 from n where n < 900)
+                    select n, if(n % 400 = 3, '9999999999', n), if(n > 600, 'a\"b', 'x') from n";
+        let field = Field::of(lab, dialect, case, Access::Shared, seed);
+        field.run(&["expand"]).must(0);
+        let ran = field.run(&["migrate"]).must(1).says("items: the row with (part, id) = (a\"b, 803) can't be filled").says("1264");
+        ran.says("9999999999").says("cast(code as signed)").says("--skip-failing");
+        field
+            .run(&["migrate", "--skip-failing", "2"])
+            .must(1)
+            .says("set aside: items: the row with (part, id) = (a\"b, 803)")
+            .says("2 rows are set aside already");
+        field.run(&["migrate", "--skip-failing", "3"]).must(0);
+        assert_eq!(field.value("select cast(count(*) as char) from items where number is null"), "3");
+        field.run(&["contract", "--all-nodes-upgraded"]).must(1).says("3 rows could not be filled").says("crossfade migrate");
+        field.run(&["migrate"]).must(1).says("rows that are set aside: 3");
+        field.session().run("update items set code = '33' where code = '9999999999'").unwrap();
+        field.run(&["migrate"]).must(0).says("no longer set aside: items part, id = x, 403");
+        assert_eq!(field.value("select cast(count(*) as char) from items where number is null"), "0");
+        field.run(&["contract", "--all-nodes-upgraded"]).must(0);
+        field.must_be_new(lab);
+    });
+}
+
+#[test]
+fn batches_stop_and_go_on() {
+    on(&FAMILY[..2], &[], |lab, dialect| {
+        let field = Field::new(lab, dialect, "split", Access::Shared, &people(60_000));
+        field.session().run("analyze table users").unwrap();
+        field.run(&["expand"]).must(0);
+        field.run(&["migrate", "--max-batches", "2"]).must(6).says("crossfade migrate");
+        let first: u64 = field.value(FILLED).parse().unwrap();
+        assert!(first > 1000 && first < 60000, "{first}");
+        assert_eq!(field.value("select cast(`rows` as char) from crossfade_checkpoint where part = 0"), first.to_string());
+        // With workers the rest is divided.
+        let json = field.run(&["migrate", "--workers", "3", "--max-batches", "4", "--format", "json"]).must(6);
+        let events: Vec<serde_json::Value> = json.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(events.iter().filter(|event| event["event"] == "batch").count(), 4, "{}", json.err);
+        assert_ne!(field.value("select cast(count(*) as char) from crossfade_checkpoint where part > 0"), "0");
+
+        // A file pauses it, and Ctrl-C stops it in good order.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let child = field.spawn(&["migrate", "--workers", "2", "--pause-file", &file.path().display().to_string()]);
+        std::thread::sleep(Duration::from_secs(1));
+        let paused = field.value(FILLED);
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        Ran::of(&child.wait_with_output().unwrap()).must(6).says("paused while");
+        assert_eq!(field.value(FILLED), paused);
+        drop(file);
+
+        // Rows that come meanwhile are the trigger's; the script by hand finishes what the workers began.
+        field.session().run("insert into users (id, full_name) values (0, 'Bo Ek'), (70000, 'Bo Ek')").unwrap();
+        field.database.run(field.scripts.of(Phase::Migrate), "migrate").unwrap();
+        assert_eq!(field.value(FILLED), "60002");
+        assert_eq!(field.value(AGREE), "0");
+        field.run(&["migrate"]).must(0).says("done already");
+        field.run(&["contract", "--all-nodes-upgraded"]).must(0);
+        field.must_be_new(lab);
+    });
+}
+
+/// What a script by hand has begun the runner ends, with the checkpoint as the script has written it.
+#[test]
+fn the_script_by_hand_and_the_runner_take_turns() {
+    on(&FAMILY[1..], &[], |lab, dialect| {
+        let field = Field::new(lab, dialect, "split", Access::Versioned, &people(5000));
+        let half = |phase: Phase, share: usize| {
+            let statements = field.database.statements(field.scripts.of(phase));
+            support::lab::run(&mut field.session(), &statements[..statements.len() * share / 100])
+                .unwrap_or_else(|stopped| panic!("{stopped}"));
+        };
+        half(Phase::Expand, 80);
+        field.run(&["expand"]).must(0);
+        let books =
+            "update crossfade_checkpoint set last_key = json_array('1500'), top_key = json_array(cast(5000 as char)), finished_at = null";
+        field.run(&["migrate", "--max-batches", "1"]).must(6);
+        field.session().run(books).unwrap();
+        // It began at the checkpoint, and the gate has seen that this one was not true.
+        field
+            .run(&["migrate", "--workers", "2"])
+            .must(1)
+            .says("disagree: 500 rows (for example 1001;")
+            .says("run `crossfade migrate` again");
+        field.session().run("update users set first_name = substring_index(full_name, ' ', 1) where first_name is null").unwrap();
+        field.run(&["migrate"]).must(0);
+        half(Phase::Contract, 70);
+        field.run(&["abort"]).must(1).says("contract has begun");
+        field.run(&["contract", "--all-nodes-upgraded"]).must(0);
+        field.must_be_new(lab);
+    });
+}
+
+/// A small generator (xorshift): the same seed kills at the same shares of a phase's time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below
+    }
+}
+
+/// The runner is killed at random points, ten times, while the old version writes: the next run goes on, nothing is lost, and the end
+/// is the same. `CROSSFADE_SEED` repeats a run.
+#[test]
+fn killed_ten_times() {
+    let seed =
+        std::env::var("CROSSFADE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| u64::from(std::process::id()) * 7919 + 1);
+    eprintln!("CROSSFADE_SEED={seed}");
+    on(&FAMILY[..2], &[], |lab, dialect| {
+        let template = Field::new(lab, dialect, "split", Access::Shared, &people(20_000));
+        let mut times = [Duration::ZERO; 3];
+        let (mut killed, mut after) = (0, 0);
+        // No two servers are killed at the same points.
+        let mut dice = Dice(seed + dialect.name().len() as u64);
+        for round in 0..=2 {
+            let field = template.copy(lab, if round % 2 == 0 { Access::Shared } else { Access::Versioned });
+            let done = AtomicBool::new(false);
+            let tokens = std::thread::scope(|scope| {
+                let writer = scope.spawn(|| {
+                    let mut session = field.session();
+                    let mut tokens: u64 = 0;
+                    while !done.load(Ordering::Relaxed) {
+                        tokens += 1;
+                        session.run(&format!("insert into users (id, full_name) values (100000 + {tokens}, 'Tok {tokens}')")).unwrap();
+                        session
+                            .run(&format!("update users set full_name = 'Bo C{tokens}' where id = {}", tokens * 7919 % 20000 + 1))
+                            .unwrap();
+                    }
+                    tokens
+                });
+                for (index, phase) in ["expand", "migrate", "contract"].into_iter().enumerate() {
+                    if phase == "contract" {
+                        done.store(true, Ordering::Relaxed);
+                        while !writer.is_finished() {
+                            std::thread::yield_now();
+                        }
+                    }
+                    let arguments: &[&str] = match phase {
+                        "migrate" => &["migrate", "--workers", "2", "--batch-time", "5", "--wait", "30"],
+                        "contract" => &["contract", "--all-nodes-upgraded", "--wait", "30"],
+                        _ => &["expand", "--wait", "30"],
+                    };
+                    let begun = Instant::now();
+                    // The first round is undisturbed: it says how long each phase takes.
+                    if round == 0 {
+                        field.run(arguments).must(0);
+                        times[index] = begun.elapsed();
+                        continue;
+                    }
+                    for _ in 0..2 {
+                        let begun = Instant::now();
+                        let mut child = field.spawn(arguments);
+                        let point = times[index].mul_f64(dice.roll(850) as f64 / 1000.0);
+                        while begun.elapsed() < point && child.try_wait().unwrap().is_none() {
+                            std::thread::sleep(Duration::from_millis(1));
+                        }
+                        child.kill().unwrap();
+                        if child.wait_with_output().unwrap().status.success() { after += 1 } else { killed += 1 }
+                    }
+                    field.run(arguments).must(0);
+                }
+                writer.join().unwrap()
+            });
+            assert_eq!(field.value("select cast(count(*) as char) from users where id > 100000"), tokens.to_string(), "a row was lost");
+            let wrong = "select cast(count(*) as char) from users where id > 100000
+                         and not (first_name <=> 'Tok' and binary last_name <=> binary (id - 100000))";
+            assert_eq!(field.value(wrong), "0");
+            assert_eq!(field.value("select cast(count(*) as char) from users where id <= 20000 and first_name in ('Ada', 'Bo')"), "20000");
+            field.must_be_new(lab);
+        }
+        eprintln!("{}: killed in the middle {killed} times, {after} had just ended; undisturbed {times:?}", dialect.name());
+    });
+}
+
+/// The server dies at random points of each phase; it is started, and the same command goes on.
+#[test]
+fn the_server_is_killed() {
+    let mut dice = Dice(u64::from(std::process::id()) * 104_729 + 1);
+    for server in &FAMILY[..2] {
+        // What was committed is on the disk: the tests' servers take less care otherwise.
+        let Some(mut lab) = server.lab_with(&["--innodb-flush-log-at-trx-commit=1"]).unwrap() else { continue };
+        let case = Case::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/split")).unwrap();
+        let scripts = compile_for(&case, Access::Shared, server.dialect).unwrap();
+        let address = lab.engine.address("shop");
+        let connect = || Session::connect(&address).unwrap();
+        Session::connect(&Address { database: None, ..address.clone() }).unwrap().run("create database shop").unwrap();
+        for script in &scripts.install_old {
+            let statements = support::splitter::split_as(server.dialect, script);
+            support::lab::run(&mut connect(), &statements).unwrap_or_else(|stopped| panic!("{stopped}"));
+        }
+        connect().run(&people(30_000)).unwrap();
+        let command = |arguments: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+            command.arg(arguments[0]).arg(case.folder.join("old.yaml")).arg(case.folder.join("new.yaml"));
+            command.args(["--url", &url(server.dialect, &address)]).args(&arguments[1..]);
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command
+        };
+        let mut in_the_middle = 0;
+        for arguments in [&["expand"] as &[&str], &["migrate", "--batch-time", "2"], &["contract", "--all-nodes-upgraded"]] {
+            for _ in 0..2 {
+                let child = command(arguments).spawn().unwrap();
+                std::thread::sleep(Duration::from_millis(40 + dice.roll(400)));
+                lab.engine.server().kill_hard();
+                let ran = Ran::of(&child.wait_with_output().unwrap());
+                if ran.code != 0 {
+                    in_the_middle += 1;
+                    assert!(ran.err.contains("connection to the server was lost") || ran.err.contains("can't connect"), "{}", ran.err);
+                }
+                lab.engine.server().restart().unwrap();
+            }
+            Ran::of(&command(arguments).output().unwrap()).must(0);
+        }
+        eprintln!("{}: killed in the middle {in_the_middle} times of 6", server.name);
+        let count =
+            connect().value("select cast(count(*) as char) from users where first_name = 'Ada' and last_name = concat('L', id)").unwrap();
+        assert_eq!(count.as_deref(), Some("30000"));
+    }
+}
