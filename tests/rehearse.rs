@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use crossfade::diagnostic::{Sources, has_errors};
 use crossfade::diff::{self, AssumeDrop};
@@ -48,6 +49,10 @@ fn compile(old: &Schema, new: &Schema, access: Access) -> Option<(Plan, Scripts)
 fn rehearsed(folder: &Path, access: Access, options: &Options, change: impl FnOnce(&str, Scripts) -> Scripts) -> Option<Report> {
     let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let (old, new) = (read(&text("old.yaml"))?, read(&text("new.yaml"))?);
+    // What the transition asks for, it needs.
+    if new.transition.as_ref().and_then(|transition| transition.access).is_some_and(|wanted| wanted != access) {
+        return None;
+    }
     let (plan, scripts) = compile(&old, &new, access)?;
     let (diff, _) = diff::diff(&old, &new, DIALECT, &diff::Options { assume_drop: AssumeDrop::Ask });
     let install = |schema: &Schema, access: Access| compile(&Schema::default(), schema, access).unwrap().1;
@@ -116,7 +121,7 @@ fn seeded_faults_are_caught_by_their_law() {
             let Some((name, folder, access, fault, law)) = next.lock().unwrap().next() else { return };
             let folder = root().join(folder);
             let old = read(&std::fs::read_to_string(folder.join("old.yaml")).unwrap()).unwrap();
-            let options = Options { histories: 4, ..Options::default() };
+            let options = Options { histories: 4, shrink: Duration::ZERO, ..Options::default() };
             let report = rehearsed(&folder, *access, &options, |new, scripts| mutated(new, &old, *access, scripts, fault)).unwrap();
             let found: BTreeSet<&str> = report.broken.iter().map(|broke| broke.law.as_str()).collect();
             if !found.contains(law) {

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 
 use super::Exit;
 use super::output;
-use super::planning::{self, Planned, PlanningArgs};
+use super::planning::{self, PlanningArgs};
 use crate::diagnostic::has_errors;
 use crate::dialect::target;
 use crate::diff::{self, AssumeDrop};
@@ -79,13 +79,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         laws: args.laws.iter().copied().collect::<BTreeSet<_>>(),
         histories: if args.time.is_some() { UNTIL_TIME_IS_OVER } else { HISTORIES },
         time: args.time.map(Duration::from_secs),
+        ..Options::default()
     };
     let mut reports = Vec::new();
     for (plan, (old, new)) in planned.plans.iter().zip(&planned.schemas) {
         if old.version.is_empty() {
             bail!("there is nothing to rehearse: a first installation has one version");
         }
-        reports.push(one(args, &planned, plan, old, new, &options)?);
+        reports.push(one(args, plan, old, new, &options)?);
     }
     let text = match args.format {
         Format::Text => reports.iter().map(Report::text).collect::<Vec<_>>().join("\n"),
@@ -97,7 +98,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(if reports.iter().all(Report::holds) { Exit::Done } else { Exit::Failed })
 }
 
-fn one(args: &Args, planned: &Planned, plan: &Plan, old: &Schema, new: &Schema, options: &Options) -> anyhow::Result<Report> {
+fn one(args: &Args, plan: &Plan, old: &Schema, new: &Schema, options: &Options) -> anyhow::Result<Report> {
     let dialect = plan.dialect;
     let assume_drop = if args.planning.assume_drop { AssumeDrop::Unrelated } else { AssumeDrop::Ask };
     let (diff, _) = diff::diff(old, new, dialect, &diff::Options { assume_drop });
@@ -114,7 +115,6 @@ fn one(args: &Args, planned: &Planned, plan: &Plan, old: &Schema, new: &Schema, 
             None => BTreeMap::new(),
         },
     };
-    let _ = planned;
     rehearse(&subject, options).with_context(|| format!("the rehearsal on {} could not be held", dialect.name()))
 }
 

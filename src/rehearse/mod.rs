@@ -73,11 +73,13 @@ pub struct Options {
     pub histories: usize,
     /// No history begins after this time. `None`: all of them are lived through, so that a seed says all.
     pub time: Option<Duration>,
+    /// How long a shorter history is looked for that breaks the same law.
+    pub shrink: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { seed: 1, laws: BTreeSet::new(), histories: 6, time: None }
+        Options { seed: 1, laws: BTreeSet::new(), histories: 6, time: None, shrink: Duration::from_secs(20) }
     }
 }
 
@@ -213,7 +215,7 @@ pub fn rehearse(subject: &Subject<'_>, options: &Options) -> Result<Report, Stop
             Err(Trouble::Stopped(stopped)) => return Err(stopped),
             Err(Trouble::Broken(broken)) => {
                 if wanted(broken.law) && told.insert((broken.law, broken.table.clone())) {
-                    let events = shrink(&lab, events, &broken);
+                    let events = shrink(&lab, events, &broken, options.shrink);
                     let broken = replay(&lab, &events).unwrap_or(broken);
                     report.broke(&lab, &broken, &events);
                 }
@@ -290,14 +292,13 @@ fn replay(lab: &Lab<'_>, events: &[Event]) -> Option<Broken> {
 }
 
 /// The shortest history that breaks the same law of the same table, by leaving out what does not matter.
-fn shrink(lab: &Lab<'_>, mut events: Vec<Event>, broken: &Broken) -> Vec<Event> {
-    const BUDGET: Duration = Duration::from_secs(20);
+fn shrink(lab: &Lab<'_>, mut events: Vec<Event>, broken: &Broken, budget: Duration) -> Vec<Event> {
     let started = Instant::now();
     let same = |events: &[Event]| replay(lab, events).is_some_and(|found| found.law == broken.law && found.table == broken.table);
     let mut size = events.len() / 2;
-    while size > 0 && started.elapsed() < BUDGET {
+    while size > 0 && started.elapsed() < budget {
         let mut at = 0;
-        while at < events.len() && started.elapsed() < BUDGET {
+        while at < events.len() && started.elapsed() < budget {
             let end = (at + size).min(events.len());
             let fewer: Vec<Event> = events
                 .iter()

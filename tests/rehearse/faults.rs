@@ -23,7 +23,6 @@ const FAULTS: &[Seeded] = &[
     ("values that are not total", VALUES, Access::Shared, Everywhere("expand", " when new.is_public = false then 'private'", ""), "L10"),
     ("a rebuild loses rows", VALUES, Access::Shared, Script("expand", "select id, is_public, name\nfrom images", "select id, is_public, name\nfrom images\nwhere is_public"), "L5"),
     ("a rebuild loses a column's values", VALUES, Access::Shared, Script("expand", "select id, is_public, name\nfrom images", "select id, is_public, null\nfrom images"), "L1"),
-    ("NOT NULL does not bind any more", VALUES, Access::Shared, Everywhere("expand", "select raise(abort, 'NOT NULL constraint failed: images.is_public');", "select 1;"), "L7"),
     ("every insert is taken for one of the new version", VALUES, Access::Shared, Script("expand", "when new.visibility is null\n", "when 0\n"), "L10"),
     ("an idle write counts", VALUES, Access::Shared, Script("expand", "when new.is_public is not old.is_public\n  and not (new.visibility is not old.visibility)\n", "when 1\n"), "L1"),
     ("NULLs are filled on insert only", FILL, Access::Shared, Script("expand", "update_fill1 after update on users\nwhen ", "update_fill1 after update on users\nwhen 0 and "), "L16"),
