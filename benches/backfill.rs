@@ -124,6 +124,7 @@ impl Bench {
             batch_time: Duration::from_millis(100),
             max_batches: None,
             pause_file: None,
+            max_lag: None,
             skip_failing: 0,
             all_nodes_upgraded: false,
             stop: &stop,

@@ -571,6 +571,191 @@ fn clients_of_the_new_version_let_contract_pass() {
     });
 }
 
+/// An owner of tables who is no superuser is not told what other roles' sessions are; that they are there counts.
+#[test]
+fn who_sees_less_counts_all_sessions() {
+    on_each(|lab| {
+        let field = Field::new(lab, "split", Access::Versioned, PEOPLE);
+        let name = field.value("select current_database()");
+        let mut session = field.session();
+        session.run("create role keeper login").unwrap();
+        session.run(&format!("alter database {name} owner to keeper")).unwrap();
+        session.run("alter schema public owner to keeper").unwrap();
+        session.run("alter table users owner to keeper").unwrap();
+        session.run("drop schema crossfade cascade").unwrap();
+        let keeper = url(&field.database).replace("postgres://postgres@", "postgres://keeper@");
+        field.run_at(&keeper, &["expand", "--access", "versioned"]).must(0);
+        field.run_at(&keeper, &["migrate", "--access", "versioned"]).must(0);
+        session.run("set application_name = 'a client that says nothing'").unwrap();
+        field.run_at(&keeper, &["contract", "--access", "versioned"]).must(1).says("a client that says nothing");
+        drop(session);
+        field.database.wait_alone().unwrap();
+        field.run_at(&keeper, &["contract", "--access", "versioned"]).must(0);
+        let mut session = field.session();
+        session.run("reassign owned by keeper to postgres").unwrap();
+        session.run("drop owned by keeper").unwrap();
+        session.run("drop role keeper").unwrap();
+    });
+}
+
+/// A stopped application needs no phases by hand, and one that is not stopped is named.
+#[test]
+fn all_at_once_for_a_stopped_application() {
+    on_each(|lab| {
+        let field = Field::new(lab, "split", Access::Shared, PEOPLE);
+        field.run(&["sync"]).must(2).says("--offline");
+        let before = field.everything();
+        field.database.wait_alone().unwrap();
+        let mut client = field.session();
+        client.run("set application_name = 'not stopped yet'").unwrap();
+        field.run(&["sync", "--offline"]).must(1).says("1 sessions are connected").says("not stopped yet");
+        drop(client);
+        field.database.wait_alone().unwrap();
+        assert_eq!(before, field.everything(), "a refusal changed something");
+        field.database.wait_alone().unwrap();
+        field.run(&["sync", "--offline", "--workers", "2"]).must(0).says("the database is at version v2");
+        field.must_be_new(lab);
+        field.database.wait_alone().unwrap();
+        field.run(&["sync", "--offline"]).must(0).says("the database is at version v2");
+        assert_eq!(field.value("select count(*) from users where first_name = 'Ada'"), "3000");
+    });
+}
+
+/// No batch begins while nobody knows how far a replica is behind, nor while it is too far.
+#[test]
+fn batches_wait_for_replicas() {
+    let Some(lab) = servers::lab_with(15, &["wal_level=replica", "max_wal_senders=4"]).unwrap() else { return };
+    let folders =
+        [Some(servers::installation(15).unwrap().unwrap().programs), lab.psql().and_then(|psql| psql.parent().map(Path::to_owned))];
+    let receiver = folders.into_iter().flatten().map(|folder| folder.join("pg_receivewal")).find(|program| program.is_file());
+    let receiver = receiver.expect("pg_receivewal comes with PostgreSQL's own programs: run scripts/setup-servers.sh");
+    let field = Field::new(&lab, "split", Access::Shared, PEOPLE);
+    field.run(&["expand"]).must(0);
+    let filled = "select count(*) from users where first_name is not null";
+    let child = field.spawn(&["migrate", "--max-lag", "2", "--format", "json"]);
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(field.value(filled), "0", "a batch began without a replica");
+    let folder = tempfile::tempdir().unwrap();
+    let address = field.database.address();
+    let mut replica = Command::new(receiver)
+        .args([
+            "-h",
+            &address.socket_folder.display().to_string(),
+            "-p",
+            &address.port.to_string(),
+            "-U",
+            &address.user,
+            "--synchronous",
+            "-D",
+        ])
+        .arg(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let ran = Ran::of(&child.wait_with_output().unwrap()).must(0);
+    assert!(ran.err.contains("it is not known how far replicas are behind") && ran.err.contains("goes_on"), "{}", ran.err);
+    assert_eq!(field.value(filled), "3000");
+    field.run(&["abort"]).must(0);
+    field.run(&["expand"]).must(0);
+    // It stands still, and is further behind with each second.
+    let signal = |name: &str| assert!(Command::new("kill").args([name, &replica.id().to_string()]).status().unwrap().success());
+    signal("-STOP");
+    field.session().run("update users set age = 1").unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    let child = field.spawn(&["migrate", "--max-lag", "1", "--format", "json"]);
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(field.value(filled), "0", "a batch began before the replica was there");
+    signal("-CONT");
+    let ran = Ran::of(&child.wait_with_output().unwrap()).must(0);
+    assert!(ran.err.contains("a replica is ") && ran.err.contains("s behind, which is more than 1 s"), "{}", ran.err);
+    replica.kill().unwrap();
+    replica.wait().unwrap();
+}
+
+/// What needs a server with settings of its own, or more than one thing at a time.
+#[test]
+fn the_doctor_knows_what_servers_do_by_themselves() {
+    for major in servers::MAJORS {
+        let settings = [
+            "wal_level=logical",
+            "max_wal_senders=4",
+            "max_prepared_transactions=2",
+            "autovacuum=on",
+            "autovacuum_naptime=1",
+            "autovacuum_vacuum_cost_delay=100",
+            "autovacuum_vacuum_cost_limit=1",
+        ];
+        let Some(lab) = servers::lab_with(major, &settings).unwrap() else { continue };
+        let field = Field::new(&lab, "split", Access::Shared, PEOPLE);
+        let mut session = field.session();
+        let mut find = |what: &str, make: &[&str], words: &str, clean: &[&str]| {
+            for statement in make {
+                session.run(statement).unwrap_or_else(|failure| panic!("{what}: {statement}: {failure}"));
+            }
+            let until = Instant::now() + Duration::from_secs(60);
+            loop {
+                let ran = field.run(&["doctor"]);
+                if ran.out.contains(words) {
+                    break;
+                }
+                assert!(Instant::now() < until, "{what}: `{words}` is not in {}{}", ran.out, ran.err);
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            for statement in clean {
+                session.run(statement).unwrap_or_else(|failure| panic!("{what}: {statement}: {failure}"));
+            }
+        };
+        find(
+            "slot",
+            &["select pg_create_physical_replication_slot('left_behind')"],
+            "warning[slot]: replication slot left_behind",
+            &["select pg_drop_replication_slot('left_behind')"],
+        );
+        find(
+            "prepared transaction",
+            &["begin", "insert into users (id) values (99999)", "prepare transaction 'left'"],
+            "warning[prepared-transaction]: prepared transaction 'left'",
+            &["rollback prepared 'left'"],
+        );
+        let address = field.database.address();
+        let source = format!(
+            "create subscription applier connection 'host={} port={} dbname={} user={}' publication p with (create_slot = false, slot_name = 'applier', copy_data = false)",
+            address.socket_folder.display(),
+            address.port,
+            address.database,
+            address.user
+        );
+        find(
+            "subscription",
+            &["create publication p", "select pg_create_logical_replication_slot('applier', 'pgoutput')", &source],
+            "warning[subscription]: subscription applier",
+            &[
+                "alter subscription applier disable",
+                "alter subscription applier set (slot_name = none)",
+                "drop subscription applier",
+                "drop publication p",
+            ],
+        );
+        // A hundred thousand transactions later a table whose limit is that low is due.
+        find(
+            "wraparound",
+            &[
+                "alter table users set (autovacuum_freeze_max_age = 100000)",
+                "do $$ begin for n in 1..100500 loop perform txid_current(); commit; end loop; end $$",
+            ],
+            "warning[wraparound]: autovacuum of session",
+            &[],
+        );
+        // No older server is at hand: the question is asked with a limit that this one does not reach.
+        let question = include_str!("../src/run/postgres/doctor.sql").replace("150000", "990000");
+        let rows = field.session().run(&question.replace("$1", "60")).unwrap().rows;
+        assert!(rows.iter().any(|row| row[1].as_deref() == Some("server-version")), "{rows:?}");
+        let rows = field.session().run(&include_str!("../src/run/postgres/doctor.sql").replace("$1", "60")).unwrap().rows;
+        assert!(rows.iter().all(|row| row[1].as_deref() != Some("server-version")), "{rows:?}");
+    }
+}
+
 /// A small generator (xorshift): the same seed kills at the same shares of a phase's time.
 struct Dice(u64);
 
@@ -780,6 +965,9 @@ fn the_doctor_finds_what_would_stop_a_phase() {
         session.run("create role limited login").unwrap();
         session.run("alter table users enable row level security").unwrap();
         session.run("revoke create on schema public from public").unwrap();
+        let limited = url(&field.database).replace("postgres://postgres@", "postgres://limited@");
+        let ran = field.run_at(&limited, &["doctor"]).must(1);
+        ran.says("error[create-schema]: schema crossfade: it is not owned by role limited");
         session.run("drop schema crossfade cascade").unwrap();
         let limited = url(&field.database).replace("postgres://postgres@", "postgres://limited@");
         let ran = field.run_at(&limited, &["doctor", "--format", "json"]).must(1);

@@ -531,3 +531,168 @@ fn the_server_is_killed() {
         assert_eq!(count.as_deref(), Some("30000"));
     }
 }
+
+/// Each thing that the doctor knows is provoked, and found before the first statement.
+#[test]
+fn the_doctor_finds_what_would_stop_a_phase() {
+    on(&FAMILY[..2], &["--log-bin=binlog", "--server-id=1", "--log-bin-trust-function-creators=0"], |lab, dialect| {
+        let field = Field::new(lab, dialect, "split", Access::Shared, &people(10));
+        let name = &field.database.name;
+        let before = field.run(&["doctor"]).must(0).out;
+        assert!(!before.contains("error") && !before.contains(" users"), "{before}");
+        let outside = format!("create database outside; create view outside.v as select id from {name}.users");
+        let provoked: [(&str, &str, i32, &str); 9] = [
+            (
+                "create table old_engine (n int primary key) engine = MyISAM",
+                "error[engine]: table old_engine: its engine is MyISAM",
+                1,
+                "drop table old_engine",
+            ),
+            ("create table keyless (n int, m int, unique (m))", "warning[no-key]: table keyless", 0, "drop table keyless"),
+            (
+                "create trigger touched before update on users for each row set new.age = 1",
+                "warning[user-trigger]: trigger touched on users",
+                0,
+                "drop trigger touched",
+            ),
+            (
+                "create table orders (id int primary key, owner bigint, foreign key (owner) references users (id) on delete set null)",
+                "warning[cascade]: foreign key orders_ibfk_1 of orders: on delete set null",
+                0,
+                "drop table orders",
+            ),
+            (
+                "create table stamped (id int primary key, at timestamp null on update current_timestamp)",
+                "warning[on-update]: column stamped.at",
+                0,
+                "drop table stamped",
+            ),
+            (&outside, "warning[outside-view]: view outside.v", 0, "drop database outside"),
+            ("set global sql_mode = ''", "warning[sql-mode]: sql_mode", 0, "set global sql_mode = default"),
+            ("set global read_only = 1", "error[read-only]: the server", 1, "set global read_only = 0"),
+            ("begin; select count(*) from users", "warning[long-transaction]: session", 0, "commit"),
+        ];
+        for (make, words, code, clean) in provoked {
+            let mut session = field.session();
+            for statement in make.split("; ") {
+                session.run(statement).unwrap_or_else(|failure| panic!("{make}: {failure}"));
+            }
+            // The list of transactions is read anew after a tenth of a second only.
+            std::thread::sleep(Duration::from_millis(150));
+            field.run(&["doctor", "--old-transaction", "0"]).must(code).says(words);
+            for statement in clean.split("; ") {
+                session.run(statement).unwrap_or_else(|failure| panic!("{clean}: {failure}"));
+            }
+        }
+        assert_eq!(field.run(&["doctor"]).must(0).out, before);
+        // Who may do little is told all of it at once.
+        let mut session = field.session();
+        session.run("create user limited").unwrap();
+        session.run(&format!("grant select, insert, update, delete, create, drop on {name}.* to limited")).unwrap();
+        let limited = field.url().replace("root@", "limited@");
+        let ran = Ran::of(&field.command_at(&limited, &["doctor", "--format", "json"]).output().unwrap()).must(1);
+        let found: Vec<serde_json::Value> = serde_json::from_str(&ran.out).unwrap();
+        let said = |code: &str| found.iter().find(|one| one["code"] == code).unwrap_or_else(|| panic!("{code}: {}", ran.out));
+        assert_eq!(said("privilege")["level"], "error");
+        let message = said("privilege")["message"].to_string();
+        assert!(message.contains("ALTER ROUTINE") && message.contains("TRIGGER") && !message.contains("SELECT"), "{message}");
+        assert_eq!(said("binary-log")["level"], "error");
+        assert_eq!(said("process-privilege")["level"], "warning");
+        session.run("drop user limited").unwrap();
+        // What comes behind our own triggers they don't see.
+        field.run(&["expand"]).must(0);
+        session.run("create trigger late before update on users for each row set new.full_name = upper(new.full_name)").unwrap();
+        field.run(&["doctor"]).must(1).says("error[late-trigger]: trigger late on users");
+        if dialect == Dialect::Mysql {
+            session.run("create table worn (id int primary key)").unwrap();
+            for number in 0..118 {
+                session.run(&format!("alter table worn add column c{number} int, algorithm=instant")).unwrap();
+                session.run(&format!("alter table worn drop column c{number}, algorithm=instant")).unwrap();
+            }
+            field.run(&["doctor"]).must(1).says("warning[row-versions]: table worn: it has 236 row versions, of the 255");
+        }
+    });
+}
+
+/// Without the right to see who is connected, contract does not take silence for an answer.
+#[test]
+fn who_may_not_see_the_sessions_may_not_contract() {
+    on(&FAMILY[..2], &[], |lab, dialect| {
+        let field = Field::new(lab, dialect, "split", Access::Versioned, &people(10));
+        field.run(&["expand"]).must(0);
+        field.run(&["migrate"]).must(0);
+        let mut session = field.session();
+        session.run("create user limited").unwrap();
+        session.run(&format!("grant all on `{}`.* to limited", field.database.name)).unwrap();
+        session.run(&format!("grant all on `{}_v2`.* to limited", field.database.name)).unwrap();
+        let limited = field.url().replace("root@", "limited@");
+        let refused = Ran::of(&field.command_at(&limited, &["contract"]).output().unwrap());
+        refused.must(1).says("may be clients of version v1").says("lacks PROCESS");
+        Ran::of(&field.command_at(&limited, &["contract", "--all-nodes-upgraded"]).output().unwrap()).must(0);
+        session.run("drop user limited").unwrap();
+        field.must_be_new(lab);
+    });
+}
+
+/// A stopped application needs no phases by hand, and one that is not stopped is named.
+#[test]
+fn all_at_once_for_a_stopped_application() {
+    on(&FAMILY[1..], &[], |lab, dialect| {
+        let field = Field::new(lab, dialect, "split", Access::Versioned, &people(3000));
+        lab.engine.choose("mysql").unwrap();
+        field.database.wait_alone().unwrap();
+        let client = field.session();
+        field.run(&["sync", "--offline"]).must(1).says("1 sessions are connected").says(&format!("session {}", client.id()));
+        drop(client);
+        field.database.wait_alone().unwrap();
+        field.run(&["sync", "--offline", "--workers", "2"]).must(0).says("the database is at version v2");
+        field.must_be_new(lab);
+        field.run(&["migrate", "--max-lag", "1"]).must(1);
+    });
+}
+
+/// Every third case, each on one server with one access: the runner ends where the scripts end, and what it reads from a manifest is
+/// what the plan holds. `CROSSFADE_EVERY_CASE=1` takes them all.
+#[test]
+fn every_third_case() {
+    let all = std::env::var_os("CROSSFADE_EVERY_CASE").is_some();
+    let mut turn = 0;
+    let mut cases: [Vec<(Case, Access)>; 2] = [Vec::new(), Vec::new()];
+    for (number, case) in Case::every().into_iter().enumerate() {
+        let case = case.unwrap();
+        let server = number / 3 % 2;
+        let family = FAMILY[server];
+        if !case.file.dialects.contains(&family.dialect) || !(all || number % 3 == 0) {
+            continue;
+        }
+        let case = case.in_dialect(family.dialect).unwrap();
+        let access: Vec<Access> = case.file.access.iter().copied().filter(|access| !case.file.refused.contains_key(access)).collect();
+        turn += 1;
+        if let Some(access) = access.get(turn % access.len().max(1)).filter(|_| case.runs_on(family.name)) {
+            cases[server].push((case, *access));
+        }
+    }
+    assert!(cases.iter().all(|cases| cases.len() > 5));
+    for (family, cases) in FAMILY.iter().zip(cases) {
+        let Some(lab) = family.lab().unwrap() else { continue };
+        for (case, access) in cases {
+            let seed = case.file.seed.clone();
+            let field = Field::of(&lab, family.dialect, case, access, &seed);
+            let name = format!("{} on {}, {}", field.case.name, family.name, access.name());
+            let before = field.everything();
+            let run = |arguments: &[&str]| {
+                let ran = field.run(arguments);
+                assert_eq!(ran.code, 0, "{name}: {}: {}{}", arguments[0], ran.out, ran.err);
+            };
+            run(&["expand"]);
+            if field.case.file.abort_keeps.is_empty() {
+                run(&["abort"]);
+                support::text::same(&format!("{name}: abort"), &before, &field.everything()).unwrap();
+                run(&["expand"]);
+            }
+            run(&["migrate", "--workers", "2", "--batch-time", "1"]);
+            run(&["contract", "--all-nodes-upgraded"]);
+            field.must_be_new(&lab);
+        }
+    }
+}

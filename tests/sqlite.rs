@@ -397,6 +397,28 @@ fn tables_called_as_the_rows_of_a_trigger() {
     }
 }
 
+/// A column that hides the number of a row is refused, whichever version has it: a trigger would find another row, or none.
+#[test]
+fn a_column_that_hides_the_number_of_a_row() {
+    let work = tempfile::tempdir().unwrap();
+    let old = "version: v1\ntables:\n  t:\n    columns:\n      id: integer not null primary key\n      a: text\n";
+    let new = old.replace("v1", "v2").replace("a: text", "b: text")
+        + "transition:\n  from: v1\n  tables:\n    t:\n      columns:\n        b: {up: upper(a)}\n        a: {down: lower(b)}\n";
+    let hidden = |text: &str| text.replace("      id:", "      _RowID_: integer\n      id:");
+    for (old, new, refused) in [(old.to_owned(), hidden(&new), true), (hidden(old), hidden(&new), true), (old.to_owned(), new, false)] {
+        fs::write(work.path().join("old.yaml"), old).unwrap();
+        fs::write(work.path().join("new.yaml"), new).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+            .args(["compile", "old.yaml", "new.yaml", "--dialect", "sqlite", "--stdout", "expand"])
+            .current_dir(&work)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.success(), !refused, "{said}");
+        assert_eq!(said.contains("no-online-way") && said.contains("hides the number"), refused, "{said}");
+    }
+}
+
 #[test]
 fn image_visibility() {
     if shell().is_none() {

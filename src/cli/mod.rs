@@ -61,6 +61,8 @@ enum Command {
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     Abort(run::Abort),
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    Sync(run::Sync),
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     Verify(look::VerifyArgs),
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     Check(look::CheckArgs),
@@ -129,6 +131,8 @@ pub fn main() -> ExitCode {
         Command::Contract(args) => run::contract(&args),
         #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
         Command::Abort(args) => run::abort(&args),
+        #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+        Command::Sync(args) => run::sync(&args),
         #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
         Command::Verify(args) => look::verify(&args),
         #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]

@@ -11,7 +11,10 @@ use super::Exit;
 use super::online::{self, OnlineArgs};
 use super::output::{self, Format};
 use super::watch::Watcher;
+use crate::emit::program::Program;
 use crate::plan::model::Phase;
+use crate::run::engine::Engine;
+use crate::run::look::{self, Due};
 use crate::run::{End, Options, Task};
 
 /// What every phase takes.
@@ -60,6 +63,9 @@ pub(crate) struct Migrate {
     /// While this file is there, no batch begins.
     #[arg(long, value_name = "FILE")]
     pause_file: Option<PathBuf>,
+    /// Let no batch begin while a replica is more than so many seconds behind, or while that is not known (PostgreSQL).
+    #[arg(long, value_name = "SECONDS")]
+    max_lag: Option<u64>,
     /// Set aside up to so many rows that can't be filled, instead of stopping at the first one. Contract refuses while there are any.
     #[arg(long, value_name = "N", default_value_t = 0)]
     skip_failing: u64,
@@ -82,6 +88,64 @@ pub(crate) struct Abort {
     run: RunArgs,
 }
 
+/// Run all that is left of an upgrade on a stopped application: expand, migrate and contract, one behind the other.
+///
+/// It refuses while anybody else is connected, before each of them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sync {
+    #[command(flatten)]
+    online: OnlineArgs,
+    /// The application is stopped. There is no other way to run this.
+    #[arg(long, required = true)]
+    offline: bool,
+    /// How many seconds to wait for another runner to end.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u64,
+    /// For how many seconds a statement that meets a lock is tried again, with growing pauses.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    patience: u64,
+    /// Sessions that fill rows at the same time, each in a range of its own.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    workers: u8,
+    /// How progress is written: as text, or as a JSON object a line.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(crate) fn sync(args: &Sync) -> anyhow::Result<Exit> {
+    let engine = online::engine(&args.online.url)?;
+    let engine = engine.as_ref();
+    let Some(program) = online::program(&args.online, engine, args.format)? else { return Ok(Exit::Failed) };
+    let stop = listen()?;
+    let mut options = options(args.wait, args.patience, &stop);
+    options.workers = usize::from(args.workers);
+    // Nobody is left that could be of the old version.
+    options.all_nodes_upgraded = true;
+    loop {
+        let due = look::due(engine, &program).map(|due| match due {
+            Due::Nothing => None,
+            Due::Expand => Some(Phase::Expand),
+            Due::Migrate => Some(Phase::Migrate),
+            Due::Contract => Some(Phase::Contract),
+        });
+        let due = due.and_then(|phase| crate::run::nobody_is_connected(engine).map(|()| phase));
+        match due {
+            Ok(Some(phase)) => match drive(engine, &program, Task::Phase(phase), &options, args.format)? {
+                Exit::Done => {}
+                other => return Ok(other),
+            },
+            Ok(None) => {
+                Watcher::new(args.format).ended("done", &format!("the database is at version {}", program.new_version))?;
+                return Ok(Exit::Done);
+            }
+            Err(stopped) => {
+                online::tell(&stopped, args.format);
+                return Ok(Exit::Failed);
+            }
+        }
+    }
+}
+
 pub(crate) fn expand(args: &Expand) -> anyhow::Result<Exit> {
     run(&args.run, Task::Phase(Phase::Expand), |_| {})
 }
@@ -92,6 +156,7 @@ pub(crate) fn migrate(args: &Migrate) -> anyhow::Result<Exit> {
         options.batch_time = Duration::from_millis(args.batch_time);
         options.max_batches = args.max_batches;
         options.pause_file.clone_from(&args.pause_file);
+        options.max_lag = args.max_lag;
         options.skip_failing = args.skip_failing;
     })
 }
@@ -119,6 +184,14 @@ fn run(args: &RunArgs, task: Task, set: impl FnOnce(&mut Options<'_>)) -> anyhow
             }
         };
     }
+    let stop = listen()?;
+    let mut options = options(args.wait, args.patience, &stop);
+    set(&mut options);
+    drive(engine.as_ref(), &program, task, &options, args.format)
+}
+
+/// Set once somebody presses Ctrl-C.
+fn listen() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || {
@@ -129,20 +202,27 @@ fn run(args: &RunArgs, task: Task, set: impl FnOnce(&mut Options<'_>)) -> anyhow
         anstream::eprintln!("stopping after this statement or batch; Ctrl-C again stops at once");
     })
     .context("can't listen for Ctrl-C")?;
-    let mut options = Options {
-        wait: Duration::from_secs(args.wait),
-        patience: Duration::from_secs(args.patience),
+    Ok(stop)
+}
+
+fn options(wait: u64, patience: u64, stop: &AtomicBool) -> Options<'_> {
+    Options {
+        wait: Duration::from_secs(wait),
+        patience: Duration::from_secs(patience),
         workers: 1,
         batch_time: Duration::from_millis(100),
         max_batches: None,
         pause_file: None,
+        max_lag: None,
         skip_failing: 0,
         all_nodes_upgraded: false,
-        stop: &stop,
-    };
-    set(&mut options);
-    let watcher = Watcher::new(args.format);
-    let ended = crate::run::run(engine.as_ref(), &program, task, &options, &watcher);
+        stop,
+    }
+}
+
+fn drive(engine: &dyn Engine, program: &Program, task: Task, options: &Options<'_>, format: Format) -> anyhow::Result<Exit> {
+    let watcher = Watcher::new(format);
+    let ended = crate::run::run(engine, program, task, options, &watcher);
     watcher.close();
     match ended {
         Ok(End::Done) => {
@@ -158,7 +238,7 @@ fn run(args: &RunArgs, task: Task, set: impl FnOnce(&mut Options<'_>)) -> anyhow
             Ok(Exit::MoreBatches)
         }
         Err(stopped) => {
-            online::tell(&stopped, args.format);
+            online::tell(&stopped, format);
             Ok(Exit::Failed)
         }
     }

@@ -173,9 +173,7 @@ impl Observer for Watcher {
                 &format!("  no longer set aside: {} {} = {}", row.table, row.columns.join(", "), row.key.join(", ")),
                 &json!({ "event": "took_back", "backfill": row.backfill, "key": row.key }),
             ),
-            Event::Pauses(file) => {
-                self.say(fill, &format!("  paused while `{file}` is there"), &json!({ "event": "pauses", "file": file }));
-            }
+            Event::Pauses(why) => self.say(fill, &format!("  paused while {why}"), &json!({ "event": "pauses", "while": why })),
             Event::GoesOn => self.say(fill, "  goes on", &json!({ "event": "goes_on" })),
             Event::Filled(name, rows) => {
                 self.say(fill, &format!("  {name}: {rows} rows filled"), &json!({ "event": "filled", "backfill": name, "rows": rows }))

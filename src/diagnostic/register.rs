@@ -120,6 +120,7 @@ const PAGES: &[Page] = pages![
     "rename-by-copy",
     "rename-taken",
     "reserved-name",
+    "rule-before-sync",
     "rule-loosened",
     "rule-tightened",
     "sequence-narrows",

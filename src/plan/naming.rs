@@ -6,12 +6,15 @@
 use crate::snapshot::names::bounded;
 use crate::sql::Dialect;
 
+/// What the name of something begins with that gets its own name in contract.
+pub(super) const NEW: &str = "crossfade_new_";
+
 /// The column whose default tells which version's view an INSERT came through.
 pub const MARKER: &str = "crossfade_writer";
 
 /// The physical column of a new column whose name an old one still has.
 pub(super) fn helper_column(name: &str, dialect: Dialect) -> String {
-    bounded(&format!("crossfade_new_{name}"), dialect)
+    bounded(&[NEW, name].concat(), dialect)
 }
 
 /// The trigger function of a table, in schema `crossfade`.
@@ -61,7 +64,7 @@ pub(super) fn not_null_check(table: &str, column: &str, dialect: Dialect) -> Str
 
 /// The name under which an index or constraint is built while the old one of that name still stands.
 pub(super) fn interim(name: &str, dialect: Dialect) -> String {
-    bounded(&format!("crossfade_new_{name}"), dialect)
+    bounded(&[NEW, name].concat(), dialect)
 }
 
 /// The sequence that counts for a column until that is an identity column, in schema `crossfade`.

@@ -259,6 +259,9 @@ impl<'a> Planner<'a> {
                     }
                 }
             }
+            if phase == Phase::Migrate {
+                self.warn_of_early_rules(&state);
+            }
             if phase == Phase::Contract && self.settings.access == Access::Versioned {
                 self.settle_views(&state, &swapped, &shape_views, &views, &mut kept);
             }
@@ -303,13 +306,56 @@ impl<'a> Planner<'a> {
         });
     }
 
-    /// A trigger names its row by `_rowid_`, which must mean that.
+    /// A trigger computes a column after the row was written, and a rule over several columns has looked at the row by then.
+    fn warn_of_early_rules(&mut self, state: &State) {
+        fn said(name: &str) -> &str {
+            name.strip_prefix(super::naming::NEW).unwrap_or(name)
+        }
+        let mut found: BTreeSet<(String, String)> = BTreeSet::new();
+        for (table, shape) in &state.tables {
+            let Some(sync) = &shape.sync else { continue };
+            for (rule, columns) in shape.rules() {
+                for lens in &sync.lenses {
+                    for (computed, reader, writer, known) in [(&lens.old, "old", "new", &lens.new), (&lens.new, "new", "old", &lens.old)] {
+                        let late: Vec<&str> =
+                            computed.iter().filter(|c| c.formula.is_some() && columns.contains(&c.name)).map(|c| said(&c.name)).collect();
+                        let own: BTreeSet<&String> = computed.iter().map(|c| &c.name).collect();
+                        let others: Vec<&str> = columns.iter().filter(|name| !own.contains(name)).map(|name| said(name)).collect();
+                        if late.is_empty() || others.is_empty() || known.is_empty() {
+                            continue;
+                        }
+                        found.insert((
+                            table.clone(),
+                            format!(
+                                "{rule} looks at the {reader} version's {} before a trigger has computed it: until contract one UPDATE of the {writer} version that changes it and {} may be refused, where two would not be",
+                                late.join(", "),
+                                others.join(", ")
+                            ),
+                        ));
+                    }
+                }
+            }
+        }
+        for (table, message) in found {
+            let new = self.renamed.get(table.as_str()).copied().unwrap_or(&table);
+            let span = self.diff.new.tables.get(new).map(|table| table.span).unwrap_or_default();
+            self.warn(("rule-before-sync", Level::Warning), &format!("table {table}"), message, span);
+        }
+    }
+
+    /// A trigger names its row by `_rowid_`, which must mean that, in the old shape as in the new one.
     fn refuse_hidden_rowid(&mut self, table: &str) {
-        let found =
-            self.diff.old.tables.get(table).and_then(|found| found.columns.values().find(|c| c.name.eq_ignore_ascii_case("_rowid_")));
+        let new = self.renamed.get(table).copied().unwrap_or(table);
+        let shapes = [self.diff.old.tables.get(table), self.diff.new.tables.get(new)];
+        let found = shapes.into_iter().flatten().flat_map(|found| found.columns.values()).find(|c| c.name.eq_ignore_ascii_case("_rowid_"));
         if let Some(column) = found {
             let (object, span) = (format!("{table}.{}", column.name), column.span);
-            self.not_yet(&object, "a column of this name hides what the triggers tell rows apart by", span);
+            self.no_way(
+                &object,
+                "a column of this name hides the number that the triggers tell rows apart by",
+                "give the column another name, while no other version is live",
+                span,
+            );
         }
     }
 
@@ -891,6 +937,33 @@ impl State {
 }
 
 impl Shape {
+    /// The rules over its rows, each with the columns that it looks at.
+    fn rules(&self) -> Vec<(String, BTreeSet<String>)> {
+        let of = |expr: &RowExpr| {
+            let splices = expr.splices.iter().map(|(_, splice)| splice);
+            splices
+                .filter_map(|splice| match splice {
+                    Splice::Column(name) => Some(name.clone()),
+                    Splice::Relation(..) | Splice::Type(..) => None,
+                })
+                .collect::<BTreeSet<String>>()
+        };
+        let mut rules: Vec<(String, BTreeSet<String>)> =
+            self.checks.iter().map(|(name, condition)| (format!("check {name}"), of(condition))).collect();
+        for index in self.indexes.values().filter(|index| index.unique) {
+            let mut columns: BTreeSet<String> = index.predicate.iter().flat_map(of).collect();
+            for key in &index.keys {
+                match &key.target {
+                    KeyTarget::Column(name) => drop(columns.insert(name.clone())),
+                    KeyTarget::Expression(expr) => columns.extend(of(expr)),
+                }
+            }
+            rules.push((format!("unique {}", index.name.strip_prefix(super::naming::NEW).unwrap_or(&index.name)), columns));
+        }
+        rules.extend(self.primary_key.iter().map(|key| ("the primary key".to_owned(), key.columns.iter().cloned().collect())));
+        rules
+    }
+
     /// The table as a statement makes it, with its columns in the order of `order`.
     fn spec(
         &self,

@@ -141,6 +141,8 @@ pub struct Words {
     pub take_back: &'static str,
     /// Release. Gives: backfill, key, error.
     pub failing: &'static str,
+    /// Gives: how many seconds the slowest replica is behind; NULL where that is not known of all of them, or where there is none.
+    pub lag: Option<&'static str>,
     /// Gives: whether somebody's old snapshot keeps dead rows from being taken away.
     pub old_snapshot: &'static str,
     /// Gives: session, user, program, address, state, seconds, path of each client. Of several ways the first one counts that knows any.

@@ -27,7 +27,7 @@ use std::time::Duration;
 use crate::engine::Failure;
 use crate::plan::model::Phase;
 
-pub use phase::{dry_run, run};
+pub use phase::{dry_run, nobody_is_connected, run};
 pub use sentry::Blocker;
 pub use state::{Aside, Progress, Revision, State};
 
@@ -65,6 +65,8 @@ pub struct Options<'a> {
     pub max_batches: Option<u64>,
     /// While this file is there, no batch begins.
     pub pause_file: Option<PathBuf>,
+    /// No batch begins while a replica is further behind than this, in seconds, or while nobody knows how far it is.
+    pub max_lag: Option<u64>,
     /// How many rows that can't be filled may be set aside.
     pub skip_failing: u64,
     /// Whether the operator says that no client of the old version is left.
@@ -107,7 +109,7 @@ pub enum Event<'a> {
     SetAside(&'a FailingRow),
     /// A row that was set aside could be filled.
     TookBack(&'a FailingRow),
-    /// Batches pause.
+    /// Batches pause, and while what.
     Pauses(&'a str),
     /// They go on.
     GoesOn,

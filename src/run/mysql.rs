@@ -60,6 +60,7 @@ static MYSQL: Words = Words {
     set_aside: include_str!("mysql/set_aside.sql"),
     take_back: include_str!("mysql/take_back.sql"),
     failing: include_str!("mysql/failing.sql"),
+    lag: None,
     old_snapshot: include_str!("mysql/old_snapshot.sql"),
     sessions: SESSIONS,
     checkpoints: include_str!("mysql/checkpoints.sql"),

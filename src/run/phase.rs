@@ -44,6 +44,32 @@ pub fn run(engine: &dyn Engine, program: &Program, task: Task, options: &Options
     })
 }
 
+/// Whether the application is stopped: nobody is connected but this program.
+///
+/// # Errors
+/// When somebody is, or the server can't be asked.
+pub fn nobody_is_connected(engine: &dyn Engine) -> Result<(), Stopped> {
+    if !engine.knows_clients() {
+        return Ok(());
+    }
+    let mut session = open(engine, "crossfade sync")?;
+    let begun = Instant::now();
+    let found = loop {
+        let found = clients(session.as_mut(), engine).map_err(|failure| Stopped::by("it can't be asked who is connected", &failure))?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        // A session that has just ended is seen for a moment.
+        if begun.elapsed() >= GRACE {
+            break found;
+        }
+        std::thread::sleep(NAP);
+    };
+    let mut stopped = Stopped::new(format!("{} sessions are connected, and this is for a stopped application", found.len()));
+    stopped.notes.extend(found.iter().take(20).map(ToString::to_string));
+    Err(stopped.help("stop the application and end these sessions; beside a live one run `crossfade expand`, `migrate` and `contract`"))
+}
+
 /// What [`run`] would do, as SQL with comments. Nothing is changed.
 ///
 /// # Errors

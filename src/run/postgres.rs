@@ -46,6 +46,7 @@ static WORDS: Words = Words {
     set_aside: include_str!("postgres/set_aside.sql"),
     take_back: include_str!("postgres/take_back.sql"),
     failing: include_str!("postgres/failing.sql"),
+    lag: Some(include_str!("postgres/lag.sql")),
     old_snapshot: include_str!("postgres/old_snapshot.sql"),
     sessions: &[include_str!("postgres/sessions.sql")],
     doctor: &[include_str!("postgres/doctor.sql")],

@@ -64,6 +64,7 @@ static WORDS: Words = Words {
     set_aside: include_str!("sqlite/set_aside.sql"),
     take_back: include_str!("sqlite/take_back.sql"),
     failing: include_str!("sqlite/failing.sql"),
+    lag: None,
     old_snapshot: include_str!("sqlite/old_snapshot.sql"),
     sessions: &[include_str!("sqlite/sessions.sql")],
     doctor: &[include_str!("sqlite/doctor.sql")],

@@ -92,8 +92,13 @@ pub fn sqlite() -> Result<Option<Lab<Sqlite>>, String> {
 
 /// A server of a major version to make databases on.
 pub fn lab(major: u32) -> Result<Option<Lab>, String> {
+    lab_with(major, &[])
+}
+
+/// The same with further settings of the server.
+pub fn lab_with(major: u32, settings: &[&str]) -> Result<Option<Lab>, String> {
     let Some(installation) = installation(major)? else { return Ok(None) };
-    let server = Server::start(&installation).map_err(|error| error.to_string())?;
+    let server = Server::start_with(&installation, settings).map_err(|error| error.to_string())?;
     Lab::new(server, psql(&installation)).map(Some).map_err(|failure| failure.to_string())
 }
 

@@ -53,6 +53,7 @@ fn major_version(program: &Path) -> Option<u32> {
 #[derive(Debug)]
 pub struct Server {
     installation: Installation,
+    settings: Vec<String>,
     folder: PathBuf,
     owner: Option<u32>,
     process: Option<Running>,
@@ -65,9 +66,18 @@ impl Server {
     /// # Errors
     /// When the folder can't be made, `initdb` or the server fails, or no connection succeeds within a minute.
     pub fn start(installation: &Installation) -> Result<Self, Error> {
+        Self::start_with(installation, &[])
+    }
+
+    /// The same with further settings, such as `wal_level=logical`.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_with(installation: &Installation, settings: &[&str]) -> Result<Self, Error> {
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let owner = other_user()?;
         let folder = fresh_folder(owner)?;
-        let mut server = Self { installation: installation.clone(), folder, owner, process: None };
+        let mut server = Self { installation: installation.clone(), settings, folder, owner, process: None };
         let data = server.data();
         let output = server
             .command("initdb")
@@ -126,6 +136,9 @@ impl Server {
             "jit=off",
             "max_connections=100",
         ] {
+            command.args(["-c", setting]);
+        }
+        for setting in &self.settings {
             command.args(["-c", setting]);
         }
         let server = command.stdout(log).stderr(also).spawn().map_err(io_error("start postgres"))?;

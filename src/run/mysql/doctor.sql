@@ -1,5 +1,5 @@
 select 'error' as level, 'read-only' as code, 'the server' as object, 'it takes no writes: it is a replica, or read_only is set' as message
-from dual where @@global.read_only
+from dual where @@global.read_only and ?1 is not null
 union all
 select 'error', 'privilege', concat('account ', current_user()),
        concat('it lacks ', group_concat(needed.name order by needed.name separator ', '), ' on database ', database(), ', which the scripts need',

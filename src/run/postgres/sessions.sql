@@ -6,6 +6,7 @@ select a.pid::text, coalesce(a.usename, ''), a.application_name, coalesce(host(a
                  order by s.setrole = 0, s.setdatabase = 0
                  limit 1), '')
 from pg_stat_activity a
-where a.datname = current_database() and a.backend_type = 'client backend' and a.pid <> pg_backend_pid()
+-- Of other roles' sessions the server hides the kind from who may not read all statistics, but not that they are there.
+where a.datname = current_database() and coalesce(a.backend_type, 'client backend') = 'client backend' and a.pid <> pg_backend_pid()
       and a.application_name not like 'crossfade %'
 order by a.usename, a.application_name, a.pid
