@@ -278,7 +278,7 @@ fn a_lock_is_tried_again_and_a_second_runner_is_told() {
     let mut reader = field.session();
     reader.run("begin").unwrap();
     reader.run("select count(*) from users").unwrap();
-    let ran = field.run(&["expand", "--patience", "1"]).must(1).says("met a lock").says("run `crossfade expand` again");
+    let ran = field.run(&["expand", "--patience", "3"]).must(1).says("met a lock").says("run `crossfade expand` again");
     assert!(ran.err.contains("try 2"), "{}", ran.err);
     reader.run("commit").unwrap();
     field.run(&["expand"]).must(0);

@@ -273,8 +273,11 @@ impl Target for MysqlLike {
             return true;
         }
         match (&old.kind, &new.kind) {
-            // The length takes one byte up to 255 bytes, two above. A character may have four.
-            (TypeKind::Varchar(Some(from)), TypeKind::Varchar(Some(to))) => from <= to && (*to <= 63 || *from > 255),
+            // The length takes one byte up to 255 bytes, two above. A character has at most one to
+            // four of them, by its character set: between 128 and 255 characters no length crosses over in any set.
+            (TypeKind::Varchar(Some(from)), TypeKind::Varchar(Some(to))) => {
+                from <= to && (*to <= 63 || *from > 255 || (*from >= 128 && *to <= 255))
+            }
             _ => false,
         }
     }
@@ -313,6 +316,9 @@ mod tests {
         let varchar = |n| Type { kind: TypeKind::Varchar(Some(n)), array_dimensions: 0 };
         assert!(MYSQL.widens_in_place(&varchar(20), &varchar(63)));
         assert!(!MYSQL.widens_in_place(&varchar(63), &varchar(64)));
+        assert!(MYSQL.widens_in_place(&varchar(128), &varchar(255)));
+        assert!(!MYSQL.widens_in_place(&varchar(127), &varchar(255)));
+        assert!(!MYSQL.widens_in_place(&varchar(255), &varchar(256)));
         assert!(MYSQL.widens_in_place(&varchar(300), &varchar(400)));
         assert!(!MYSQL.widens_in_place(&varchar(400), &varchar(300)));
     }

@@ -120,6 +120,9 @@ impl Actions<'_> {
                 .collect::<Vec<_>>()
                 .join("\n"),
             Action::CreateNamespace { schema } => format!("create database if not exists {};", sql.ident(schema)),
+            Action::SettleShapeView(view) if self.is_renamed(&view.table) => {
+                self.step(&probe.table(&view.table), self.shape_view(view)?.trim_end_matches(';'))
+            }
             Action::CreateShapeView(view) | Action::SettleShapeView(view) => return self.shape_view(view),
             Action::CreateView(view) | Action::ReplaceView { new: view, .. } => return self.view(view),
             Action::DropViews { views, .. } => self.drop_views(views),
@@ -164,7 +167,7 @@ impl Actions<'_> {
             Action::AlterIdentity { column, .. } => format!("-- {column} counts as before."),
             Action::AddPrimaryKey { table, index, .. } => self.change_primary_key(table, index),
             Action::AddCheck { table, name, condition, until } => {
-                let mut needed = not(&probe.constraint(table, name));
+                let mut needed = self.missing(table, &probe.constraint(table, name));
                 if until.is_some() {
                     needed = format!("{needed}\n    and not {}", self.is_done(&check_renamed(table, name)));
                 }
@@ -330,6 +333,16 @@ impl Actions<'_> {
     fn drop_column(&self, table: &str, column: &str, computed: bool) -> String {
         let clauses = if computed { self.server.metadata } else { INSTANT };
         self.alter(&self.probe().column(table, column), table, &format!("drop column {}", self.sql.ident(column)), clauses)
+    }
+
+    /// Whether contract gives a table another name.
+    fn is_renamed(&self, table: &str) -> bool {
+        self.plan.steps.iter().any(|step| matches!(&step.action, Action::RenameTable { from, .. } if from == table))
+    }
+
+    /// That something is missing in a table, and the table is not called otherwise by now.
+    fn missing(&self, table: &str, exists: &str) -> String {
+        if self.is_renamed(table) { format!("{}\n    and {}", not(exists), self.probe().table(table)) } else { not(exists) }
     }
 
     /// Whether the marker of a table has a default with these words.
@@ -540,7 +553,7 @@ impl Actions<'_> {
     }
 
     fn create_index(&self, index: &IndexSpec) -> String {
-        let needed = not(&self.probe().index(&index.table, &index.name));
+        let needed = self.missing(&index.table, &self.probe().index(&index.table, &index.name));
         let clauses = if builds_beside_writers(index) { self.server.index } else { "algorithm=inplace, lock=shared" };
         self.alter(&needed, &index.table, &format!("add {}", self.index_definition(index)), clauses)
     }
@@ -594,7 +607,7 @@ impl Actions<'_> {
 
     /// With the checks on, the server would copy the table, and keep its writers waiting.
     fn add_foreign_key(&self, spec: &ForeignKeySpec) -> String {
-        self.foreign_key_added(&not(&self.probe().constraint(&spec.table, &spec.key.name.text)), spec)
+        self.foreign_key_added(&self.missing(&spec.table, &self.probe().constraint(&spec.table, &spec.key.name.text)), spec)
     }
 
     fn foreign_key_added(&self, needed: &str, spec: &ForeignKeySpec) -> String {
@@ -857,7 +870,7 @@ impl Actions<'_> {
                 format!("{table}: check {name} is broken"),
                 format!("not ({})", sql.written(condition, Row::Table(table)).trim()),
                 None,
-                not(&probe.constraint(table, name)),
+                format!("{}\n    and {}", probe.table(table), not(&probe.constraint(table, name))),
             ),
             Finding::Orphan(spec) => {
                 let given: Vec<String> = spec.key.columns.iter().map(|c| format!("{} is not null", own(c))).collect();
