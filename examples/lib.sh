@@ -1,30 +1,58 @@
 # What the examples' run.sh share: a database of its own, the phases, and checks that stop the script.
 #
-# The connection comes from the environment, as for psql: PGHOST, PGPORT, PGUSER, PGPASSWORD. The database is made and
-# dropped here; KEEP=1 keeps it.
+# On PostgreSQL the connection comes from the environment, as for psql: PGHOST, PGPORT, PGUSER, PGPASSWORD. An example that has
+# scripts for MySQL or MariaDB runs there with CROSSFADE_DIALECT=mysql (or mariadb); CLIENT is then the client with its options,
+# by default `mysql` (or `mariadb`). The database is made and dropped here; KEEP=1 keeps it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[1]}")"
 
-PGDATABASE=crossfade_$(basename "$PWD" | tr - _)_$$
-psql -X -q -v ON_ERROR_STOP=1 -d postgres -c "create database $PGDATABASE"
+dialect=${CROSSFADE_DIALECT:-postgres}
+database=crossfade_$(basename "$PWD" | tr - _)_$$
+if [ "$dialect" = postgres ]; then
+  export PGDATABASE=$database
+  t=t f=f # how a boolean is shown
+  versions=crossfade.version
+else
+  t=1 f=0
+  versions=crossfade_version
+fi
+
+admin() { # admin SQL
+  if [ "$dialect" = postgres ]; then
+    psql -X -q -v ON_ERROR_STOP=1 -d postgres -c "$1"
+  else
+    ${CLIENT:-$dialect} -e "$1"
+  fi
+}
+
+script() { # script FILE: as anybody would run it
+  if [ "$dialect" = postgres ]; then
+    psql -X -q -A -t -v ON_ERROR_STOP=1 -f "$1"
+  else
+    ${CLIENT:-$dialect} -N -B "$database" <"$1"
+  fi
+}
+
+admin "create database $database"
 finish() {
   local status=$?
   if [ "${KEEP:-}" = 1 ]; then
-    echo "kept: database $PGDATABASE"
+    echo "kept: database $database"
+  elif [ "$dialect" = postgres ]; then
+    admin "drop database $database with (force)"
   else
-    psql -X -q -d postgres -c "drop database $PGDATABASE with (force)"
+    admin "drop database $database"
   fi
   [ $status -eq 0 ] || echo "FAILED" >&2
 }
 trap finish EXIT
-export PGDATABASE
 
 title() { # title TEXT
   printf '\n-- %s\n' "$1"
 }
 
-run() { # run VERSION SCRIPT: the compiled script, as anybody would run it
-  psql -X -q -v ON_ERROR_STOP=1 -f "migrations/$1/postgres/$2.sql"
+run() { # run VERSION SCRIPT: the compiled script
+  script "migrations/$1/$dialect/$2.sql"
 }
 
 install() { # install VERSION: a first installation is three scripts like any other step
@@ -47,7 +75,7 @@ refuses() { # refuses VERSION SCRIPT WORDS: it runs out of turn, changes nothing
 
 verifies() { # verifies VERSION: verify.sql counts no row on which the two shapes disagree
   local counts
-  counts=$(psql -X -q -A -t -v ON_ERROR_STOP=1 -f "migrations/$1/postgres/verify.sql")
+  counts=$(run "$1" verify | tr '\t' '|')
   printf 'verify    %s\n' "$(tr '\n' ';' <<<"$counts")"
   if [ -z "$counts" ] || grep -qv '|0$' <<<"$counts"; then
     echo "the two shapes disagree" >&2
@@ -56,8 +84,12 @@ verifies() { # verifies VERSION: verify.sql counts no row on which the two shape
 }
 
 client() { # client WHO SQL: a client's connection; `search_path_WHO=…` says where it finds its version's shape
-  local path=search_path_$1
-  PGOPTIONS="-c search_path=${!path:-public}" psql -X -q -A -t -F ', ' -P null=NULL -v ON_ERROR_STOP=1 -c "$2"
+  if [ "$dialect" = postgres ]; then
+    local path=search_path_$1
+    PGOPTIONS="-c search_path=${!path:-public}" psql -X -q -A -t -F ', ' -P null=NULL -v ON_ERROR_STOP=1 -c "$2"
+  else
+    ${CLIENT:-$dialect} -N -B "$database" -e "$2" | sed 's/\t/, /g'
+  fi
 }
 
 writes() { # writes WHO SQL

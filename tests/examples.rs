@@ -36,6 +36,14 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
     found
 }
 
+/// The examples that run on MySQL and MariaDB too. The others are about what is PostgreSQL's, or give a column another type under
+/// its name.
+const FAMILY: [&str; 3] = ["image-visibility", "replace-table", "split-full-name"];
+
+fn name(example: &Path) -> String {
+    example.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// The first installation of the old version, and the step to the new one.
 fn compile(example: &Path, out: &Path) {
     for old in ["empty", "old.yaml"] {
@@ -43,6 +51,7 @@ fn compile(example: &Path, out: &Path) {
         let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
             .args(["compile", old, new, "--dialect", "postgres", "--dialect", "sqlite", "--out"])
             .arg(out)
+            .args(if FAMILY.contains(&name(example).as_str()) { &["--dialect", "mysql", "--dialect", "mariadb"][..] } else { &[] })
             .current_dir(example)
             .output()
             .unwrap();
@@ -66,7 +75,7 @@ fn scripts_are_fresh() {
         let (committed, fresh) = (files(&committed), files(fresh.path()));
         for path in committed.keys().chain(fresh.keys()) {
             if committed.get(path) != fresh.get(path) {
-                stale.push(format!("{}/migrations/{}", example.file_name().unwrap().display(), path.display()));
+                stale.push(format!("{}/migrations/{}", name(&example), path.display()));
             }
         }
     }
@@ -79,7 +88,7 @@ fn scripts_are_fresh() {
 fn each_example_says_what_it_is() {
     for example in examples() {
         let text = fs::read_to_string(example.join("README.md")).unwrap_or_default();
-        let name = example.file_name().unwrap().to_string_lossy().into_owned();
+        let name = name(&example);
         assert!(text.contains(&format!("examples/{name}/run.sh")), "examples/{name}/README.md does not say how to run it");
     }
 }
@@ -109,6 +118,44 @@ fn run_all(major: u32) {
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// Runs the `run.sh` of those that have scripts for it on a server of its own.
+#[cfg(all(feature = "postgres", feature = "mysql"))]
+fn run_on(family: &support::servers::Family) {
+    let Some(installation) = family.installation().unwrap() else { return };
+    let server = crossfade::engine::ephemeral::mysql::Server::start(&installation).unwrap();
+    let client = installation.client().unwrap();
+    let client = format!("{} --no-defaults --user=root --socket={}", client.display(), server.address(None).socket.display());
+    for name in FAMILY {
+        let output = Command::new("bash")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name).join("run.sh"))
+            .env("CROSSFADE_DIALECT", family.dialect.name())
+            .env("CLIENT", &client)
+            .env_remove("KEEP")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{name} on {}:\n{said}", family.name);
+    }
+}
+
+#[cfg(all(feature = "postgres", feature = "mysql"))]
+#[test]
+fn run_on_mysql_97() {
+    run_on(&support::servers::FAMILY[0]);
+}
+
+#[cfg(all(feature = "postgres", feature = "mysql"))]
+#[test]
+fn run_on_mariadb_10_11() {
+    run_on(&support::servers::FAMILY[1]);
+}
+
+#[cfg(all(feature = "postgres", feature = "mysql"))]
+#[test]
+fn run_on_mariadb_11_8() {
+    run_on(&support::servers::FAMILY[2]);
 }
 
 #[cfg(feature = "postgres")]

@@ -25,18 +25,18 @@ public, NULL"
 title "migrate: what nobody wrote is filled, what the new version wrote is left alone"
 run ocata migrate
 shapes="select id, is_public, visibility from images order by id"
-filled="alone, f, private
-both, t, public
-left, f, private
-members, f, shared
-new community, f, community
-new private, f, private
-new public, t, public
-new shared, f, shared
-old default, f, shared
-old false, f, shared
-old true, t, public
-public, t, public"
+filled="alone, $f, private
+both, $t, public
+left, $f, private
+members, $f, shared
+new community, $f, community
+new private, $f, private
+new public, $t, public
+new shared, $f, shared
+old default, $f, shared
+old false, $f, shared
+old true, $t, public
+public, $t, public"
 reads new "$shapes" "$filled"
 run ocata migrate
 reads new "$shapes" "$filled"
@@ -52,10 +52,10 @@ writes old "update images set is_public = true where id = 'new private'"
 writes new "update images set visibility = 'community' where id = 'public'"
 writes new "update images set visibility = 'public' where id = 'alone'"
 writes old "update images set is_public = false where id = 'old true'"
-reads old "select id, is_public from images where id in ('alone', 'new private', 'old true', 'public') order by id" "alone, t
-new private, t
-old true, f
-public, f"
+reads old "select id, is_public from images where id in ('alone', 'new private', 'old true', 'public') order by id" "alone, $t
+new private, $t
+old true, $f
+public, $f"
 reads new "select id, visibility from images where id in ('alone', 'new private', 'old true', 'public') order by id" "alone, public
 new private, public
 old true, shared

@@ -27,9 +27,12 @@ title "3. Service A goes to version v2; B stays on v1"
 writes A "insert into new (x, y) values ('A on v2', '5'), ('no number', 'n/a')"
 writes A "update new set x = 'changed by A' where id = 1"
 writes B "insert into old (a, b) values ('B still on v1', 7)"
+x2="from B on v1" x3="without b"
+# On MySQL and MariaDB x is a column of its own until contract, too.
+[ "$dialect" = postgres ] || x2=NULL x3=NULL
 reads A "$v2" "1, changed by A, NULL
-2, from B on v1, 20
-3, without b, NULL
+2, $x2, 20
+3, $x3, NULL
 4, A after expand, 4
 5, A on v2, 5
 6, no number, n/a
@@ -43,7 +46,7 @@ reads B "$v1" "1, changed by A, 1
 7, B still on v1, 7"
 
 title "4. migrate: the rows from before expand are filled"
-refuses v2 contract "Run migrate.sql first"
+refuses v2 contract "un migrate.sql first"
 run v2 migrate
 verifies v2
 reads A "select id, x, y from new where id in (1, 3, 6) order by id" "1, changed by A, 1
@@ -68,7 +71,7 @@ reads B "$v2" "1, changed by A, 1
 
 title "6. contract: the table is called new, and old is gone"
 run v2 contract
-writes A "insert into new (x, y) values ('the end', 'z') on conflict do nothing"
+writes A "insert into new (x, y) values ('the end', 'z')"
 reads B "$v2" "1, changed by A, 1
 3, without b, NULL
 4, A after expand, 4
@@ -77,4 +80,5 @@ reads B "$v2" "1, changed by A, 1
 7, B still on v1, 70
 8, B on v2, 8
 9, the end, z"
-reads A "select to_regclass('old'), relkind from pg_class where oid = 'new'::regclass" "NULL, r"
+reads A "select table_name, table_type from information_schema.tables where table_name in ('old', 'new') and
+         table_schema not in ('information_schema', 'pg_catalog') and table_schema in ('public', '$database')" "new, BASE TABLE"

@@ -8,7 +8,7 @@ install ocata
 writes old "insert into users (full_name, email) values ('Prince', 'p@x'), ('Ada Lovelace', 'a@x'), ('Ludwig van Beethoven', 'l@x'), (null, 'n@x')"
 
 title "expand, back again with abort, and expand once more"
-refuses pike migrate "Run expand.sql first"
+refuses pike migrate "un expand.sql first"
 run pike expand
 run pike abort
 run pike expand
@@ -18,7 +18,7 @@ reads old "$names_old" "1, Prince
 4, NULL"
 
 title "migrate: from here on version pike may start"
-refuses pike contract "Run migrate.sql first"
+refuses pike contract "un migrate.sql first"
 run pike migrate
 reads new "$names_new" "1, Prince, NULL
 2, Ada, Lovelace
@@ -55,4 +55,4 @@ verifies pike
 title "contract: only version pike is left"
 run pike contract
 reads new "$names_new" "$after"
-reads new "select old_version, new_version, phase, revision from crossfade.version" "ocata, pike, contract, pike_contract01"
+reads new "select old_version, new_version, phase, revision from $versions" "ocata, pike, contract, pike_contract01"

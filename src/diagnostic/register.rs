@@ -90,6 +90,7 @@ const PAGES: &[Page] = pages![
     "materialized-as-of-migrate",
     "mirror-blank-rows",
     "mirror-can-deadlock",
+    "mirror-one-statement",
     "mirror-replace",
     "mirror-truncate",
     "misplaced-hint",

@@ -8,17 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diagnostic::{Diagnostic, Level, Span};
 use crate::diff::model::TableDiff;
 use crate::snapshot::model::{
-    Check, Column, Expr, ForeignKey, Identity, IndexTarget, OnConflict, Table, TableHints, TableSource, Type, TypeKind,
+    Check, Column, Expr, ForeignKey, Identity, IndexTarget, OnConflict, ReferentialAction, Table, TableHints, TableSource, Type, TypeKind,
 };
 use crate::sql::expression::{defines_volatile, expression_equivalent, replace, row_references};
 
 use super::model::{
-    Action, CopyRows, Finding, Follow, ForeignKeySpec, Formula, Highest, IndexSpec, Mirror, MirrorKey, MirrorSide, MirrorTriggers,
-    OnFinding, Phase, RowExpr, SequenceFrom, SourceRest, Splice, SyncColumn, SyncLens, TableSpec,
+    Action, ColumnSpec, CopyRows, Finding, Follow, ForeignKeySpec, Formula, Highest, IndexSpec, Mirror, MirrorKey, MirrorSide,
+    MirrorTriggers, OnFinding, Phase, RowExpr, SequenceFrom, SourceRest, Splice, SyncColumn, SyncLens, TableSpec,
 };
 use super::planner::{Draft, Planner};
 use super::table::{BATCH, names_word};
-use super::{VERSION_SCHEMA, naming};
+use super::{Truncate, VERSION_SCHEMA, naming};
 
 /// The rules of a mirrored table that can't bind while the old version writes, or not before the rows are copied.
 #[derive(Debug, Default)]
@@ -166,6 +166,7 @@ impl<'a> Planner<'a> {
 
     fn mirror_key(&mut self, table: &'a Table, source: &'a Table, hints: &'a TableHints, span: Span) -> Vec<MirrorKey> {
         let object = format!("table {}", table.name);
+        let from_predicate = hints.from.as_ref().is_some_and(|from| from.predicate.is_some());
         let mut key = Vec::new();
         for (name, expr) in &hints.key {
             let Some(target) = table.columns.get(name) else { continue };
@@ -199,6 +200,17 @@ impl<'a> Planner<'a> {
                     &object,
                     &format!("{name} counts, and {}.{from} does not: the two versions would give one number twice", source.name),
                     &format!("make {}.{from} an identity column in a transition before, or leave the identity of {name} out", source.name),
+                    target.span,
+                );
+            }
+            if target.identity.is_some() && from_predicate && !self.can.lends_numbers && !self.can.counters_follow {
+                self.cannot_mirror(
+                    &object,
+                    &format!(
+                        "{name} counts, and does not see the numbers of rows of {} outside of `where`: it would give them again",
+                        source.name
+                    ),
+                    "leave `where` out, or the identity, so that the new version gives the numbers itself",
                     target.span,
                 );
             }
@@ -629,24 +641,64 @@ impl<'a> Planner<'a> {
             }
         }
         for key in &table.foreign_keys {
-            let image = in_source(&key.columns).is_some_and(|columns| {
-                let alike = |other: &&ForeignKey| {
-                    other.columns == columns
-                        && self.renamed.get(other.ref_table.as_str()).copied().unwrap_or(&other.ref_table) == key.ref_table
-                        && other.ref_columns == key.ref_columns
-                        && other.on_delete == key.on_delete
-                        && other.on_update == key.on_update
-                        && other.match_full == key.match_full
-                        && (other.deferrable, other.initially_deferred) == (key.deferrable, key.initially_deferred)
-                };
-                source.foreign_keys.iter().any(|other| alike(&other))
-            });
+            let image = source.foreign_keys.iter().any(|other| self.is_image(&copies, key, other));
             let to_source = self.physical_table(&key.ref_table) == mirror.source;
             if is_mirrored(&key.columns) && (!image || to_source || key.ref_table == table.name) {
                 late.foreign_keys.insert(key.name.text.clone());
             }
         }
+        if !self.can.cascades_fire_triggers {
+            self.refuse_cascades(table, source, &late, &copies);
+        }
         late
+    }
+
+    /// Whether a foreign key of the target says of its rows what another one says of the source's.
+    fn is_image(&self, copies: &BTreeMap<&str, &str>, key: &ForeignKey, of: &ForeignKey) -> bool {
+        let columns: Option<Vec<&str>> = key.columns.iter().map(|name| copies.get(name.as_str()).copied()).collect();
+        columns.is_some_and(|columns| of.columns == columns)
+            && self.renamed.get(of.ref_table.as_str()).copied().unwrap_or(&of.ref_table) == key.ref_table
+            && of.ref_columns == key.ref_columns
+            && of.on_delete == key.on_delete
+            && of.on_update == key.on_update
+            && of.match_full == key.match_full
+            && (of.deferrable, of.initially_deferred) == (key.deferrable, key.initially_deferred)
+    }
+
+    /// Foreign keys whose actions would change one of the two rows, and fire no trigger that carries it over. Where both tables
+    /// have the same one, it does the same to both.
+    fn refuse_cascades(&mut self, table: &'a Table, source: &'a Table, late: &LateRules<'a>, copies: &BTreeMap<&str, &str>) {
+        let carried = |key: &ForeignKey| key.columns.iter().any(|name| self.carries(&source.name, name));
+        let acts = |key: &ForeignKey, matters: bool| {
+            let acts = |action: &ReferentialAction| !matches!(action, ReferentialAction::NoAction | ReferentialAction::Restrict);
+            key.on_delete == ReferentialAction::Cascade || matters && (acts(&key.on_delete) || acts(&key.on_update))
+        };
+        let early: Vec<&ForeignKey> = table.foreign_keys.iter().filter(|key| !late.has_foreign_key(&key.name.text)).collect();
+        let of_source: Vec<&ForeignKey> = source
+            .foreign_keys
+            .iter()
+            .filter(|key| acts(key, carried(key)) && !early.iter().any(|image| self.is_image(copies, image, key)))
+            .collect();
+        let of_target: Vec<&ForeignKey> = early
+            .into_iter()
+            .filter(|key| {
+                let mirrored = key.columns.iter().any(|name| copies.contains_key(name.as_str()));
+                acts(key, mirrored) && !source.foreign_keys.iter().any(|of| self.is_image(copies, key, of))
+            })
+            .collect();
+        for (side, other, key) in
+            of_source.into_iter().map(|key| (source, table, key)).chain(of_target.into_iter().map(|key| (table, source, key)))
+        {
+            self.cannot_mirror(
+                &format!("table {}", side.name),
+                &format!(
+                    "foreign key {} deletes or changes its rows with those of {}, which fires no trigger here, and {} has no such key",
+                    key.name.text, key.ref_table, other.name
+                ),
+                "give both tables the same foreign key, over columns that are copied, or take the action away in a transition before",
+                key.name.span,
+            );
+        }
     }
 
     /// Whether the source has the same check, seen through the copied columns.
@@ -722,17 +774,19 @@ impl<'a> Planner<'a> {
             unit: None,
             requires: vec![install],
         });
-        let analyze = self.step(Draft {
-            phase: Phase::Migrate,
-            change,
-            slug: format!("analyze.{target}"),
-            object: target.clone(),
-            why: "Statistics, before anyone reads the new table.".to_owned(),
-            action: Action::Analyze { table: target.clone(), columns: table.columns.keys().cloned().collect() },
-            unit: None,
-            requires: vec![copy.clone()],
-        });
-        let copied = vec![copy, analyze];
+        let mut copied = vec![copy.clone()];
+        if self.can.analyzes {
+            copied.push(self.step(Draft {
+                phase: Phase::Migrate,
+                change,
+                slug: format!("analyze.{target}"),
+                object: target.clone(),
+                why: "Statistics, before anyone reads the new table.".to_owned(),
+                action: Action::Analyze { table: target.clone(), columns: table.columns.keys().cloned().collect() },
+                unit: None,
+                requires: vec![copy],
+            }));
+        }
         for (side, of, key) in [(MirrorSide::Source, &source, mirror.source_key()), (MirrorSide::Target, &target, mirror.target_key())] {
             let finding = Finding::Unlike(Box::new(mirror.clone()), side);
             let what = format!("mirror.{target}");
@@ -868,7 +922,7 @@ impl<'a> Planner<'a> {
                 unit: None,
                 requires,
             });
-            if let Some(unique) = unique {
+            if let Some(unique) = unique.filter(|_| !self.can.unique_is_index) {
                 self.step(Draft {
                     phase: Phase::Migrate,
                     change,
@@ -897,6 +951,25 @@ impl<'a> Planner<'a> {
             let check = naming::not_null_check(target, column, self.diff.dialect);
             gate(self, &format!("not_null.{column}"), Finding::Null(column.clone()));
             let object = format!("{target}.{column}");
+            if let (true, Some(column)) = (self.can.restates_columns, table.columns.get(column)) {
+                let new = self.column_spec(column, target, &column.name, &|name| Some(name.to_owned()));
+                let old = ColumnSpec { not_null: false, ..new.clone() };
+                bound.push(
+                    self.step(Draft {
+                        phase: Phase::Contract,
+                        change,
+                        slug: format!("set_not_null.{object}"),
+                        object,
+                        why:
+                            "From now on NULL is refused. The table is copied beside its readers and writers, who wait for an instant only."
+                                .to_owned(),
+                        action: Action::RestateColumn { table: target.clone(), old: Box::new(old), new: Box::new(new) },
+                        unit: None,
+                        requires: Vec::new(),
+                    }),
+                );
+                continue;
+            }
             let added = self.step(Draft {
                 phase: Phase::Contract,
                 change,
@@ -987,12 +1060,29 @@ impl<'a> Planner<'a> {
             ),
             table.span,
         );
-        self.warn(
-            ("mirror-truncate", Level::Note),
-            &object,
-            format!("TRUNCATE of {source} or {target} is carried over row by row, in the same transaction, which takes as long as a DELETE of all rows"),
-            table.span,
-        );
+        match self.can.truncate {
+            Truncate::Missing => {}
+            Truncate::Fires => self.warn(
+                ("mirror-truncate", Level::Note),
+                &object,
+                format!("TRUNCATE of {source} or {target} is carried over row by row, in the same transaction, which takes as long as a DELETE of all rows"),
+                table.span,
+            ),
+            Truncate::Passes => self.warn(
+                ("mirror-truncate", Level::Warning),
+                &object,
+                format!("TRUNCATE of {source} or {target} fires no trigger here: the other table keeps its rows, verify counts them, and contract refuses"),
+                table.span,
+            ),
+        }
+        if !self.can.writes_what_is_read && self.stays(source) {
+            self.warn(
+                ("mirror-one-statement", Level::Warning),
+                &object,
+                format!("until contract a statement that writes one of {source} and {target} and reads or writes the other one fails with error 1442, if a trigger has something to carry over"),
+                table.span,
+            );
+        }
         match &mirror.rest {
             SourceRest::Stays(blanks) => {
                 let columns: Vec<&str> = blanks.iter().map(|(name, _, _)| name.as_str()).collect();

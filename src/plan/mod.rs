@@ -93,6 +93,16 @@ pub struct Capabilities {
     pub lends_numbers: bool,
     /// Whether rows can stand in two tables (`from:`).
     pub mirrors: bool,
+    /// Whether what a foreign key's action deletes or changes fires triggers.
+    pub cascades_fire_triggers: bool,
+    /// What TRUNCATE does to rows that stand in two tables.
+    pub truncate: Truncate,
+    /// Whether a trigger can move on what counts another table's rows without writing a row there.
+    pub counters_follow: bool,
+    /// Whether a trigger can write a table that the statement which fired it reads.
+    pub writes_what_is_read: bool,
+    /// Whether columns come, go and get NOT NULL beside writers where the table has a full-text index.
+    pub changes_beside_fulltext: bool,
 }
 
 /// How the rules and types of a table's columns change.
@@ -111,6 +121,17 @@ pub enum WriterMark {
     View,
     /// The marker's default is the database that the client has chosen, which tells in versioned access.
     Database,
+}
+
+/// What TRUNCATE does to rows that stand in two tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Truncate {
+    /// There is none.
+    Missing,
+    /// It fires a trigger, which carries it over.
+    Fires,
+    /// It passes by all triggers.
+    Passes,
 }
 
 /// Why an action has no statements, or none that a server takes while clients write.

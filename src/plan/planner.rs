@@ -247,10 +247,18 @@ impl<'a> Planner<'a> {
                 Vec::new()
             }
         };
+        let mut steps = steps;
+        if self.can.restates_columns {
+            restate_as_it_is(&mut steps);
+        }
+        if !self.can.changes_beside_fulltext {
+            self.refuse_beside_fulltext(&steps);
+        }
         let steps = match self.target.capabilities().rules {
             Rules::Altered => steps,
             Rules::Rebuilt => self.rebuilt(steps),
         };
+        self.tell_refusals();
         self.hazards.sort_by(|a, b| {
             (std::cmp::Reverse(a.level), a.code, &a.object, &a.message).cmp(&(std::cmp::Reverse(b.level), b.code, &b.object, &b.message))
         });
@@ -268,6 +276,60 @@ impl<'a> Planner<'a> {
             hazards: self.hazards,
         };
         (plan, self.diagnostics)
+    }
+
+    /// Refuses changes of columns that the server makes only under a lock, since the table has a full-text index.
+    fn refuse_beside_fulltext(&mut self, steps: &[Step]) {
+        const METHOD: &str = "fulltext";
+        let mut indexes: BTreeMap<&str, &str> = BTreeMap::new();
+        for table in self.diff.old.tables.values() {
+            indexes.extend(table.indexes.iter().filter(|i| i.method == METHOD).map(|i| (table.name.as_str(), i.name.text.as_str())));
+        }
+        for step in steps {
+            match &step.action {
+                Action::CreateIndex(index) if index.method == METHOD => {
+                    indexes.insert(&index.table, &index.name);
+                }
+                Action::CreateTable(spec) => {
+                    indexes.extend(spec.indexes.iter().filter(|i| i.method == METHOD).map(|i| (spec.name.as_str(), i.name.as_str())));
+                }
+                _ => {}
+            }
+        }
+        let changed: BTreeSet<&str> = steps
+            .iter()
+            .filter_map(|step| match &step.action {
+                Action::AddColumns { table, .. } | Action::ReturnColumns { table, .. } => Some(table.as_str()),
+                Action::SwapColumns { table, drops, .. } if !drops.is_empty() => Some(table.as_str()),
+                Action::RestateColumn { table, old, new } if old.not_null != new.not_null => Some(table.as_str()),
+                _ => None,
+            })
+            .collect();
+        let found: Vec<(String, String)> =
+            changed.into_iter().filter_map(|table| Some((table.to_owned(), (*indexes.get(table)?).to_owned()))).collect();
+        for (table, index) in found {
+            self.no_way(
+                &format!("table {table}"),
+                &format!("columns come, go or get NOT NULL, and with full-text index {index} the server writes the whole table anew for that, and lets nobody write meanwhile"),
+                "drop the index in a transition before this one, or add it in one behind it",
+                self.diff.new.version_span,
+            );
+        }
+    }
+
+    /// Puts in place of each SQLSTATE of PostgreSQL what a client of this server is told.
+    fn tell_refusals(&mut self) {
+        const WORD: &str = "SQLSTATE ";
+        for hazard in &mut self.hazards {
+            let mut from = 0;
+            while let Some(at) = hazard.message[from..].find(WORD).map(|at| at + from) {
+                let end = at + WORD.len();
+                let state: String = hazard.message[end..].chars().take_while(char::is_ascii_alphanumeric).collect();
+                let words = self.target.refusal(&state);
+                hazard.message.replace_range(at..end + state.len(), &words);
+                from = at + words.len();
+            }
+        }
     }
 
     // --- steps ---
@@ -583,5 +645,43 @@ fn map_action(
         A::Cascade => A::Cascade,
         A::SetNull(columns) => A::SetNull(map(columns)),
         A::SetDefault(columns) => A::SetDefault(map(columns)),
+    }
+}
+
+/// Each step of expand that states a column anew was planned for the column as the old version has it. Where one comes after
+/// another, it states what that one has made of the column, and its own change.
+fn restate_as_it_is(steps: &mut [Step]) {
+    let mut columns: BTreeMap<(String, String), ColumnSpec> = BTreeMap::new();
+    let mut defaults: BTreeMap<(String, String), RowExpr> = BTreeMap::new();
+    for step in steps.iter_mut().filter(|step| step.phase == Phase::Expand) {
+        match &mut step.action {
+            Action::SetDefault { table, column, default, .. } => {
+                let key = (table.clone(), column.clone());
+                if let Some(spec) = columns.get_mut(&key) {
+                    spec.default = Some(default.clone());
+                }
+                defaults.insert(key, default.clone());
+            }
+            Action::RestateColumn { table, old, new } => {
+                let key = (table.clone(), old.name.clone());
+                let mut is = columns.remove(&key).unwrap_or_else(|| ColumnSpec::clone(old));
+                if let Some(default) = defaults.remove(&key) {
+                    is.default = Some(default);
+                }
+                let mut becomes = is.clone();
+                macro_rules! changed {
+                    ($($field:ident),+) => {
+                        $(if old.$field != new.$field {
+                            becomes.$field = new.$field.clone();
+                        })+
+                    };
+                }
+                changed!(ty, not_null, default, generated, identity, collation, comment, hidden);
+                columns.insert(key, becomes.clone());
+                **old = is;
+                **new = becomes;
+            }
+            _ => {}
+        }
     }
 }

@@ -398,8 +398,7 @@ impl<'a> Planner<'a> {
         // Enums are checks, which go and come back with their tables; rows need no key to be reached in one statement; and no
         // client can write past the triggers.
         // One client writes at a time, and rows are deleted one by one.
-        let elsewhere =
-            ["enum-value-stays", "type-named-late", "backfill-without-key", "triggers-bypassed", "mirror-can-deadlock", "mirror-truncate"];
+        let elsewhere = ["enum-value-stays", "type-named-late", "backfill-without-key", "triggers-bypassed", "mirror-can-deadlock"];
         self.hazards.retain(|hazard| !elsewhere.contains(&hazard.code));
         let mirrored: Vec<(String, String)> = self.mirrors.values().map(|m| (m.source.clone(), m.target.clone())).collect();
         for (source, target) in mirrored {
@@ -412,12 +411,6 @@ impl<'a> Planner<'a> {
             );
         }
         for hazard in &mut self.hazards {
-            while let Some(at) = hazard.message.find("SQLSTATE ") {
-                let end = at + "SQLSTATE ".len();
-                let state: String = hazard.message[end..].chars().take_while(char::is_ascii_alphanumeric).collect();
-                let words = self.target.refusal(&state);
-                hazard.message.replace_range(at..end + state.len(), &words);
-            }
             if hazard.code == "positional-clients" && !self.target.capabilities().positional_inserts {
                 hazard.level = Level::Warning;
                 hazard.message =

@@ -14,7 +14,7 @@ work: begin
   if done then
     leave work;
   end if;
-  -- Rows that come after this are filled by the trigger.
+  -- Rows that come after this are {{ "filled" if updates else "carried over" }} by the trigger.
 {%- for k in key %}
   set @lo_{{ loop.index }} = null, @hi_{{ loop.index }} = null, @top_{{ loop.index }} = null;
 {%- endfor %}
@@ -28,12 +28,17 @@ work: begin
     set @top_{{ loop.index }} = {{ k.of_top }};
 {%- endfor %}
   end if;
+{%- if updates %}
   -- Columns that the server sets on every UPDATE keep what they have: nobody has changed these rows.
   set @kept = (
     select group_concat(concat(', `', replace(column_name, '`', '``'), '` = `', replace(column_name, '`', '``'), '`') separator '')
     from information_schema.columns
     where table_schema = database() and table_name = {{ table_literal }} and extra like '%on update%');
-  set @fill = concat({{ update }}, coalesce(@kept, ''), {{ where }});
+  set @fill = concat({{ what }}, coalesce(@kept, ''), {{ where }});
+{%- else %}
+  -- A row that is there already is left alone; one that is read is not written by anyone until it is copied.
+  set @fill = concat({{ what }}, {{ where }});
+{%- endif %}
   prepare crossfade_fill from @fill;
   set @first = {{ first }};
   prepare crossfade_first from @first;

@@ -8,6 +8,9 @@ insert into crossfade_gate select concat('crossfade needs {{ product }} {{ oldes
 {{ latest }}
 insert into crossfade_gate select concat({{ release }}, ' is contracted already: there is nothing to expand')
   from dual where @crossfade_latest = {{ release }} and @crossfade_phase = 'contract';
+insert into crossfade_gate select concat('contract of ', {{ release }}, ' has begun: run contract.sql to its end')
+  from dual where @crossfade_latest = {{ release }} and @crossfade_phase <> 'contract'
+    and exists (select * from crossfade_journal where `release` = {{ release }} and step like 'contract%');
 insert into crossfade_gate select concat({{ release }}, ' is long done: this database is at version ', @crossfade_version)
   from dual where @crossfade_latest <> {{ release }} and exists (select * from crossfade_revision where `release` = {{ release }} and phase <> 'aborted');
 insert into crossfade_gate select -- a first installation is all in expand
@@ -30,7 +33,7 @@ insert into crossfade_gate select concat('this script is for database ', {{ data
   from dual where database() <> {{ database_literal }};
 {%- endif %}
 {%- if triggers %}
--- If this fails with error 1419: set global log_bin_trust_function_creators = 1, or run the script with an account that has SUPER.
+-- If this fails with error 1142, the account lacks the privilege TRIGGER.
 create trigger if not exists crossfade_may_make_triggers before insert on crossfade_failing_row
   for each row set new.error = new.error;
 drop trigger crossfade_may_make_triggers;

@@ -4,3 +4,6 @@ insert into crossfade_gate select concat('migrate of ', {{ release }}, ' can''t 
   from dual where not (@crossfade_latest <=> {{ release }}) or @crossfade_phase = 'begun';
 insert into crossfade_gate select concat({{ release }}, ' is contracted already: there is nothing to migrate')
   from dual where @crossfade_phase = 'contract';
+insert into crossfade_gate select concat('contract of ', {{ release }}, ' has begun: run contract.sql to its end')
+  from dual where @crossfade_latest = {{ release }} and @crossfade_phase <> 'contract'
+    and exists (select * from crossfade_journal where `release` = {{ release }} and step like 'contract%');

@@ -33,6 +33,9 @@ drop procedure if exists crossfade_step;
 drop procedure if exists crossfade_check;
 drop procedure if exists crossfade_backfill;
 drop procedure if exists crossfade_grants;
+{%- if triggers %}
+drop function if exists crossfade_may_make_triggers;
+{%- endif %}
 -- What a gate has to say can't stand in this column: the script stops with it, and no more than this session is gone.
 drop temporary table if exists crossfade_gate;
 create temporary table crossfade_gate (`nothing was changed` integer not null);

@@ -75,7 +75,7 @@ impl<'lab, E: Engine> Bench<'lab, E> {
             Access::Versioned => shape(&new_plain)?.reached(|name| lab.engine.reach(name, &scripts.new_version)),
         };
         let new_catalog = catalog(&new)?;
-        old.run(&case.file.seed, "seed")?;
+        old.write(&case.file.seed, "seed")?;
         let old_catalog = catalog(&old)?;
         Ok(Self { case, access, scripts, lab, old_shape, new_shape, old, old_catalog, new_catalog, states: Default::default() })
     }

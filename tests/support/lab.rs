@@ -148,6 +148,12 @@ impl<'lab, E: Engine> Database<'lab, E> {
         run(&mut *session, &self.statements(script)).map_err(|stopped| format!("{what}: {stopped}"))
     }
 
+    /// Runs statements as a client of the version that lives in the tables.
+    pub fn write(&self, script: &str, what: &str) -> Result<(), String> {
+        let mut session = self.client_of(None)?;
+        run(&mut *session, &self.statements(script)).map_err(|stopped| format!("{what}: {stopped}"))
+    }
+
     /// Runs a script file as a whole with the client that operators have. Gives back its exit code and what it said.
     pub fn run_by_client(&self, script: &str) -> Result<(i32, String), String> {
         let engine = &self.lab.engine;

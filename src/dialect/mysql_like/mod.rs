@@ -4,7 +4,7 @@
 //! printed, and the server took it. Manuals: MySQL, "Online DDL Operations"; MariaDB, "InnoDB Online DDL Operations".
 
 use crate::plan::model::{Action, ColumnSpec, CommentTarget, Cost, Footprint, Lock, LockMode, Marker};
-use crate::plan::{Capabilities, Lack, Rules, Target, WriterMark};
+use crate::plan::{Capabilities, Lack, Rules, Target, Truncate, WriterMark};
 use crate::snapshot::model::{Type, TypeKind};
 use crate::snapshot::types::sql_name;
 use crate::sql::Dialect;
@@ -86,9 +86,31 @@ impl Target for MysqlLike {
             mixes_collations: true,
             // A number that is given counts too (manual, "Using AUTO_INCREMENT").
             lends_numbers: false,
-            // Not written yet.
-            mirrors: false,
+            mirrors: true,
+            // Manuals, on foreign keys: what cascades activates no triggers (seen on all three).
+            cascades_fire_triggers: false,
+            truncate: Truncate::Passes,
+            // Only a row that is written moves AUTO_INCREMENT on.
+            counters_follow: false,
+            // Error 1442.
+            writes_what_is_read: false,
+            // Seen on all three: no INSTANT, no LOCK=NONE.
+            changes_beside_fulltext: false,
         }
+    }
+
+    fn refusal(&self, sqlstate: &str) -> String {
+        // Manuals, "Server Error Message Reference" and "MariaDB Error Codes".
+        let number = match sqlstate {
+            "23502" => "1048",
+            "23503" => "1452",
+            "23505" => "1062",
+            "23514" if self.dialect == Dialect::Mysql => "3819",
+            "23514" => "4025",
+            "40P01" => "1213",
+            other => return format!("SQLSTATE {other}"),
+        };
+        format!("error {number}")
     }
 
     fn adds_column(&self, _column: &ColumnSpec) -> bool {
@@ -215,9 +237,6 @@ impl Target for MysqlLike {
             | Action::TidyNames { .. }
             | Action::RebuildTable(_)
             | Action::ShareNumbers { .. }
-            | Action::InstallMirror(_)
-            | Action::CopyRows(_)
-            | Action::RemoveMirror(_)
             | Action::RenameIndex(_) => footprint(Vec::new(), Cost::Instant),
             Action::CheckRows { .. } => footprint(Vec::new(), Cost::Scan),
             Action::Analyze { .. } => footprint(Vec::new(), Cost::Scan),
@@ -226,6 +245,8 @@ impl Target for MysqlLike {
                 debug_assert!(!columns.is_empty() || *marker == Marker::With);
                 briefly(&[table], Cost::Instant)
             }
+            Action::InstallMirror(mirror) | Action::RemoveMirror(mirror) => briefly(&[&mirror.source, &mirror.target], Cost::Instant),
+            Action::CopyRows(copy) => footprint(locks(&[&copy.mirror.source, &copy.mirror.target], LockMode::Rows), Cost::Copy),
             Action::InstallSync(sync) | Action::RemoveSync(sync) => briefly(&[&sync.table], Cost::Instant),
             Action::SetDefault { table, .. }
             | Action::AlterIdentity { table, .. }

@@ -5,7 +5,7 @@
 use crate::plan::model::{
     Action, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Highest, Lock, LockMode, Marker, Materialized,
 };
-use crate::plan::{Capabilities, Lack, Rules, Target, WriterMark};
+use crate::plan::{Capabilities, Lack, Rules, Target, Truncate, WriterMark};
 use crate::snapshot::model::{Type, TypeKind};
 use crate::sql::Dialect;
 use crate::sql::expression::defines_volatile;
@@ -52,6 +52,11 @@ impl Target for Postgres {
             // Manual, "Sequence Manipulation Functions": nextval in a default.
             lends_numbers: true,
             mirrors: true,
+            cascades_fire_triggers: true,
+            truncate: Truncate::Fires,
+            counters_follow: true,
+            writes_what_is_read: true,
+            changes_beside_fulltext: true,
         }
     }
 

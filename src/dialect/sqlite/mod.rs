@@ -4,7 +4,7 @@
 //! transaction, and what it costs others is that writers wait for its end (<https://www.sqlite.org/lockingv3.html>).
 
 use crate::plan::model::{Action, ColumnSpec, Cost, Footprint};
-use crate::plan::{Capabilities, Lack, Rules, Target, WriterMark};
+use crate::plan::{Capabilities, Lack, Rules, Target, Truncate, WriterMark};
 use crate::snapshot::model::{Type, TypeKind};
 use crate::snapshot::types::{family, sql_name};
 use crate::sql::Dialect;
@@ -80,6 +80,11 @@ impl Target for Sqlite {
             // https://www.sqlite.org/autoinc.html: a number that is given counts too.
             lends_numbers: false,
             mirrors: true,
+            cascades_fire_triggers: true,
+            truncate: Truncate::Missing,
+            counters_follow: true,
+            writes_what_is_read: true,
+            changes_beside_fulltext: true,
         }
     }
 

@@ -7,8 +7,8 @@ use crate::dialect::language::{Language, Row};
 use crate::dialect::mysql_like::expression::{Expressions, builds_beside_writers, default_text};
 use crate::dialect::mysql_like::{INSTANT, MysqlLike, REBUILD};
 use crate::plan::model::{
-    Action, Backfill, ColumnSpec, CommentTarget, ConstraintSpec, Finding, ForeignKeySpec, IndexSpec, KeyTarget, Marker, OnFinding, Phase,
-    Plan, Returning, RowExpr, ShapeView, Step, SyncColumn, SyncLens, TableSpec, ViewSpec,
+    Action, Backfill, ColumnSpec, CommentTarget, ConstraintSpec, CopyRows, Finding, ForeignKeySpec, IndexSpec, KeyTarget, Marker, Mirror,
+    MirrorSide, OnFinding, Phase, Plan, Returning, RowExpr, ShapeView, Step, SyncColumn, SyncLens, TableSpec, ViewSpec,
 };
 use crate::plan::{MARKER, Target as _};
 use crate::snapshot::model::{ReferentialAction, Type};
@@ -17,6 +17,7 @@ use crate::sql::Dialect;
 use super::super::live;
 use super::super::templates::Templates;
 use super::super::{EmitError, Rendered};
+use super::mirror::Mirroring;
 use super::probe::{Probe, not};
 use super::sync;
 
@@ -26,6 +27,21 @@ pub(super) struct Actions<'a> {
     pub(super) sql: Expressions<'a>,
     pub(super) server: MysqlLike,
     pub(super) plan: &'a Plan,
+}
+
+/// A statement that is run for one range of a key after the other.
+struct Batches<'a> {
+    table: &'a str,
+    /// Name of the checkpoint.
+    name: &'a str,
+    batch: u32,
+    key: Vec<(String, Type)>,
+    /// The statement up to its WHERE.
+    what: String,
+    /// Whether it updates the table's own rows.
+    updates: bool,
+    /// What follows the conditions on the key.
+    also: String,
 }
 
 /// What takes the place of a name for the time of a swap.
@@ -104,6 +120,9 @@ impl Actions<'_> {
                     },
                 );
             }
+            Action::InstallMirror(mirror) => return self.install_mirror(mirror),
+            Action::CopyRows(copy) => return self.copy_rows(copy),
+            Action::RemoveMirror(mirror) => self.remove_mirror(mirror),
             Action::SetDefault { table, column, default, .. } => {
                 let change = format!("alter column {} set default {}", sql.ident(column), self.text(default));
                 self.alter(&probe.column(table, column), table, &change, INSTANT)
@@ -229,9 +248,6 @@ impl Actions<'_> {
             | Action::RenameView(_)
             | Action::TidyNames { .. }
             | Action::ShareNumbers { .. }
-            | Action::InstallMirror(_)
-            | Action::CopyRows(_)
-            | Action::RemoveMirror(_)
             | Action::RebuildTable(_) => return Err(self.never(action)),
         })
     }
@@ -252,6 +268,7 @@ impl Actions<'_> {
             }
             Action::RestateColumn { table, old, new } => self.restate(table, new, old),
             Action::InstallSync(sync) => self.apply(&Action::RemoveSync(sync.clone()))?,
+            Action::InstallMirror(mirror) => self.remove_mirror(mirror),
             Action::SetDefault { table, column, origin: crate::plan::model::Origin::Old, .. } => {
                 self.alter(&probe.column(table, column), table, &format!("alter column {} drop default", sql.ident(column)), INSTANT)
             }
@@ -821,6 +838,76 @@ impl Actions<'_> {
         statements.join("\n")
     }
 
+    // --- mirrors ---
+
+    fn install_mirror(&self, mirror: &Mirror) -> Rendered {
+        let (sql, probe) = (&self.sql, self.probe());
+        let mirroring = Mirroring { mirror, sql };
+        let triggers: Vec<Value> = mirroring
+            .triggers()
+            .into_iter()
+            .map(|trigger| {
+                context! {
+                    name => sql.ident(&trigger.name),
+                    event => trigger.event,
+                    table => sql.ident(&trigger.table),
+                    about => trigger.about,
+                    declarations => trigger.declarations,
+                    lines => trigger.lines.join("\n").lines().map(str::to_owned).collect::<Vec<_>>(),
+                }
+            })
+            .collect();
+        let target = sql.ident(&mirror.target);
+        // What an expand that was taken back by half may have left there, while nothing kept it in step.
+        let stale = format!(
+            "{}\n    and exists (select * from crossfade_revision where `release` = {} and phase = 'begun')\n    and exists (select * from {target})",
+            not(&probe.trigger(&mirroring.follows_updates())),
+            sql.literal(&self.plan.release)
+        );
+        let counter = |table: &str| {
+            format!(
+                "(select coalesce(max(auto_increment), 1) from information_schema.tables where table_schema = database() and table_name = {})",
+                sql.literal(table)
+            )
+        };
+        let counts = self.counts(&mirror.target).then(|| {
+            let change = sql.literal(&format!("alter table {target} auto_increment = "));
+            let clauses = sql.literal(&format!(", {}", self.server.metadata));
+            format!(
+                "call crossfade_step(\n  {}\n    > {},\n  concat({change}, {}, {clauses}));",
+                counter(&mirror.source),
+                counter(&mirror.target),
+                counter(&mirror.source)
+            )
+        });
+        self.render(
+            "install_mirror",
+            context! {
+                clear => self.step(&stale, &format!("truncate table {target}")),
+                triggers,
+                counts,
+                // The catalog is read as it is, and not as it was a day ago.
+                fresh => self.server.dialect == Dialect::Mysql,
+                source => mirror.source.as_str(),
+                target => mirror.target.as_str(),
+            },
+        )
+    }
+
+    /// Whether a new table counts its rows.
+    fn counts(&self, table: &str) -> bool {
+        self.plan.steps.iter().any(|step| match &step.action {
+            Action::CreateTable(spec) => spec.name == table && spec.columns.iter().any(|column| column.identity.is_some()),
+            _ => false,
+        })
+    }
+
+    /// First those of the source: what they would carry over is no longer kept in step from then on.
+    fn remove_mirror(&self, mirror: &Mirror) -> String {
+        let names = Mirroring { mirror, sql: &self.sql }.names();
+        names.iter().map(|name| format!("drop trigger if exists {};", self.sql.ident(name))).collect::<Vec<_>>().join("\n")
+    }
+
     // --- rows ---
 
     /// Whether a lens is one between a helper column and the one that comes back.
@@ -856,9 +943,15 @@ impl Actions<'_> {
                 }
                 (message, sql.disagree(lens, Row::Table(table)), None, needed)
             }
-            // Never planned for these servers.
-            Finding::Unlike(..) => {
-                return Err(EmitError { template: "mysql_like/check_rows".to_owned(), why: "there are no mirrors".to_owned() });
+            Finding::Unlike(mirror, side) => {
+                let message = match side {
+                    MirrorSide::Source => format!("{table}: no image in {}, or another one", mirror.target),
+                    MirrorSide::Target => format!("{table}: no image of a row of {}", mirror.source),
+                };
+                let mirroring = Mirroring { mirror, sql };
+                // Once the first trigger has gone, the two tables go their own ways.
+                let needed = mirroring.names().first().map_or_else(|| "true".to_owned(), |name| probe.trigger(name));
+                (message, mirroring.found(*side), None, needed)
             }
             Finding::Null(column) => (
                 format!("{table}: {column} is NULL"),
@@ -956,14 +1049,42 @@ impl Actions<'_> {
 
     fn backfill(&self, backfill: &Backfill) -> Rendered {
         let sql = &self.sql;
-        let count = backfill.key.len();
-        let table = sql.ident(&backfill.table);
-        let columns: Vec<String> = backfill.key.iter().map(|(name, _)| sql.ident(name)).collect();
-        let variables = |prefix: &str| (1..=count).map(|n| format!("@{prefix}_{n}")).collect::<Vec<_>>();
         let row = Row::Table(&backfill.table);
         let sets: Vec<String> =
             backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row))).collect();
         let unfilled: Vec<String> = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect();
+        self.batches(&Batches {
+            table: &backfill.table,
+            name: &backfill.name,
+            batch: backfill.batch,
+            key: backfill.key.clone(),
+            what: format!("update {} set {}", sql.ident(&backfill.table), sets.join(", ")),
+            updates: true,
+            also: format!(" and {}", unfilled.join(" and ")),
+        })
+    }
+
+    fn copy_rows(&self, copy: &CopyRows) -> Rendered {
+        let mirror = &copy.mirror;
+        let (what, also) = Mirroring { mirror, sql: &self.sql }.copy(copy);
+        self.batches(&Batches {
+            table: &mirror.source,
+            name: &mirror.copy,
+            batch: copy.batch,
+            key: mirror.key.iter().map(|key| (key.source.clone(), key.ty.clone())).collect(),
+            what,
+            updates: false,
+            also,
+        })
+    }
+
+    /// Goes through a table by ranges of its key, each with its checkpoint in one transaction.
+    fn batches(&self, batches: &Batches<'_>) -> Rendered {
+        let sql = &self.sql;
+        let count = batches.key.len();
+        let table = sql.ident(batches.table);
+        let columns: Vec<String> = batches.key.iter().map(|(name, _)| sql.ident(name)).collect();
+        let variables = |prefix: &str| (1..=count).map(|n| format!("@{prefix}_{n}")).collect::<Vec<_>>();
         let (cols, desc) = (columns.join(", "), columns.iter().map(|c| format!("{c} desc")).collect::<Vec<_>>().join(", "));
         let los = variables("lo").join(", ");
         let (from, to, after) = (beyond(&columns, ">", true), beyond(&columns, "<", true), beyond(&columns, ">", false));
@@ -971,7 +1092,7 @@ impl Actions<'_> {
         let is_bytes =
             |ty: &Type| ["binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"].iter().any(|w| sql.ty(ty).starts_with(w));
         let json = |prefix: &str| {
-            let parts: Vec<String> = backfill
+            let parts: Vec<String> = batches
                 .key
                 .iter()
                 .zip(variables(prefix))
@@ -980,7 +1101,7 @@ impl Actions<'_> {
             format!("json_array({})", parts.join(", "))
         };
         let read = |of: &str| -> Vec<String> {
-            backfill
+            batches
                 .key
                 .iter()
                 .enumerate()
@@ -1003,26 +1124,27 @@ impl Actions<'_> {
             "backfill",
             context! {
                 table,
-                table_literal => sql.literal(&backfill.table),
+                table_literal => sql.literal(batches.table),
                 release => sql.literal(&self.plan.release),
-                name => sql.literal(&backfill.name),
+                name => sql.literal(batches.name),
                 // The knee on both servers lies between 1 000 and 5 000 rows a batch.
-                batch => backfill.batch.min(2_000),
+                batch => batches.batch.min(2_000),
                 key => of_top.into_iter().zip(of_last).map(|(of_top, of_last)| context! { of_top, of_last }).collect::<Vec<_>>(),
                 cols,
                 cols_desc => desc.clone(),
                 tops => variables("top").join(", "),
                 tops_json => json("top"),
                 his_json => json("hi"),
-                update => text(format!("update {} set {}", sql.ident(&backfill.table), sets.join(", "))),
-                where => text(format!(" where {from} and {to} and {}", unfilled.join(" and "))),
-                first => text(format!("select {} into {los} from {} order by {} limit 1", columns.join(", "), sql.ident(&backfill.table), columns.join(", "))),
-                next => text(format!("select {} into {los} from {} where {after} order by {} limit 1", columns.join(", "), sql.ident(&backfill.table), columns.join(", "))),
+                what => text(batches.what.clone()),
+                updates => batches.updates,
+                where => text(format!(" where {from} and {to}{}", batches.also)),
+                first => text(format!("select {} into {los} from {} order by {} limit 1", columns.join(", "), sql.ident(batches.table), columns.join(", "))),
+                next => text(format!("select {} into {los} from {} where {after} order by {} limit 1", columns.join(", "), sql.ident(batches.table), columns.join(", "))),
                 bound => text(format!(
                     "select {0} into {1} from (select {0} from {2} where {from} and {to} order by {0} limit ?) as batch order by {desc} limit 1",
                     columns.join(", "),
                     variables("hi").join(", "),
-                    sql.ident(&backfill.table)
+                    sql.ident(batches.table)
                 )),
                 after_args => args("hi"),
                 bound_args => format!("{}, {}, @batch", args("lo"), args("top")),

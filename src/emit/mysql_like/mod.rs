@@ -15,10 +15,12 @@ use super::templates::Templates;
 use super::{EmitError, Rendered};
 
 mod action;
+mod mirror;
 mod probe;
 mod sync;
 
 use action::Actions;
+use mirror::Mirroring;
 
 /// Says what a plan does to the clients `mysql` and `mariadb`.
 pub(super) struct MysqlLikeRenderer<'a> {
@@ -34,7 +36,7 @@ impl<'a> MysqlLikeRenderer<'a> {
     }
 
     fn makes_triggers(&self) -> bool {
-        self.plan.steps.iter().any(|step| matches!(step.action, Action::InstallSync(_)))
+        self.plan.steps.iter().any(|step| matches!(step.action, Action::InstallSync(_) | Action::InstallMirror(_)))
     }
 
     /// The name of the database, where it is known.
@@ -62,6 +64,7 @@ impl<'a> MysqlLikeRenderer<'a> {
                             Some(table.as_str())
                         }
                         Action::DropTable { table } => Some(table.as_str()),
+                        Action::InstallMirror(mirror) => Some(mirror.source.as_str()),
                         Action::RenameTable { from, .. } => Some(from.as_str()),
                         _ => None,
                     })
@@ -130,13 +133,17 @@ impl Renderer for MysqlLikeRenderer<'_> {
                 self.actions.render("gate_abort", context! { latest => self.latest()?, release })?
             }
         };
-        Ok([tables, gate].join("\n\n"))
+        let mut parts = vec![tables, gate];
+        if script == Script::Phase(Phase::Expand) && self.makes_triggers() {
+            parts.insert(0, self.actions.render("may_make_triggers", context! {})?);
+        }
+        Ok(parts.join("\n\n"))
     }
 
     fn begin(&self, script: Script) -> Result<Option<String>, EmitError> {
         let release = self.actions.sql.literal(&self.plan.release);
         let contract = script == Script::Phase(Phase::Contract);
-        self.actions.render("begin", context! { contract, release }).map(Some)
+        self.actions.render("begin", context! { contract, abort => script == Script::Abort, release }).map(Some)
     }
 
     fn cost(&self, footprint: &Footprint) -> String {
@@ -205,12 +212,13 @@ impl Renderer for MysqlLikeRenderer<'_> {
         let checks: Vec<_> = checks
             .iter()
             .filter_map(|check| {
-                let Finding::Disagree(lens) = check.finding else { return None };
-                Some(context! {
-                    what => sql.literal(&check.what),
-                    table => sql.ident(check.table),
-                    condition => sql.disagree(lens, Row::Table(check.table)),
-                })
+                let condition = match check.finding {
+                    Finding::Disagree(lens) => sql.disagree(lens, Row::Table(check.table)),
+                    Finding::Unlike(mirror, side) => Mirroring { mirror, sql }.found(*side),
+                    // Nothing else is compared.
+                    Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => return None,
+                };
+                Some(context! { what => sql.literal(&check.what), table => sql.ident(check.table), condition })
             })
             .collect();
         self.actions.render("verify", context! { checks, database => self.database() })

@@ -84,6 +84,14 @@ impl Probe<'_> {
         )
     }
 
+    /// A trigger is there.
+    pub(super) fn trigger(&self, name: &str) -> String {
+        format!(
+            "exists (select * from information_schema.triggers where trigger_schema = database() and trigger_name = {})",
+            self.sql.literal(name)
+        )
+    }
+
     /// A constraint is there. (MariaDB shows checks of columns as well as those of tables.)
     pub(super) fn constraint(&self, table: &str, name: &str) -> String {
         self.exists("table_constraints", table, &format!(" and constraint_name = {}", self.sql.literal(name)))

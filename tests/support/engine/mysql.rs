@@ -1,8 +1,8 @@
 //! MySQL and MariaDB: a throw-away server. What a test calls a database is one of the server's databases with those of the
 //! namespaces beside it: `appdb00001`, `appdb00001_v2`.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::io::{Seek as _, Write as _};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,30 @@ impl Mysql {
         let server = Server::start_with(installation, settings).map_err(|error| error.to_string())?;
         let admin = Session::connect(&server.address(None)).map_err(|failure| failure.to_string())?;
         Ok(Self { server, admin: Mutex::new(admin), turn })
+    }
+
+    /// Ends the server as a crash would, and starts it again.
+    pub fn crash(&mut self) -> Result<(), String> {
+        self.server.kill_hard();
+        self.server.restart().map_err(|error| error.to_string())?;
+        self.admin = Mutex::new(Session::connect(&self.server.address(None)).map_err(|failure| failure.to_string())?);
+        Ok(())
+    }
+
+    /// Starts the server's client on a script, as an account.
+    pub fn spawn(&self, name: &str, script: &str, account: &str) -> Result<Child, String> {
+        let program = self.server.installation().client().ok_or("the server comes without its client: run scripts/setup-servers.sh")?;
+        let mut file = tempfile::tempfile().map_err(|error| error.to_string())?;
+        file.write_all(self.script(script, name).as_bytes()).and_then(|()| file.rewind()).map_err(|error| error.to_string())?;
+        Command::new(&program)
+            .arg("--no-defaults")
+            .arg(format!("--socket={}", self.server.address(None).socket.display()))
+            .args([&format!("--user={account}"), "--default-character-set=utf8mb4", name])
+            .stdin(file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("{}: {error}", program.display()))
     }
 
     /// Where a database is.
@@ -259,20 +283,7 @@ impl Engine for Mysql {
     }
 
     fn client(&self, name: &str, script: &str) -> Result<(i32, String), String> {
-        let program = self.server.installation().client().ok_or("the server comes without its client: run scripts/setup-servers.sh")?;
-        let mut child = Command::new(&program)
-            .arg("--no-defaults")
-            .arg(format!("--socket={}", self.server.address(None).socket.display()))
-            .args(["--user=root", "--default-character-set=utf8mb4", name])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("{}: {error}", program.display()))?;
-        if let Some(mut input) = child.stdin.take() {
-            // A client that stopped at an error reads no more; its exit code says so.
-            let _ = input.write_all(script.as_bytes());
-        }
+        let child = self.spawn(name, script, "root")?;
         let output = child.wait_with_output().map_err(|error| error.to_string())?;
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         Ok((output.status.code().unwrap_or(-1), said))
