@@ -74,7 +74,7 @@ impl<'lab> Field<'lab> {
         for script in &scripts.install_old {
             database.run(script, "installing the old snapshot").unwrap();
         }
-        database.run(seed, "seed").unwrap();
+        database.write(seed, "seed").unwrap();
         let address = lab.engine.address(&database.name);
         Field { database, case, access, dialect, address, scripts }
     }
