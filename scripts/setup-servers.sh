@@ -144,7 +144,7 @@ libraries=$root/usr/lib/$(uname -m)-linux-gnu:$root/lib/$(uname -m)-linux-gnu
 for loader in "$root"/usr/lib/*-linux-gnu/ld-linux-*.so.* "$root"/lib/*-linux-gnu/ld-linux-*.so.*; do
   [ ! -x "$loader" ] || break
 done
-for program in "$root/usr/sbin/$name" "$root/usr/bin/$name"; do
+for program in "$root"/usr/lib/postgresql/*/bin/"$name" "$root/usr/sbin/$name" "$root/usr/bin/$name"; do
   [ ! -x "$program" ] || exec "$loader" --library-path "$libraries" "$program" "$@"
 done
 echo "$0: there is no $name below $root" >&2
@@ -165,6 +165,10 @@ folder=$(servers_folder)
 postgres18 "$folder"
 unpack_debian "$folder" mariadb10 bookworm "mariadb-server-core mariadb-client-core" mariadbd mariadb
 unpack_debian "$folder" mariadb11 sid "mariadb-server-core mariadb-client-core" mariadbd mariadb
+# The program for dumps is in a package that wants Perl, which this program does not.
+unpack_debian "$folder" mariadb-dump bookworm "mariadb-client-core mariadb-client" mariadb-dump
+# A dump of PostgreSQL 18 wants a program as new, which the packages of the server itself don't bring.
+unpack_debian "$folder" pg-dump18 sid "postgresql-client-18" pg_dump
 unpack_debian "$folder" mysql sid "mysql-server-core mysql-client-core" mysqld mysql
 for program in /usr/lib/postgresql/*/bin/postgres "$folder"/*/bin/{postgres,mariadbd,mysqld}; do
   [ ! -x "$program" ] || echo "$("$program" --version): $(dirname "$program")"

@@ -57,7 +57,6 @@ pub mod dialect;
 pub mod emit;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub mod engine;
-#[cfg(feature = "postgres")]
 pub mod inspect;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub mod run;

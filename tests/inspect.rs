@@ -10,21 +10,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossfade::diagnostic::{Colour, Sources, has_errors, render_human};
 use crossfade::dialect::postgres::Postgres;
-use crossfade::inspect::Inspected;
-use crossfade::inspect::postgres::inspect;
+use crossfade::dialect::target;
+use crossfade::inspect::postgres::{inspect, inspect_script};
+use crossfade::inspect::{Inspected, align};
 use crossfade::snapshot::model::{Access, Schema};
 use crossfade::sql::Dialect;
 use crossfade::{diff, emit, plan, snapshot};
 use support::case::Case;
+use support::engine::Engine;
+use support::engine::mysql::COMPILED_FOR;
 use support::lab::{Database, Lab};
 use support::servers;
 
 /// A schema from the text of a snapshot, which must be sound.
 fn read(name: &str, text: &str) -> Result<Schema, String> {
+    read_for(Dialect::Postgres, name, text)
+}
+
+fn read_for(dialect: Dialect, name: &str, text: &str) -> Result<Schema, String> {
     let mut sources = Sources::default();
     let file = sources.add(name, text);
     let (snapshot, mut faults) = snapshot::read(&sources, &[file]);
-    let (schema, more) = snapshot.resolve(Dialect::Postgres);
+    let (schema, more) = snapshot.resolve(dialect);
     faults.extend(more);
     if has_errors(&faults) {
         return Err(format!("{}\n{text}", render_human(&sources, &faults, Colour::Never)));
@@ -34,40 +41,433 @@ fn read(name: &str, text: &str) -> Result<Schema, String> {
 
 /// What differs between two schemas, in words; empty when nothing does.
 fn difference(old: &Schema, new: &Schema) -> String {
-    let (found, _) = diff::diff(old, new, Dialect::Postgres, &diff::Options { assume_drop: diff::AssumeDrop::Unrelated });
+    difference_on(Dialect::Postgres, old, new)
+}
+
+fn difference_on(dialect: Dialect, old: &Schema, new: &Schema) -> String {
+    let (found, _) = diff::diff(old, new, dialect, &diff::Options { assume_drop: diff::AssumeDrop::Unrelated });
     if found.is_empty() { String::new() } else { diff::print::text(&found) }
 }
 
 /// Makes a schema in an empty database, with the scripts of a first installation.
 fn install(database: &Database<'_>, schema: &Schema, namespace: &str) -> Result<(), String> {
+    let scripts = installation(Dialect::Postgres, schema, namespace)?;
+    run_all(database, &scripts)
+}
+
+/// The scripts of a first installation.
+fn installation(dialect: Dialect, schema: &Schema, namespace: &str) -> Result<emit::Scripts, String> {
     let (empty, mut new) = (Schema::empty(), schema.clone());
     new.transition = None;
-    let (diff, _) = diff::diff(&empty, &new, Dialect::Postgres, &diff::Options::default());
+    let (diff, _) = diff::diff(&empty, &new, dialect, &diff::Options::default());
     let settings = plan::Settings { access: Access::Shared, schema: namespace.to_owned(), allow: Vec::new() };
-    let (plan, faults) = plan::plan(&diff, &settings, &Postgres);
+    let (plan, faults) = plan::plan(&diff, &settings, target(dialect).unwrap());
     if has_errors(&faults) {
         return Err(render_human(&Sources::default(), &faults, Colour::Never));
     }
-    let scripts = emit::scripts(&plan).map_err(|error| error.to_string())?;
+    emit::scripts(&plan).map_err(|error| error.to_string())
+}
+
+fn run_all<E: Engine>(database: &Database<'_, E>, scripts: &emit::Scripts) -> Result<(), String> {
     for (name, script) in [("expand", &scripts.expand), ("migrate", &scripts.migrate), ("contract", &scripts.contract)] {
         database.run(script, name)?;
     }
     Ok(())
 }
 
+/// What is read of one database: live, and without a server.
+type Looks = (Inspected, Inspected);
+
+/// Every snapshot that compiles for a dialect is installed and read back, live and out of a dump; both are the same, and nothing
+/// differs from the snapshot.
+fn all_return<E: Engine>(lab: &Lab<E>, least: usize, look: impl Fn(&Database<'_, E>) -> Result<Looks, String> + Sync) {
+    let dialect = lab.engine.dialect();
+    let mut seen = BTreeSet::new();
+    let things: Vec<(String, Schema, emit::Scripts)> = snapshots(None)
+        .into_iter()
+        .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap()))
+        .filter(|(_, text)| seen.insert(text.clone()))
+        .filter_map(|(name, text)| {
+            let schema = read_for(dialect, &name, &text).ok()?;
+            let scripts = installation(dialect, &schema, COMPILED_FOR).ok()?;
+            Some((name, schema, scripts))
+        })
+        .collect();
+    assert!(things.len() >= least, "only {} snapshots compile", things.len());
+    let check = |(name, installed, scripts): &(String, Schema, emit::Scripts)| -> Result<(), String> {
+        let database = lab.empty()?;
+        match run_all(&database, scripts) {
+            // The expressions of a case may be in the SQL of its own dialects alone.
+            Err(_) if !is_for(dialect, Path::new(name)) => return Ok(()),
+            done => done?,
+        }
+        let (live, dump) = look(&database)?;
+        if live.text != dump.text || live.left_out != dump.left_out {
+            return Err(format!(
+                "the dump is read as\n{}{:?}\nand the database as\n{}{:?}",
+                dump.text, dump.left_out, live.text, live.left_out
+            ));
+        }
+        if !live.left_out.is_empty() || live.between.is_some() {
+            return Err(format!("left out: {live:?}"));
+        }
+        if snapshot::fmt::format(&live.text) != live.text {
+            return Err(format!("not in canonical form:\n{}", live.text));
+        }
+        let mut again = read_for(dialect, "live", &live.text)?;
+        if again.version != installed.version {
+            return Err(format!("{name}: the version is {}", again.version));
+        }
+        align(&mut again, installed, dialect, &live.collations);
+        match difference_on(dialect, installed, &again) + &difference_on(dialect, &again, installed) {
+            differs if differs.is_empty() => Ok(()),
+            differs => Err(format!("{differs}\n{}", live.text)),
+        }
+    };
+    let failures = each(&things, |thing| check(thing).map_err(|error| format!("{}: {error}", thing.0)));
+    assert!(failures.is_empty(), "{} of {}\n{}", failures.len(), things.len(), failures.join("\n"));
+}
+
+#[cfg(feature = "mysql")]
+fn family_returns(name: &str, least: usize) {
+    use crossfade::inspect::mysql_like;
+    let family = servers::FAMILY.into_iter().find(|family| family.name == name).unwrap();
+    let Some(lab) = family.lab().unwrap() else { return };
+    let dialect = family.dialect;
+    all_return(&lab, least, |database| {
+        let mut session = database.connect()?;
+        let live = mysql_like::inspect(&mut session, dialect, "live").map_err(|failure| failure.to_string())?;
+        let version = live.text.lines().next().unwrap().trim_start_matches("version: ").to_owned();
+        Ok(match lab.engine.dump(&database.name)? {
+            Some(dump) => {
+                let dump = mysql_like::inspect_script(&dump, dialect, &version);
+                (live, dump)
+            }
+            None => (live.clone(), live),
+        })
+    });
+}
+
+#[cfg(feature = "mysql")]
+#[test]
+fn a_mysql_database_made_from_a_snapshot_is_read_as_that_snapshot() {
+    family_returns("mysql97", 100);
+}
+
+#[cfg(feature = "mysql")]
+#[test]
+fn a_mariadb_10_database_made_from_a_snapshot_is_read_as_that_snapshot() {
+    family_returns("mariadb1011", 100);
+}
+
+#[cfg(feature = "mysql")]
+#[test]
+fn a_mariadb_11_database_made_from_a_snapshot_is_read_as_that_snapshot() {
+    family_returns("mariadb118", 100);
+}
+
+/// One of each kind that a snapshot has no words for, on MySQL and MariaDB, and ways to write what it has.
+#[cfg(feature = "mysql")]
+const OUTSIDE_MYSQL: &str = r#"
+create table plain (
+  id int unsigned not null auto_increment primary key comment 'it\'s a "number"\nof two lines',
+  `odd, ``name` varchar(40) character set latin1 default 'it''s',
+  seen timestamp not null default current_timestamp on update current_timestamp,
+  made datetime(3) default '2020-02-29 12:00:00.5',
+  small tinyint(1) not null default 1,
+  tiny tinyint(4) default -5,
+  price decimal(10,2) default 1.5,
+  text_of text,
+  body longtext collate utf8mb4_bin,
+  j json,
+  e enum('a','b,c','it''s') not null default 'a',
+  flags set('x','y'),
+  doubled decimal(11,2) generated always as (price * 2) virtual,
+  kept varchar(50) generated always as (concat(`odd, ``name`, '!')) stored,
+  hidden int invisible,
+  place point not null,
+  constraint positive check (price > 0 and (tiny is null or tiny in (1, 2))),
+  unique key two (small, tiny desc),
+  unique key one (tiny),
+  key half (text_of(20)),
+  fulltext key words (body) comment 'all words',
+  spatial key somewhere (place)
+) comment='People''s table';
+create table parent (a int, b int, c int, primary key (b, a), key (c)) row_format=compressed;
+create table child (id int primary key, a int, b int, own int,
+  constraint up foreign key (b, a) references parent (b, a) on delete cascade on update set null,
+  constraint again foreign key (own) references child (id) on delete restrict,
+  key own_too (own));
+create table other_engine (id int) engine=MyISAM default charset=latin1;
+create table parted (id int) partition by hash (id) partitions 2;
+create table sorted (a varchar(10)) collate utf8mb4_bin;
+create trigger touched before update on plain for each row set new.tiny = 1;
+create procedure proc() select 1;
+create function func() returns int deterministic return 1;
+create event tick on schedule every 1 day do select 1;
+create view shown as select p.id, c.own as o from plain p join child c on c.id = p.id where p.price > 1;
+create sql security invoker view limited as select id from plain where id > 5 with check option;
+create view over_gone as select id from plain;
+create view over_other as select table_name from information_schema.tables;
+"#;
+
+#[cfg(feature = "mysql")]
+#[test]
+fn what_a_snapshot_cannot_say_of_mysql_and_mariadb_is_named() {
+    use crossfade::engine::Connection as _;
+    use crossfade::inspect::mysql_like;
+    for family in servers::FAMILY {
+        let Some(lab) = family.lab().unwrap() else { continue };
+        let dialect = family.dialect;
+        let database = lab.empty().unwrap();
+        let mut session = database.connect().unwrap();
+        for statement in OUTSIDE_MYSQL.split(";\n").map(str::trim).filter(|s| !s.is_empty()) {
+            session.run(statement).unwrap_or_else(|failure| panic!("{statement}: {failure}"));
+        }
+        let mut expected = vec![
+            "character sets: other_engine (latin1)",
+            "character sets: plain.`odd, ``name` (latin1)",
+            "collations of tables: sorted (utf8mb4_bin)",
+            "columns that change by themselves (on update): plain.seen",
+            "events: tick",
+            "functions: func",
+            "invisible columns (read as visible ones): plain.hidden",
+            "options of tables: parent (row_format=COMPRESSED)",
+            "partitions (read as one table): parted",
+            "procedures: proc",
+            "storage engines: other_engine (MyISAM)",
+            "triggers: touched on plain",
+            "views with the rights of their definer (read as views): shown",
+            "check options of views: limited",
+            "views over what is left out: over_other",
+        ];
+        if dialect == Dialect::Mariadb {
+            session.run("create sequence numbers start with 100 increment by 5 cycle").unwrap();
+            session.run("create table versioned (id int) with system versioning").unwrap();
+            session.run("create table ruled (id int check (id > 0))").unwrap();
+            expected.extend(["system-versioned tables (read as ordinary ones): versioned", "checks of a column: ruled.id: `id` > 0"]);
+        } else {
+            session.run("alter table child add constraint later check (own > 0) not enforced, add key low ((abs(own)))").unwrap();
+            session.run("alter table child alter index low invisible").unwrap();
+            expected.extend(["rules that are not enforced: later on child", "invisible indexes (read as visible ones): low on child"]);
+        }
+        let found = mysql_like::inspect(&mut session, dialect, "live").unwrap();
+        let named: Vec<String> = found.left_out.iter().map(|left| format!("{}: {}", left.kind, left.name)).collect();
+        expected.retain(|entry| !named.iter().any(|name| name == entry));
+        assert!(expected.is_empty(), "{} does not name {expected:#?}\nbut {named:#?}\n{}", family.name, found.text);
+        read_for(dialect, "live", &found.text).unwrap();
+        // What is read is what is there: a database made of it is read as the same.
+        let (again, refused) = (lab.empty().unwrap(), read_for(dialect, "live", &found.text).unwrap());
+        if let Ok(scripts) = installation(dialect, &refused, COMPILED_FOR) {
+            run_all(&again, &scripts).unwrap();
+            let second = mysql_like::inspect(&mut again.connect().unwrap(), dialect, "live").unwrap();
+            let (first, second) = (read_for(dialect, "a", &found.text).unwrap(), read_for(dialect, "b", &second.text).unwrap());
+            assert_eq!(difference_on(dialect, &first, &second), "", "{}", found.text);
+        }
+        // What only the server's own tables tell is in a dump with triggers and routines, too.
+        if let Some(dump) = lab.engine.dump(&database.name).unwrap() {
+            let dump = mysql_like::inspect_script(&dump, dialect, "live");
+            assert_eq!(dump.text, found.text, "{}", family.name);
+            assert_eq!(dump.left_out, found.left_out, "{}", family.name);
+        }
+    }
+}
+
+/// Whether the case that a snapshot belongs to runs on a dialect.
+fn is_for(dialect: Dialect, snapshot: &Path) -> bool {
+    snapshots(Some(dialect)).iter().any(|path| path == snapshot)
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn an_sqlite_file_made_from_a_snapshot_is_read_as_that_snapshot() {
+    use crossfade::inspect::sqlite;
+    let Some(lab) = servers::sqlite().unwrap() else { return };
+    all_return(&lab, 100, |database| {
+        let live = sqlite::inspect(&mut *database.client()?, "live").map_err(|failure| failure.to_string())?;
+        let (code, dump) = database.run_by_client(".schema")?;
+        assert_eq!(code, 0, "{dump}");
+        // The rows of crossfade's own tables tell the version: a dump of the schema has none.
+        let version = live.text.lines().next().unwrap().trim_start_matches("version: ").to_owned();
+        let dump = sqlite::inspect_script(&dump, &version).map_err(|failure| format!("{failure}\n{dump}"))?;
+        Ok((live, dump))
+    });
+}
+
+/// One of each kind that a snapshot has no words for, on SQLite, and ways to write what it has.
+#[cfg(feature = "sqlite")]
+const OUTSIDE_SQLITE: &str = r#"
+create table plain (
+  id integer primary key on conflict replace, -- the number of the row
+  "odd, name" text default "text" not null constraint long_enough check (length("odd, name") > 1) collate nocase,
+  bare,
+  what [some thing],
+  price numeric(10, 2) default -1.5,
+  twice generated always as (price * 2),
+  both as (id + 1) stored,
+  made text default (datetime('now')),
+  owner references owners,
+  unique (price, Made) on conflict ignore,
+  check (price > 0 or price is null)
+  foreign key (price, made) references plain (price, made) match full on update set null deferrable initially deferred
+);
+create table owners (a text, b integer, primary key (a desc));
+create table "strict one" (id integer primary key autoincrement, n any) strict;
+create table rowless (a text primary key not null) without rowid;
+create virtual table words using fts5(body);
+create index plain_made on plain (made desc, lower("odd, name"), what collate rtrim) where price > 1;
+create unique index plain_odd on PLAIN ("odd, name");
+create trigger touched after update on plain begin select 1; select 2; end;
+create view listed (a, b) as select id, made from plain;
+create view shown as select p.id, o.b from plain as p join owners as o on o.a = p.owner where p.price > 1;
+create view over_words as select body from words;
+create view over_that as select * from over_words;
+"#;
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn what_a_snapshot_cannot_say_of_sqlite_is_named() {
+    use crossfade::inspect::sqlite::inspect_script;
+    let found = inspect_script(&format!("pragma foreign_keys = off;\n{OUTSIDE_SQLITE}\nattach 'x' as y;"), "live").unwrap();
+    let named: Vec<String> = found.left_out.iter().map(|left| format!("{}: {}", left.kind, left.name)).collect();
+    let tables = ["config", "content", "data", "docsize", "idx"].map(|part| format!("tables of virtual tables: words_{part}"));
+    let mut expected = vec![
+        "columns of a primary key that may be NULL (read as NOT NULL): owners.a",
+        "columns without a type (read as blob): plain.bare",
+        "columns without a type (read as blob): plain.both",
+        "columns without a type (read as blob): plain.owner",
+        "columns without a type (read as blob): plain.twice",
+        "conflict clauses: plain.id: on conflict replace",
+        "conflict clauses: plain: on conflict ignore",
+        "descending keys (read as ascending ones): owners",
+        "statements that are not understood: line 29: attach 'x' as y",
+        "strict tables (read as ordinary ones): \"strict one\"",
+        "tables without rowid (read as ordinary ones): rowless",
+        "triggers: touched on plain",
+        "types that nobody knows (read as what they store): plain.what [some thing]",
+        "views over what is left out: over_that",
+        "views over what is left out: over_words",
+        "views with a list of columns: listed",
+        "virtual tables: words",
+    ];
+    expected.extend(tables.iter().map(String::as_str));
+    expected.sort_unstable();
+    let mut sorted = named.clone();
+    sorted.sort();
+    assert_eq!(sorted, expected, "{}", found.text);
+    let schema = read_for(Dialect::Sqlite, "live", &found.text).unwrap();
+    let expected = r#"
+version: live
+tables:
+  plain:
+    columns:
+      id: integer
+      "odd, name": {type: text, not_null: true, default: "'text'", collation: nocase}
+      bare: bytea
+      what: numeric
+      price: numeric(10,2) default -1.5
+      twice: {type: bytea, generated: {expression: price * 2, stored: false}}
+      both: {type: bytea, generated: {expression: id + 1, stored: true}}
+      made: text default (datetime('now'))
+      owner: bytea
+    primary_key: [id]
+    unique:
+      - [price, made]
+      - {name: plain_odd, columns: ["odd, name"]}
+    checks:
+      - {name: long_enough, expression: 'length("odd, name") > 1'}
+      - {name: plain_check, expression: price > 0 or price is null}
+    foreign_keys:
+      - {columns: [owner], references: owners(a)}
+      - {columns: [price, made], references: "plain(price, made)", on_update: set null, deferrable: true, initially_deferred: true}
+    indexes:
+      - {name: plain_made, columns: [{column: made, order: desc}, 'lower("odd, name")', {column: what, collation: rtrim}], where: price > 1}
+  owners:
+    columns: {a: text, b: integer}
+    primary_key: [a]
+  rowless: {columns: {a: text}, primary_key: [a]}
+  strict one:
+    columns:
+      id: integer generated by default as identity
+      n: {type: {sqlite: any}}
+    primary_key: [id]
+views:
+  shown: select p.id, o.b from plain as p join owners as o on o.a = p.owner where p.price > 1
+"#;
+    let expected = read_for(Dialect::Sqlite, "expected", expected).unwrap();
+    assert_eq!(difference_on(Dialect::Sqlite, &expected, &schema), "", "{}", found.text);
+    let refused = inspect_script("create table t (\n", "live").unwrap_err().to_string();
+    assert!(refused.contains("line 1: incomplete input"), "{refused}");
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn an_sqlite_file_is_a_source() {
+    let here = tempfile::tempdir().unwrap();
+    let schema = "create table users (id integer primary key autoincrement, name text not null unique, day text,
+      mood text check (mood in ('good', 'bad')));\ncreate trigger t after insert on users begin select 1; end;\n";
+    let snapshot = "version: v1\nenums: {mood: [good, bad]}\ntables:\n  users:\n    comment: people\n    columns:
+      id: bigint generated always as identity primary key\n      name: varchar not null unique\n      day: date\n      mood: mood\n";
+    let snapshot = snapshot.replace("name: varchar", "name: text");
+    let mut session = crossfade::engine::sqlite::Session::open(&here.path().join("app.db")).unwrap();
+    session.run_script(schema).unwrap();
+    std::fs::write(here.path().join("schema.sql"), schema).unwrap();
+    std::fs::write(here.path().join("v1.yaml"), &snapshot).unwrap();
+    let next = snapshot.replace("version: v1", "version: v2").replace("[good, bad]", "[good, bad, odd]") + "      age: integer\n";
+    std::fs::write(here.path().join("v2.yaml"), next + "transition: {from: v1}\n").unwrap();
+    for source in [&["sqlite:app.db"][..], &["schema.sql", "--dialect", "sqlite"]] {
+        let run = |before: &[&str], after: &[&str]| crossfade(here.path(), &[before, &source[..1], after, &source[1..]].concat());
+        let (code, out, err) = run(&["diff"], &["v1.yaml"]);
+        assert!(code == 0 && err.contains("triggers: t on users"), "{out}{err}");
+        assert_eq!(run(&["diff", "v1.yaml"], &[]).0, 0);
+        let (code, out, err) = run(&["compile"], &["v2.yaml", "--stdout", "expand"]);
+        assert!(code == 0 && out.contains("age integer") && out.contains("'odd'"), "{out}{err}");
+        assert_eq!(run(&["validate"], &[]).1, "ok\n");
+    }
+    let (code, out, err) = crossfade(here.path(), &["init", "sqlite:app.db"]);
+    assert!(code == 0 && out.contains("wrote schemas/initial.yaml"), "{out}{err}");
+    assert!(std::fs::read_to_string(here.path().join("crossfade.yaml")).unwrap().contains("dialects: [sqlite]"));
+    for (arguments, said) in [
+        (&["validate", "sqlite:absent.db"][..], "unable to open database file"),
+        (&["validate", "sqlite:app.db", "--dialect", "postgres"], "as the source of a schema for postgres"),
+        (&["validate", "schema.sql", "--dialect", "sqlite", "--dialect", "mysql"], "name it with `--dialect`"),
+    ] {
+        let (code, _, err) = crossfade(here.path(), arguments);
+        assert!(code == 1 && err.contains(said), "{err}");
+    }
+    assert!(!here.path().join("absent.db").exists());
+}
+
 fn look(database: &Database<'_>, namespace: &str) -> Result<Inspected, String> {
     inspect(&mut *database.client()?, namespace, "live").map_err(|failure| failure.to_string())
 }
 
-/// Every snapshot of the examples and of the cases that are PostgreSQL's.
-fn snapshots() -> Vec<PathBuf> {
+/// Every snapshot of the examples and of the cases, all or those of a dialect.
+fn snapshots(only: Option<Dialect>) -> Vec<PathBuf> {
+    let wanted = |case: &Case| only.is_none_or(|dialect| case.file.dialects.contains(&dialect));
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let cases = Case::every().into_iter().map(Result::unwrap).filter(|case| case.file.dialects.contains(&Dialect::Postgres));
+    let cases = Case::every().into_iter().map(Result::unwrap).filter(wanted);
     let folders = std::fs::read_dir(examples).unwrap().map(|entry| entry.unwrap().path()).chain(cases.map(|case| case.folder));
     let mut files: Vec<PathBuf> =
         folders.flat_map(|folder| ["old.yaml", "new.yaml"].map(|name| folder.join(name))).filter(|path| path.is_file()).collect();
     files.sort();
     files
+}
+
+/// What `pg_dump --schema-only` writes of a database; `None` where there is none as new as the server.
+fn dump(lab: &Lab, database: &Database<'_>) -> Result<Option<String>, String> {
+    let Some(program) = servers::pg_dump(lab.engine.server.installation().major)? else { return Ok(None) };
+    let address = database.address();
+    let output = std::process::Command::new(&program)
+        .args(["--schema-only", "--username", &address.user, "--port", &address.port.to_string(), "--host"])
+        .arg(&address.socket_folder)
+        .arg(&address.database)
+        .output()
+        .map_err(|error| format!("{}: {error}", program.display()))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
 fn there_and_back(lab: &Lab, name: &str, text: &str) -> Result<(), String> {
@@ -88,6 +488,13 @@ fn there_and_back(lab: &Lab, name: &str, text: &str) -> Result<(), String> {
     let again = read("live", &found.text)?;
     if again.version != installed.version {
         return Err(format!("the version is {}", again.version));
+    }
+    // A dump of it is read as the same, without the server.
+    if let Some(dump) = dump(lab, &database)? {
+        let dump = inspect_script(&dump, "public", &again.version);
+        if !dump.left_out.is_empty() || dump.text.replace("[]", "") != found.text.replace("[]", "") {
+            return Err(format!("the dump is read as\n{}{:?}\nand the database as\n{}", dump.text, dump.left_out, found.text));
+        }
     }
     match difference(&installed, &again) + &difference(&again, &installed) {
         differs if differs.is_empty() => Ok(()),
@@ -116,7 +523,7 @@ fn each<T: Sync>(things: &[T], check: impl Fn(&T) -> Result<(), String> + Sync) 
 fn round_trips(major: u32) {
     let Some(lab) = servers::lab(major).unwrap() else { return };
     let mut seen = BTreeSet::new();
-    let mut things: Vec<(String, String)> = snapshots()
+    let mut things: Vec<(String, String)> = snapshots(Some(Dialect::Postgres))
         .into_iter()
         .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap()))
         // Some name a dialect of their own.
@@ -335,6 +742,24 @@ fn what_a_snapshot_cannot_say_is_named() {
         assert_eq!(tables, ["late_key", "of_domain", "plain", "refers", "serial_one", "unlogged_one"]);
         let views: Vec<&String> = schema.views.keys().collect();
         assert_eq!(views, ["secure", "stored"]);
+        // A dump, and a server that loaded it, tell the same; but for what a dump has no definition of, or names in full.
+        if let Some(text) = dump(&lab, &database).unwrap() {
+            let dump = inspect_script(&text, "public", "live");
+            let again = lab.empty().unwrap();
+            let (code, said) = again.psql(&text).unwrap();
+            assert_eq!(code, 0, "{said}");
+            let loaded = look(&again, "public").unwrap();
+            assert_eq!(dump.text, loaded.text);
+            let told = |found: &Inspected| -> BTreeSet<(String, String)> {
+                let called = ["functions", "procedures", "aggregates", "operators", "casts", "default privileges", "other schemas"];
+                let name = |name: &str, kind: &str| if called.contains(&kind) { String::new() } else { name.to_owned() };
+                found.left_out.iter().map(|left| (left.kind.clone(), name(&left.name, &left.kind))).collect()
+            };
+            let (of_dump, of_server) = (told(&dump), told(&loaded));
+            let missing: Vec<_> = of_server.difference(&of_dump).collect();
+            let more: Vec<_> = of_dump.difference(&of_server).collect();
+            assert!(missing.is_empty() && more.is_empty(), "PostgreSQL {major}: the dump lacks {missing:#?} and has besides {more:#?}");
+        }
         let warnings = found.warnings();
         assert!(warnings.iter().all(|warning| warning.code == "outside-format"));
         let said: Vec<&str> = warnings.iter().map(|w| w.message.as_str()).filter(|m| m.contains("functions")).collect();
@@ -533,5 +958,40 @@ fn figures() {
         let begin = std::time::Instant::now();
         let found = look(&database, "public").unwrap();
         eprintln!("1000 tables: {:?}, {} KB of text", begin.elapsed(), found.text.len() / 1024);
+    }
+}
+
+/// `cargo test --test inspect family_figures -- --ignored --nocapture`: the same on MySQL and MariaDB, live and out of a dump.
+#[cfg(feature = "mysql")]
+#[test]
+#[ignore = "a measurement, not a test"]
+fn family_figures() {
+    use crossfade::engine::Connection as _;
+    use crossfade::inspect::mysql_like;
+    for family in servers::FAMILY {
+        let lab = family.lab().unwrap().unwrap();
+        let database = lab.empty().unwrap();
+        let mut session = database.connect().unwrap();
+        for i in 1..=1000 {
+            let parent = (i - 1).max(1);
+            session
+                .run(&format!(
+                    "create table t{i} (id bigint auto_increment primary key, parent bigint, email varchar(320) not null unique,
+                     name varchar(100) default 'x', state int not null default 0 check (state >= 0), made timestamp(6) not null default now(6),
+                     data json, key (name), key (made desc), foreign key (parent) references t{parent} (id))"
+                ))
+                .unwrap();
+        }
+        let dump = lab.engine.dump(&database.name).unwrap().unwrap();
+        for _ in 0..3 {
+            let begin = std::time::Instant::now();
+            let found = mysql_like::inspect(&mut session, family.dialect, "live").unwrap();
+            let live = begin.elapsed();
+            let begin = std::time::Instant::now();
+            let of_dump = mysql_like::inspect_script(&dump, family.dialect, "live");
+            assert_eq!(of_dump.text, found.text);
+            let read = begin.elapsed();
+            eprintln!("{}: 1000 tables: {live:?} live, {read:?} out of a dump, {} KB of text", family.name, found.text.len() / 1024);
+        }
     }
 }

@@ -14,13 +14,13 @@ use crate::sql::Dialect;
 /// Exits with 0 when nothing differs, with 3 when something does, and with 1 when the snapshots or their hints have errors.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The old schema: a file, a directory, `git:REV:PATH`, a database (`postgres://…`) or `empty`.
+    /// The old schema: a file, a directory, `git:REV:PATH`, a database (`postgres://…`, `sqlite:PATH`), an SQL file or `empty`.
     old: String,
     /// The new schema, likewise; its block `transition` is read.
     new: String,
-    /// The dialect that both are resolved for: postgres, mysql, mariadb or sqlite.
-    #[arg(long, value_name = "DIALECT", default_value = "postgres", value_parser = planning::dialect)]
-    dialect: Dialect,
+    /// The dialect that both are resolved for: postgres, mysql, mariadb or sqlite. By default the database's, else postgres.
+    #[arg(long, value_name = "DIALECT", value_parser = planning::dialect)]
+    dialect: Option<Dialect>,
     /// How to print the differences, and the diagnostics.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -36,18 +36,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut sources = Sources::default();
     let mut said = Vec::new();
     // Two files are compared without regard to the project.
-    let live = source::is_database(&args.old) || source::is_database(&args.new);
+    let own = source::dialect_of(&args.old).or_else(|| source::dialect_of(&args.new));
+    let dialect = args.dialect.or(own).unwrap_or(Dialect::Postgres);
+    let live = own.is_some() || source::is_sql(&args.old) || source::is_sql(&args.new);
     let settings = if live { planning::settings(&mut sources, &mut said)? } else { Settings::default() };
     let schema = args.schema.as_deref().unwrap_or_else(|| planning::schema_of(&settings));
-    let live = Live { dialects: &[args.dialect], schema, version: source::FIRST_VERSION };
-    let (old, new) = source::find_both(&args.old, &args.new, &mut sources, &live)?;
+    let live = Live { dialects: &[dialect], schema, version: source::FIRST_VERSION };
+    let (found_old, found_new) = source::find_both(&args.old, &args.new, &mut sources, &live)?;
     let read = |found: &Found| {
         let (snapshot, said) = source::read(&sources, found);
-        (snapshot.resolve(args.dialect), said)
+        (snapshot.resolve(dialect), said)
     };
-    let (((old, more_of_old), said_of_old), ((new, more_of_new), said_of_new)) = std::thread::scope(|scope| {
-        let old = scope.spawn(|| read(&old));
-        let new = read(&new);
+    let (((mut old, more_of_old), said_of_old), ((mut new, more_of_new), said_of_new)) = std::thread::scope(|scope| {
+        let old = scope.spawn(|| read(&found_old));
+        let new = read(&found_new);
         (old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), new)
     });
     said.extend(said_of_old.into_iter().chain(said_of_new).chain(more_of_old).chain(more_of_new));
@@ -56,8 +58,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         print_diagnostics(&sources, &said, args.format)?;
         return Ok(Exit::Failed);
     }
+    source::align((&found_old, &mut old), (&found_new, &mut new), dialect);
     let assume_drop = if args.assume_drop { AssumeDrop::Unrelated } else { AssumeDrop::Ask };
-    let (found, more) = diff::diff(&old, &new, args.dialect, &Options { assume_drop });
+    let (found, more) = diff::diff(&old, &new, dialect, &Options { assume_drop });
     said.extend(more);
     if !said.is_empty() {
         print_diagnostics(&sources, &said, args.format)?;

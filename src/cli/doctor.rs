@@ -52,7 +52,7 @@ fn drift(args: &Args, engine: &dyn Engine, program: &Program) -> anyhow::Result<
     let Some(old) = args.online.planning.old.as_deref().filter(|old| *old != "empty" && !source::is_database(old)) else {
         return Ok(Vec::new());
     };
-    if !source::can_be_read(&args.online.url) {
+    if engine.dialect() != crate::sql::Dialect::Postgres {
         return Ok(Vec::new());
     }
     // Who may not read the version tables has been told so.

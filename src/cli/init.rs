@@ -16,14 +16,14 @@ use crate::sql::Dialect;
 /// Nothing is overwritten: when one of the files is there already, none is written.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The schema as it is: a database (`postgres://…`), a file, a directory or `git:REV:PATH`. Without it the snapshot has no
+    /// The schema as it is: a database (`postgres://…`, `sqlite:PATH`), an SQL file, a file, a directory or `git:REV:PATH`. Without it the snapshot has no
     /// tables yet.
     source: Option<String>,
     /// What the version is called, where the source does not say.
     #[arg(long, value_name = "VERSION", default_value = source::FIRST_VERSION)]
     name: String,
-    /// The dialect to compile for; may be repeated.
-    #[arg(long = "dialect", value_name = "DIALECT", default_value = "postgres", value_parser = planning::dialect)]
+    /// The dialect to compile for; may be repeated. By default the database's, else postgres.
+    #[arg(long = "dialect", value_name = "DIALECT", value_parser = planning::dialect)]
     dialects: Vec<Dialect>,
     /// The schema (PostgreSQL) that the tables live in. By default public.
     #[arg(long, value_name = "NAME")]
@@ -47,7 +47,9 @@ crossfade compile --check
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut sources = Sources::default();
-    let live = Live { dialects: &args.dialects, schema: args.schema.as_deref().unwrap_or("public"), version: &args.name };
+    let own = args.source.as_deref().and_then(source::dialect_of);
+    let dialects = if args.dialects.is_empty() { vec![own.unwrap_or(Dialect::Postgres)] } else { args.dialects.clone() };
+    let live = Live { dialects: &dialects, schema: args.schema.as_deref().unwrap_or("public"), version: &args.name };
     let found = match args.source.as_deref() {
         Some(spec) => source::find(spec, &mut sources, &live)?,
         None => Found::Nothing,
@@ -57,7 +59,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         found => found,
     };
     let (snapshot, mut said) = source::read(&sources, &found);
-    for dialect in &args.dialects {
+    for dialect in &dialects {
         said.extend(snapshot.resolve(*dialect).1.into_iter().filter(|fault| !said.contains(fault)).collect::<Vec<_>>());
     }
     if !said.is_empty() {
@@ -68,13 +70,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let texts: Vec<(&str, &str)> =
         found.files().iter().filter_map(|file| sources.get(*file)).map(|file| (file.name.as_str(), file.text.as_str())).collect();
-    write(&files(args, snapshot.version(), &texts))
+    write(&files(args, &dialects, snapshot.version(), &texts))
 }
 
 /// Every file with its text.
-fn files(args: &Args, version: &str, snapshots: &[(&str, &str)]) -> Vec<(PathBuf, String)> {
+fn files(args: &Args, dialects: &[Dialect], version: &str, snapshots: &[(&str, &str)]) -> Vec<(PathBuf, String)> {
     let schemas = Path::new(SCHEMAS);
-    let mut files = vec![(PathBuf::from("crossfade.yaml"), settings(args))];
+    let mut files = vec![(PathBuf::from("crossfade.yaml"), settings(args, dialects))];
     match snapshots {
         [(_, text)] => files.push((schemas.join(format!("{version}.yaml")), with_header(text, SNAPSHOT_SCHEMA))),
         // A snapshot of several files stays one.
@@ -97,8 +99,8 @@ fn with_header(text: &str, schema: &str) -> String {
     format!("# yaml-language-server: $schema={schema}\n{text}")
 }
 
-fn settings(args: &Args) -> String {
-    let dialects: Vec<&str> = args.dialects.iter().map(|dialect| dialect.name()).collect();
+fn settings(args: &Args, dialects: &[Dialect]) -> String {
+    let dialects: Vec<&str> = dialects.iter().map(|dialect| dialect.name()).collect();
     let mut text = format!("dialects: [{}]\n", dialects.join(", "));
     if let Some(schema) = &args.schema {
         text.push_str(&format!("schema: {}\n", crate::snapshot::scalar(schema)));

@@ -195,12 +195,16 @@ pub(crate) fn drift(args: &OnlineArgs, snapshot: &str) -> anyhow::Result<Vec<Str
     let schema = args.planning.schema.clone().unwrap_or_else(|| planning::schema_of(&settings).to_owned());
     let dialect = engine(&args.url)?.dialect();
     let live = source::Live { dialects: &[dialect], schema: &schema, version: source::FIRST_VERSION };
-    let (found, faults) = source::load(&args.url, &mut sources, &live)?;
+    let place = source::find(&args.url, &mut sources, &live)?;
+    let (found, faults) = source::read(&sources, &place);
     let (wanted, more) = source::load(snapshot, &mut sources, &live)?;
     if has_errors(&faults) || has_errors(&more) {
         bail!("the schema of {} can't be compared with `{snapshot}`", engine(&args.url)?.place());
     }
     let ((mut found, _), (mut wanted, _)) = (found.resolve(dialect), wanted.resolve(dialect));
+    if let source::Found::Database(_, _, collations) = &place {
+        crate::inspect::align(&mut found, &wanted, dialect, collations);
+    }
     // What no snapshot knows is somebody else's, and no phase touches it.
     found.tables.retain(|name, _| wanted.tables.contains_key(name));
     found.views.retain(|name, _| wanted.views.contains_key(name));

@@ -20,12 +20,12 @@ use crate::sql::Dialect;
 /// What every command that plans takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PlanningArgs {
-    /// The old schema: a file, a directory, `git:REV:PATH`, `postgres://…` or `empty`. With neither: the newest transition of crossfade.yaml.
+    /// The old schema: a file, a directory, `git:REV:PATH`, a database (`postgres://…`, `sqlite:PATH`), an SQL file or `empty`. With neither: the newest transition of crossfade.yaml.
     #[arg(requires = "new")]
     pub(crate) old: Option<String>,
     /// The new schema, likewise; its block `transition` is read.
     pub(crate) new: Option<String>,
-    /// Compile for this dialect; may be repeated. By default the dialects of crossfade.yaml, else postgres.
+    /// Compile for this dialect; may be repeated. By default the database's, else the dialects of crossfade.yaml, else postgres.
     #[arg(long = "dialect", value_name = "DIALECT", value_parser = dialect)]
     pub(crate) dialects: Vec<Dialect>,
     /// How the two versions reach their shapes. A flag beats the transition, which beats crossfade.yaml; else shared.
@@ -98,7 +98,8 @@ pub(crate) fn plan_for(args: &PlanningArgs, only: Option<Dialect>) -> anyhow::Re
     let mut sources = Sources::default();
     let mut diagnostics = Vec::new();
     let settings = settings(&mut sources, &mut diagnostics)?;
-    let dialects = match only {
+    let own = args.old.iter().chain(&args.new).find_map(|spec| source::dialect_of(spec));
+    let dialects = match only.or(own.filter(|_| args.dialects.is_empty())) {
         Some(dialect) => vec![dialect],
         None if args.dialects.is_empty() => settings.dialects.clone(),
         None => args.dialects.clone(),
@@ -116,8 +117,8 @@ pub(crate) fn plan_for(args: &PlanningArgs, only: Option<Dialect>) -> anyhow::Re
     };
     let schema = args.schema.clone().unwrap_or_else(|| schema_of(&settings).to_owned());
     let live = Live { dialects: &dialects, schema: &schema, version: source::FIRST_VERSION };
-    let (old, new) = source::find_both(&old_spec, &new_spec, &mut sources, &live)?;
-    let (old, new) = Side::both(&sources, &old, &new, &dialects);
+    let (found_old, found_new) = source::find_both(&old_spec, &new_spec, &mut sources, &live)?;
+    let (old, new) = Side::both(&sources, &found_old, &found_new, &dialects);
     diagnostics.extend(old.faults);
     diagnostics.extend(new.faults);
     if new.is_empty {
@@ -137,7 +138,7 @@ pub(crate) fn plan_for(args: &PlanningArgs, only: Option<Dialect>) -> anyhow::Re
         return Ok(planned);
     }
     let (mut plans, mut schemas) = (Vec::new(), Vec::new());
-    for ((dialect, target), ((old_schema, faults), (new_schema, more))) in
+    for ((dialect, target), ((mut old_schema, faults), (mut new_schema, more))) in
         dialects.into_iter().zip(targets).zip(old.schemas.into_iter().zip(new.schemas))
     {
         planned.add(faults);
@@ -145,6 +146,7 @@ pub(crate) fn plan_for(args: &PlanningArgs, only: Option<Dialect>) -> anyhow::Re
         if has_errors(&planned.diagnostics) {
             continue;
         }
+        source::align((&found_old, &mut old_schema), (&found_new, &mut new_schema), dialect);
         let options = Options { assume_drop: if args.assume_drop { AssumeDrop::Unrelated } else { AssumeDrop::Ask } };
         let (diff, faults) = diff::diff(&old_schema, &new_schema, dialect, &options);
         planned.add(faults);

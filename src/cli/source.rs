@@ -1,5 +1,6 @@
-//! Where a schema comes from: a file, a directory, a revision of git, a live database, or nothing.
+//! Where a schema comes from: a file, a directory, a revision of git, a live database, an SQL file, or nothing.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 use std::process::Command;
@@ -7,13 +8,16 @@ use std::process::Command;
 use anyhow::{Context, bail};
 
 use crate::diagnostic::{Diagnostic, FileId, Sources};
+use crate::inspect::Inspected;
+use crate::snapshot::model::Schema;
+use crate::snapshot::types::product;
 use crate::snapshot::{self, MAX_FILE_BYTES, Snapshot};
 use crate::sql::Dialect;
 
 /// How many files of a directory are read.
 const MAX_FILES: usize = 100_000;
 
-/// Reads the snapshot that `spec` names: a file, a directory, `git:REV:PATH`, a database's URL or `empty`. Faults of the snapshot itself are among
+/// Reads the snapshot that `spec` names: a file, a directory, `git:REV:PATH`, a database's URL, an SQL file or `empty`. Faults of the snapshot itself are among
 /// the diagnostics.
 ///
 /// # Errors
@@ -38,9 +42,19 @@ pub(crate) enum Found {
     Nothing,
     /// The files of one snapshot.
     Files(Vec<FileId>),
-    /// What a database holds, as one snapshot, and warnings about what it holds besides.
-    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "no driver, no database"))]
-    Database(FileId, Vec<Diagnostic>),
+    /// What a database or an SQL file holds, as one snapshot, warnings about what it holds besides, and the collations of its tables.
+    Database(FileId, Vec<Diagnostic>, BTreeMap<String, String>),
+}
+
+/// Reads the schema of a database in the words of the snapshot that it is compared with.
+pub(crate) fn align(old: (&Found, &mut Schema), new: (&Found, &mut Schema), dialect: Dialect) {
+    match (old, new) {
+        ((Found::Database(_, _, collations), found), (Found::Files(_), other))
+        | ((Found::Files(_), other), (Found::Database(_, _, collations), found)) => {
+            crate::inspect::align(found, other, dialect, collations);
+        }
+        _ => {}
+    }
 }
 
 impl Found {
@@ -49,14 +63,13 @@ impl Found {
         match self {
             Found::Nothing => &[],
             Found::Files(files) => files,
-            Found::Database(file, _) => std::slice::from_ref(file),
+            Found::Database(file, ..) => std::slice::from_ref(file),
         }
     }
 }
 
 /// How a database is read.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "no driver, no database"))]
 pub(crate) struct Live<'a> {
     /// The dialects that its schema is wanted for.
     pub(crate) dialects: &'a [Dialect],
@@ -70,16 +83,31 @@ pub(crate) struct Live<'a> {
 pub(crate) const FIRST_VERSION: &str = "initial";
 
 /// What the URL of a database starts with.
-const DATABASES: [&str; 5] = ["postgres://", "postgresql://", "mysql://", "mariadb://", "sqlite:"];
+const DATABASES: [(&str, Dialect); 5] = [
+    ("postgres://", Dialect::Postgres),
+    ("postgresql://", Dialect::Postgres),
+    ("mysql://", Dialect::Mysql),
+    ("mariadb://", Dialect::Mariadb),
+    ("sqlite:", Dialect::Sqlite),
+];
+
+/// The dialect of the database that a spec names, if it names one.
+pub(crate) fn dialect_of(spec: &str) -> Option<Dialect> {
+    DATABASES.iter().find(|(scheme, _)| spec.starts_with(scheme)).map(|(_, dialect)| *dialect)
+}
 
 /// Whether a spec names a database.
 pub(crate) fn is_database(spec: &str) -> bool {
-    DATABASES.iter().any(|scheme| spec.starts_with(scheme))
+    dialect_of(spec).is_some()
 }
 
-/// Whether the schema of such a database can be read.
-pub(crate) fn can_be_read(url: &str) -> bool {
-    url.starts_with("postgres")
+/// Whether a spec names an SQL file.
+pub(crate) fn is_sql(spec: &str) -> bool {
+    dialect_of(spec).is_none() && !spec.starts_with("git:") && has_sql_name(spec) && !Path::new(spec).is_dir()
+}
+
+fn has_sql_name(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"))
 }
 
 /// Reads the snapshot in texts that were found.
@@ -87,7 +115,7 @@ pub(crate) fn read(sources: &Sources, found: &Found) -> (Snapshot, Vec<Diagnosti
     match found {
         Found::Nothing => (Snapshot::empty(), Vec::new()),
         Found::Files(files) => snapshot::read(sources, files),
-        Found::Database(file, warnings) => {
+        Found::Database(file, warnings, _) => {
             let (snapshot, faults) = snapshot::read(sources, &[*file]);
             (snapshot, warnings.iter().cloned().chain(faults).collect())
         }
@@ -99,7 +127,7 @@ pub(crate) fn read(sources: &Sources, found: &Found) -> (Snapshot, Vec<Diagnosti
 /// # Errors
 /// As [`find`].
 pub(crate) fn find_both(old: &str, new: &str, sources: &mut Sources, live: &Live<'_>) -> anyhow::Result<(Found, Found)> {
-    if !is_database(old) {
+    if !is_database(old) && !is_sql(old) {
         return Ok((find(old, sources, live)?, find(new, sources, live)?));
     }
     let new = find(new, sources, live)?;
@@ -116,12 +144,23 @@ pub(crate) fn find(spec: &str, sources: &mut Sources, live: &Live<'_>) -> anyhow
     if spec == "empty" {
         return Ok(Found::Nothing);
     }
-    if let Some(scheme) = DATABASES.iter().find(|scheme| spec.starts_with(**scheme)) {
-        if !can_be_read(scheme) {
-            // The rest may hold a password.
-            bail!("not yet: a database ({scheme}…) as the source of a schema; PostgreSQL's (postgres://…) can be one");
+    if let Some(dialect) = dialect_of(spec) {
+        if let Some(other) = live.dialects.iter().find(|wanted| **wanted != dialect) {
+            bail!(
+                "a {} database as the source of a schema for {}: its expressions are {}'s own",
+                product(dialect),
+                other.name(),
+                product(dialect)
+            );
         }
-        return from_postgres(spec, sources, live);
+        return match dialect {
+            Dialect::Postgres => from_postgres(spec, sources, live),
+            Dialect::Mysql | Dialect::Mariadb => from_mysql(spec, dialect, sources, live),
+            Dialect::Sqlite => from_sqlite(spec, sources, live),
+        };
+    }
+    if is_sql(spec) {
+        return from_sql(Path::new(spec), sources, live);
     }
     let texts = match spec.strip_prefix("git:") {
         Some(rest) => from_git(rest)?,
@@ -135,20 +174,94 @@ fn from_postgres(url: &str, sources: &mut Sources, live: &Live<'_>) -> anyhow::R
     use crate::engine::postgres::{Location, Session};
     use crate::inspect::postgres::inspect;
 
-    if let Some(other) = live.dialects.iter().find(|dialect| **dialect != Dialect::Postgres) {
-        bail!("a PostgreSQL database as the source of a schema for {}: its expressions are PostgreSQL's own", other.name());
-    }
     let location = Location::parse(url)?;
     let found = Session::connect_to(&location)
         .and_then(|mut session| inspect(&mut session, live.schema, live.version))
         .with_context(|| format!("can't read `{location}`"))?;
     let warnings = found.warnings();
-    Ok(Found::Database(sources.add(location.to_string(), found.text), warnings))
+    Ok(Found::Database(sources.add(location.to_string(), found.text), warnings, found.collations))
 }
 
 #[cfg(not(feature = "postgres"))]
 fn from_postgres(_: &str, _: &mut Sources, _: &Live<'_>) -> anyhow::Result<Found> {
     bail!("this build of crossfade has no driver for PostgreSQL (feature `postgres`)")
+}
+
+#[cfg(feature = "mysql")]
+fn from_mysql(url: &str, dialect: Dialect, sources: &mut Sources, live: &Live<'_>) -> anyhow::Result<Found> {
+    use crate::engine::mysql::{Location, Session};
+    use crate::inspect::mysql_like::inspect;
+
+    let location = Location::parse(url)?;
+    let found = Session::connect_to(&location, "crossfade")
+        .and_then(|mut session| inspect(&mut session, dialect, live.version))
+        .with_context(|| format!("can't read `{location}`"))?;
+    let warnings = found.warnings();
+    Ok(Found::Database(sources.add(location.to_string(), found.text), warnings, found.collations))
+}
+
+#[cfg(not(feature = "mysql"))]
+fn from_mysql(_: &str, dialect: Dialect, _: &mut Sources, _: &Live<'_>) -> anyhow::Result<Found> {
+    bail!("this build of crossfade has no driver for {} (feature `mysql`)", product(dialect))
+}
+
+#[cfg(feature = "sqlite")]
+fn from_sqlite(url: &str, sources: &mut Sources, live: &Live<'_>) -> anyhow::Result<Found> {
+    use crate::engine::sqlite::Session;
+    use crate::inspect::sqlite::inspect;
+
+    let path = url.strip_prefix("sqlite:").unwrap_or(url);
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let found = Session::open_to_read(Path::new(path))
+        .and_then(|mut session| inspect(&mut session, live.version))
+        .with_context(|| format!("can't read `{url}`"))?;
+    let warnings = found.warnings();
+    Ok(Found::Database(sources.add(url, found.text), warnings, found.collations))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn from_sqlite(_: &str, _: &mut Sources, _: &Live<'_>) -> anyhow::Result<Found> {
+    bail!("this build of crossfade has no SQLite (feature `sqlite`)")
+}
+
+/// Reads an SQL file as a server would that it is loaded into.
+fn from_sql(path: &Path, sources: &mut Sources, live: &Live<'_>) -> anyhow::Result<Found> {
+    let shown = path.display();
+    let [dialect] = live.dialects else {
+        bail!("an SQL file (`{shown}`) is in the SQL of one dialect: name it with `--dialect`");
+    };
+    let text = read_text(path)?;
+    let found = read_sql(&text, *dialect, live).with_context(|| format!("can't read `{shown}` as SQL of {}", product(*dialect)))?;
+    let holes = found.holes();
+    if !holes.is_empty() {
+        let program = match dialect {
+            Dialect::Postgres => "pg_dump --schema-only",
+            Dialect::Mysql => "mysqldump --no-data",
+            Dialect::Mariadb => "mariadb-dump --no-data",
+            Dialect::Sqlite => ".schema",
+        };
+        bail!(
+            "can't read `{shown}` as SQL of {}, since its schema would have a hole: this is not understood\n  {}\nWhat `{program}` writes is.",
+            product(*dialect),
+            holes.join("\n  ")
+        );
+    }
+    let warnings = found.warnings();
+    Ok(Found::Database(sources.add(format!("the schema in {shown}"), found.text), warnings, found.collations))
+}
+
+fn read_sql(text: &str, dialect: Dialect, live: &Live<'_>) -> anyhow::Result<Inspected> {
+    Ok(match dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => crate::inspect::sqlite::inspect_script(text, live.version)?,
+        #[cfg(not(feature = "sqlite"))]
+        Dialect::Sqlite => bail!("this build of crossfade has no SQLite (feature `sqlite`)"),
+        Dialect::Mysql | Dialect::Mariadb => crate::inspect::mysql_like::inspect_script(text, dialect, live.version),
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => crate::inspect::postgres::inspect_script(text, live.schema, live.version),
+        #[cfg(not(feature = "postgres"))]
+        Dialect::Postgres => bail!("this build of crossfade has no driver for PostgreSQL (feature `postgres`)"),
+    })
 }
 
 fn is_yaml(name: &str) -> bool {
@@ -159,9 +272,6 @@ fn from_disk(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
     let shown = path.display();
     let about = std::fs::metadata(path).with_context(|| format!("can't read `{shown}`"))?;
     if !about.is_dir() {
-        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("sql")) {
-            bail!("not yet: an SQL file (`{shown}`) as the source of a schema");
-        }
         return Ok(vec![(shown.to_string(), read_text(path)?)]);
     }
     let mut names = Vec::new();

@@ -11,10 +11,11 @@ use crate::sql::Dialect;
 /// Check snapshots and print every fault.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Snapshots: files, directories, git:REV:PATH or databases (postgres://…).
+    /// Snapshots: files, directories, git:REV:PATH, databases (postgres://…, sqlite:PATH) or SQL files.
     #[arg(required = true, value_name = "SOURCE")]
     sources: Vec<String>,
-    /// Check for this dialect; may be repeated. By default the dialects of crossfade.yaml, else postgres.
+    /// Check for this dialect; may be repeated. By default the database's, else the dialects of
+    /// crossfade.yaml, else postgres.
     #[arg(long = "dialect", value_name = "DIALECT", value_parser = planning::dialect)]
     dialects: Vec<Dialect>,
     /// How the faults are written.
@@ -27,7 +28,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut all: Vec<Diagnostic> = Vec::new();
     let mut clean: Vec<&str> = Vec::new();
     let settings = planning::settings(&mut sources, &mut all)?;
-    let dialects = if args.dialects.is_empty() { settings.dialects.clone() } else { args.dialects.clone() };
+    let own = args.sources.iter().find_map(|spec| source::dialect_of(spec));
+    let dialects = match own {
+        _ if !args.dialects.is_empty() => args.dialects.clone(),
+        Some(dialect) => vec![dialect],
+        None => settings.dialects.clone(),
+    };
     let live = Live { dialects: &dialects, schema: planning::schema_of(&settings), version: source::FIRST_VERSION };
     for spec in &args.sources {
         let (snapshot, mut diagnostics) = source::load(spec, &mut sources, &live)?;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ::mysql::prelude::{Protocol, Queryable as _};
-use ::mysql::{Conn, Error, Opts, OptsBuilder, QueryResult, UrlError, Value};
+use ::mysql::{Conn, Error, Opts, OptsBuilder, QueryResult, ResultSet, UrlError, Value};
 
 pub use super::{Connection, Failure, Notice, Outcome};
 
@@ -162,6 +162,19 @@ impl Session {
         self.connection.connection_id()
     }
 
+    /// Runs queries in one go, and gives back the rows of each.
+    ///
+    /// # Errors
+    /// As [`Connection::run`]; which of them was refused is not known.
+    pub fn run_all(&mut self, queries: &[String]) -> Result<Vec<Outcome>, Failure> {
+        let mut results = self.connection.query_iter(queries.join(";\n"))?;
+        let mut outcomes = Vec::with_capacity(queries.len());
+        while let Some(result) = results.iter() {
+            outcomes.push(one(result)?);
+        }
+        Ok(outcomes)
+    }
+
     /// The warnings of the last statement, in order.
     ///
     /// # Errors
@@ -236,19 +249,26 @@ fn outcome<P: Protocol>(mut results: QueryResult<'_, '_, '_, P>) -> Result<Outco
     let mut outcome = Outcome::default();
     // `call` gives back several results; what counts is the last one that has rows.
     while let Some(result) = results.iter() {
-        let columns: Vec<String> = result.columns().as_ref().iter().map(|column| column.name_str().into_owned()).collect();
-        let affected = result.affected_rows();
-        let mut rows = Vec::new();
-        for row in result {
-            rows.push(row?.unwrap().into_iter().map(text).collect());
-        }
-        if columns.is_empty() {
-            outcome.affected = affected;
+        let next = one(result)?;
+        if next.columns.is_empty() {
+            outcome.affected = next.affected;
         } else {
-            outcome = Outcome { affected: rows.len() as u64, columns, rows };
+            outcome = next;
         }
     }
     Ok(outcome)
+}
+
+/// One result of several.
+fn one<P: Protocol>(result: ResultSet<'_, '_, '_, '_, P>) -> Result<Outcome, Failure> {
+    let columns: Vec<String> = result.columns().as_ref().iter().map(|column| column.name_str().into_owned()).collect();
+    let affected = result.affected_rows();
+    let mut rows = Vec::new();
+    for row in result {
+        rows.push(row?.unwrap().into_iter().map(text).collect());
+    }
+    let affected = if columns.is_empty() { affected } else { rows.len() as u64 };
+    Ok(Outcome { columns, rows, affected })
 }
 
 /// In the text protocol every value but NULL comes as the bytes of its text. Bytes that are no text are shown as a literal.

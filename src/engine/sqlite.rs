@@ -46,6 +46,16 @@ impl Session {
         Ok(Self { connection })
     }
 
+    /// Opens a file that is there, to read it and nothing else.
+    ///
+    /// # Errors
+    /// When there is no such file, or it can't be opened.
+    pub fn open_to_read(path: &Path) -> Result<Self, Failure> {
+        let connection = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(Self { connection })
+    }
+
     /// Opens a file that is there.
     ///
     /// # Errors

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use indexmap::IndexMap;
+
 use super::model::{
     Check, Column, EnumType, Exclusion, ForeignKey, Identity, Index, IndexKey, IndexTarget, Name, Nulls, ReferentialAction, Schema,
-    Sequence, Table, Unique, View,
+    Sequence, Table, Type, TypeKind, Unique, View,
 };
 use super::names::{bounded, folded, of_columns};
 use super::tree::is_number;
-use super::types::sql_name;
+use super::types::{read_type, sql_name};
 use crate::sql::Dialect;
 use crate::sql::definition::{self, ClauseKind};
 use crate::sql::quote;
@@ -163,7 +165,7 @@ impl Writer {
             return;
         }
         self.line(3, &format!("{name}:"));
-        self.line(4, &format!("type: {}", scalar(&sql_name(&column.ty, self.dialect))));
+        self.line(4, &format!("type: {}", type_of(&column.ty, self.dialect)));
         if column.not_null && !in_key && column.identity.is_none() {
             self.line(4, "not_null: true");
         }
@@ -302,13 +304,29 @@ impl Writer {
     }
 }
 
+/// The type in the words that mean it on every dialect, if there are such.
+fn portable(ty: &Type, dialect: Dialect) -> Option<String> {
+    let text = sql_name(ty, Dialect::Postgres);
+    // An enum's name is one word for all of them; its labels stand elsewhere.
+    let meant = matches!(ty.kind, TypeKind::Enum(_)) || read_type(&text, dialect, &IndexMap::new()).is_ok_and(|read| read == *ty);
+    (dialect == Dialect::Postgres || meant).then_some(text)
+}
+
+/// A type as an entry: one that only the dialect has stands under its name, since it may mean something else elsewhere.
+fn type_of(ty: &Type, dialect: Dialect) -> String {
+    match portable(ty, dialect) {
+        Some(text) => scalar(&text),
+        None => format!("{{{}: {}}}", dialect.name(), scalar(&sql_name(ty, dialect))),
+    }
+}
+
 /// The column as an SQL column definition, if that says all of it.
 fn short_form(column: &Column, in_key: bool, dialect: Dialect) -> Option<String> {
     let Column { name: _, ty, not_null, default, generated, identity, collation, comment, span: _ } = column;
     if generated.is_some() || collation.is_some() || comment.is_some() {
         return None;
     }
-    let mut text = sql_name(ty, dialect);
+    let mut text = portable(ty, dialect)?;
     let type_end = text.len();
     let mut expected = Vec::new();
     if let Some(identity) = identity {

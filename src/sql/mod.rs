@@ -11,6 +11,7 @@ mod partial;
 pub mod shape;
 pub mod split;
 pub mod quote;
+pub mod tokens;
 mod search_path;
 mod volatile;
 

@@ -458,7 +458,11 @@ impl Normalizer<'_> {
     }
 
     fn cast(&self, kind: CastKind, expr: Expr, data_type: &DataType) -> Expr {
-        let name = type_name(data_type);
+        let mut name = type_name(data_type);
+        // MariaDB prints the one as the other; in a cast they are one.
+        if matches!(self.dialect, Dialect::Mysql | Dialect::Mariadb) && name.starts_with("varchar") {
+            name.replace_range(..3, "");
+        }
         if string_of(&expr).is_some() && (is_text_type(&name) || (self.postgres() && !is_value_type(&name))) {
             return expr;
         }
@@ -525,6 +529,17 @@ impl Normalizer<'_> {
                 "now" | "localtime" | "localtimestamp" | "current_timestamp" => "current_timestamp",
                 "curdate" | "current_date" => "current_date",
                 "curtime" | "current_time" => "current_time",
+                "octet_length" => "length",
+                // As MySQL and MariaDB print `count(*)`.
+                "count" => {
+                    if let FunctionArguments::List(list) = &mut function.args
+                        && let [FunctionArg::Unnamed(argument)] = list.args.as_mut_slice()
+                        && matches!(argument, FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. })) if digits == "0")
+                    {
+                        *argument = FunctionArgExpr::Wildcard;
+                    }
+                    return function;
+                }
                 _ => return function,
             };
             function.name = ObjectName::from(vec![Ident::new(canonical)]);

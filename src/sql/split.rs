@@ -225,7 +225,7 @@ fn skip(script: &str, at: usize) -> usize {
 }
 
 /// The offset after the closing quote; a doubled quote (and with backslashes, an escaped one) does not close.
-fn closing(text: &str, from: usize, quote: char, backslashes: bool) -> Option<usize> {
+pub(super) fn closing(text: &str, from: usize, quote: char, backslashes: bool) -> Option<usize> {
     let mut characters = text[from..].char_indices().peekable();
     while let Some((offset, character)) = characters.next() {
         if backslashes && character == '\\' {

@@ -75,6 +75,34 @@ impl Family {
     }
 }
 
+/// The `pg_dump` of a major version, which none older can stand in for. When there is none: as for PostgreSQL.
+pub fn pg_dump(major: u32) -> Result<Option<PathBuf>, String> {
+    let beside = installation(major)?.map(|one| one.programs.join("pg_dump"));
+    let unpacked = mysql::installations()
+        .into_iter()
+        .filter_map(|one| Some(one.programs.parent()?.parent()?.join(format!("pg-dump{major}/bin/pg_dump"))))
+        .next();
+    let packaged = PathBuf::from(format!("/usr/lib/postgresql/{major}/bin/pg_dump"));
+    let found = beside.into_iter().chain([packaged]).chain(unpacked).find(|program| program.is_file());
+    if found.is_none() {
+        missing(&format!("pg_dump {major} was not found: run scripts/setup-servers.sh"))?;
+    }
+    Ok(found)
+}
+
+/// MariaDB's program for dumps, which is in none of the packages that the servers need. When there is none: as for PostgreSQL.
+pub fn mariadb_dump() -> Result<Option<PathBuf>, String> {
+    let found = mysql::installations()
+        .into_iter()
+        .filter_map(|one| Some(one.programs.parent()?.parent()?.join("mariadb-dump/bin/mariadb-dump")))
+        .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).map(|folder| folder.join("mariadb-dump")))
+        .find(|program| program.is_file());
+    if found.is_none() {
+        missing("mariadb-dump was not found: run scripts/setup-servers.sh")?;
+    }
+    Ok(found)
+}
+
 /// The `sqlite3` shell. When there is none: as for PostgreSQL.
 pub fn sqlite_shell() -> Result<Option<PathBuf>, String> {
     let folders = std::env::var_os("PATH").unwrap_or_default();

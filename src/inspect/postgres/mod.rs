@@ -1,6 +1,7 @@
 //! PostgreSQL 15 to 18: the catalog of one schema as a [`Schema`].
 
 mod catalog;
+mod dump;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,13 +11,14 @@ use self::catalog::{
     COLLATIONS, COLUMNS, CONSTRAINTS, Catalog, Collation, ENUMS, EXTENSIONS, INDEXES, LEFT_OUT, Oid, RELATIONS, SEQUENCES, VIEW_SOURCES,
     Versions,
 };
-use super::{Found, Inspected, LeftOut};
+pub use self::dump::inspect_script;
+use super::{Found, Inspected, LeftOut, closing, expr, given, is_ours, without_parentheses};
 use crate::diagnostic::Span;
 use crate::engine::postgres::{Failure, Session};
 use crate::plan::model::namespace;
 use crate::snapshot::model::{
-    Check, Column, EnumType, Exclusion, Expr, Extension, ForeignKey, Generated, Identity, Index, IndexKey, IndexTarget, Name, Nulls,
-    PrimaryKey, ReferentialAction, Schema, Sequence, Table, Type, TypeKind, Unique, View,
+    Check, Column, EnumType, Exclusion, Expr, Extension, ForeignKey, Generated, Identity, Index, IndexKey, IndexTarget, Nulls, PrimaryKey,
+    ReferentialAction, Schema, Sequence, Table, Type, TypeKind, Unique, View,
 };
 use crate::snapshot::types;
 use crate::sql::Dialect;
@@ -74,19 +76,6 @@ struct Reader<'r> {
     left_out: Vec<LeftOut>,
 }
 
-/// Whether a name is one of those that crossfade gives while two versions run.
-fn is_ours(name: &str) -> bool {
-    name.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("crossfade_"))
-}
-
-fn expr(text: &str) -> Expr {
-    Expr { text: without_parentheses(text).to_owned(), span: Span::default() }
-}
-
-fn given(text: &str) -> Name {
-    Name { text: text.to_owned(), conventional: false, span: Span::default() }
-}
-
 impl<'r> Reader<'r> {
     fn new(rows: &'r Rows, namespace: &'r str) -> Self {
         let with_columns: HashSet<Oid> = rows.columns.iter().map(|column| column.table).collect();
@@ -130,7 +119,7 @@ impl<'r> Reader<'r> {
         self.views();
         self.left_out.sort();
         self.left_out.dedup();
-        Found { schema: self.schema, version, between, left_out: self.left_out }
+        Found { schema: self.schema, version, between, left_out: self.left_out, collations: BTreeMap::new() }
     }
 
     fn leave_out(&mut self, kind: &str, name: impl Into<String>) {
@@ -453,37 +442,6 @@ fn action(letter: char, columns: Vec<String>) -> ReferentialAction {
         'd' => ReferentialAction::SetDefault(columns),
         _ => ReferentialAction::NoAction,
     }
-}
-
-/// The place of the parenthesis that closes the one at the start of `text`. What stands in quotes does not count.
-fn closing(text: &str) -> Option<usize> {
-    let mut depth = 0_usize;
-    let mut quote = None;
-    for (at, c) in text.char_indices() {
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
-            (None, '\'' | '"') => quote = Some(c),
-            (None, '(') => depth += 1,
-            (None, ')') => {
-                depth = depth.checked_sub(1)?;
-                if depth == 0 {
-                    return Some(at);
-                }
-            }
-            (None, _) => {}
-        }
-    }
-    None
-}
-
-/// A text without the parentheses around all of it.
-fn without_parentheses(text: &str) -> &str {
-    let mut text = text.trim();
-    while text.starts_with('(') && closing(text) == Some(text.len() - 1) {
-        text = text.get(1..text.len() - 1).unwrap_or_default().trim();
-    }
-    text
 }
 
 /// A default without the cast to the column's own type that the server adds to a literal.

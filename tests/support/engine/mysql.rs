@@ -37,6 +37,35 @@ impl Mysql {
         Ok(Self { server, admin: Mutex::new(admin), turn })
     }
 
+    /// The definitions of a database, by the server's own program for dumps; `None` where it is not installed.
+    pub fn dump(&self, name: &str) -> Result<Option<String>, String> {
+        let client = self.server.installation().client().ok_or("the server comes without its client: run scripts/setup-servers.sh")?;
+        // A program of a tree finds its libraries, and itself, by the name that it is called by.
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let program = match self.server.installation().flavour {
+            Flavour::Mysql => {
+                let link = folder.path().join("mysqldump");
+                std::os::unix::fs::symlink(&client, &link).map_err(|error| error.to_string())?;
+                link
+            }
+            Flavour::Mariadb => match crate::support::servers::mariadb_dump()? {
+                Some(program) => program,
+                None => return Ok(None),
+            },
+        };
+        let mut command = Command::new(&program);
+        let output = command
+            .arg("--no-defaults")
+            .arg(format!("--socket={}", self.server.address(None).socket.display()))
+            .args(["--user=root", "--no-data", "--routines", "--events", name])
+            .output()
+            .map_err(|error| format!("{}: {error}", program.display()))?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
     /// Ends the server as a crash would, and starts it again.
     pub fn crash(&mut self) -> Result<(), String> {
         self.server.kill_hard();
