@@ -60,4 +60,6 @@ pub mod engine;
 pub mod inspect;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub mod run;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+pub mod rehearse;
 pub mod cli;

@@ -22,6 +22,8 @@ pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod planning;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+pub(crate) mod rehearse;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod source;
@@ -47,6 +49,8 @@ enum Command {
     Compile(compile::Args),
     Connect(connect::Args),
     Explain(explain::Args),
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    Rehearse(rehearse::Args),
     Schema(schema::Args),
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     Expand(run::Expand),
@@ -116,6 +120,8 @@ pub fn main() -> ExitCode {
         Command::Compile(args) => compile::run(&args),
         Command::Connect(args) => connect::run(&args),
         Command::Explain(args) => explain::run(&args),
+        #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+        Command::Rehearse(args) => rehearse::run(&args),
         Command::Schema(args) => schema::run(&args),
         #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
         Command::Expand(args) => run::expand(&args),

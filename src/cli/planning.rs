@@ -71,6 +71,8 @@ pub(crate) struct Planned {
     pub(crate) settings: Settings,
     /// One a dialect; empty when there are errors.
     pub(crate) plans: Vec<Plan>,
+    /// The old and the new schema of each plan.
+    pub(crate) schemas: Vec<(Schema, Schema)>,
     /// Hash of the old snapshot; `None` for a first installation.
     pub(crate) old_hash: Option<String>,
     pub(crate) new_hash: String,
@@ -127,6 +129,7 @@ pub(crate) fn plan_for(args: &PlanningArgs, only: Option<Dialect>) -> anyhow::Re
         diagnostics,
         settings,
         plans: Vec::new(),
+        schemas: Vec::new(),
         old_hash: (!old.is_empty).then_some(old.hash),
         new_hash: new.hash,
         new_version: new.version,
@@ -134,7 +137,7 @@ pub(crate) fn plan_for(args: &PlanningArgs, only: Option<Dialect>) -> anyhow::Re
     if has_errors(&planned.diagnostics) {
         return Ok(planned);
     }
-    let mut plans = Vec::new();
+    let (mut plans, mut schemas) = (Vec::new(), Vec::new());
     for ((dialect, target), ((mut old_schema, faults), (mut new_schema, more))) in
         dialects.into_iter().zip(targets).zip(old.schemas.into_iter().zip(new.schemas))
     {
@@ -170,9 +173,11 @@ pub(crate) fn plan_for(args: &PlanningArgs, only: Option<Dialect>) -> anyhow::Re
         let (plan, faults) = plan::plan(&diff, &wanted, target);
         planned.add(faults);
         plans.push(plan);
+        schemas.push((old_schema, new_schema));
     }
     if !has_errors(&planned.diagnostics) {
         planned.plans = plans;
+        planned.schemas = schemas;
     }
     Ok(planned)
 }

@@ -5,6 +5,7 @@ pub mod postgres;
 pub mod sqlite;
 
 use crossfade::engine::{Connection, Failure};
+pub use crossfade::rehearse::catalog::Part;
 use crossfade::sql::Dialect;
 
 use super::shape::Shape;
@@ -65,17 +66,6 @@ pub trait Engine: Send + Sync + Sized {
     fn second_run_may_refuse(&self) -> bool {
         false
     }
-}
-
-/// Which part of a database a line of its catalog belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    /// What the snapshots describe, and all that should not be there.
-    Product,
-    /// The version tables, which stay.
-    Version,
-    /// What crossfade needs while two versions run.
-    Helper,
 }
 
 /// A table that is physically there.

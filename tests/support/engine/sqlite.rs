@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use crossfade::engine::sqlite::Session;
 use crossfade::engine::{Connection as _, Failure};
+use crossfade::rehearse::catalog;
 use crossfade::sql::Dialect;
 
 use super::{Engine, Inspect, Part, REFUSALS, Table};
@@ -91,19 +92,7 @@ impl Engine for Sqlite {
 
 impl Inspect for Session {
     fn catalog(&mut self) -> Result<Vec<(Part, String)>, Failure> {
-        let rows = self.run("select type, name, tbl_name, sql from sqlite_schema where name not like 'sqlite!_%' escape '!'")?.rows;
-        let mut lines = Vec::new();
-        for row in rows {
-            let [Some(kind), Some(name), Some(table), Some(sql)] = &row[..] else { continue };
-            let words = words(sql);
-            let of = if kind == "index" { part(table) } else { part(name) };
-            if kind == "table" {
-                lines.extend(table_lines(name, &words).into_iter().map(|line| (of, line)));
-            } else {
-                lines.push((of, format!("{kind} {name} {}", words.join(" "))));
-            }
-        }
-        Ok(lines)
+        catalog::sqlite(self)
     }
 
     fn shape(&mut self) -> Result<Shape, Failure> {
@@ -111,7 +100,7 @@ impl Inspect for Session {
         let mut shape = Shape::default();
         for row in rows {
             let [Some(relation), Some(kind), Some(name), Some(hidden)] = &row[..] else { continue };
-            if part(relation) == Part::Product {
+            if catalog::sqlite_part(relation) == Part::Product {
                 shape.push(relation, kind == "table", Column { name: name.clone(), read_only: hidden != "0" });
             }
         }
@@ -123,7 +112,7 @@ impl Inspect for Session {
         let mut tables: Vec<Table> = Vec::new();
         for row in rows {
             let [Some(relation), Some(column)] = &row[..] else { continue };
-            if part(relation) != Part::Product {
+            if catalog::sqlite_part(relation) != Part::Product {
                 continue;
             }
             if tables.last().is_none_or(|table| table.relation != *relation) {
@@ -167,84 +156,3 @@ impl Inspect for Session {
 /// Tables and views with their columns.
 const RELATIONS: &str =
     "sqlite_schema as m, pragma_table_xinfo(m.name) as x where m.type in ('table', 'view') and m.name not like 'sqlite!_%' escape '!'";
-
-/// Version tables stay; what else has this prefix helps while two versions run.
-fn part(name: &str) -> Part {
-    const STAY: [&str; 5] =
-        ["crossfade_revision", "crossfade_journal", "crossfade_checkpoint", "crossfade_failing_row", "crossfade_version"];
-    match name {
-        name if STAY.contains(&name) => Part::Version,
-        name if name.starts_with("crossfade_") => Part::Helper,
-        _ => Part::Product,
-    }
-}
-
-/// The words and signs of a definition, without comments, and with quotes only around names that need them.
-fn words(sql: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut rest = sql;
-    while let Some(first) = rest.chars().next() {
-        let quoted = |close: char| {
-            let mut end = 1;
-            while let Some(offset) = rest[end..].find(close) {
-                end += offset + close.len_utf8();
-                if !rest[end..].starts_with(close) {
-                    return end;
-                }
-                end += close.len_utf8();
-            }
-            rest.len()
-        };
-        let length = match first {
-            _ if rest.starts_with("--") => {
-                rest = &rest[rest.find('\n').unwrap_or(rest.len())..];
-                continue;
-            }
-            _ if rest.starts_with("/*") => {
-                rest = &rest[rest.find("*/").map_or(rest.len(), |offset| offset + 2)..];
-                continue;
-            }
-            first if first.is_whitespace() => {
-                rest = &rest[first.len_utf8()..];
-                continue;
-            }
-            '\'' | '"' | '`' => quoted(first),
-            '[' => quoted(']'),
-            first if first.is_alphanumeric() || first == '_' => {
-                rest.find(|letter: char| !(letter.is_alphanumeric() || letter == '_' || letter == '$')).unwrap_or(rest.len())
-            }
-            first => first.len_utf8(),
-        };
-        let word = &rest[..length];
-        let name = word.strip_prefix('"').and_then(|word| word.strip_suffix('"'));
-        let simple = |name: &str| {
-            name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
-                && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
-        };
-        words.push(name.filter(|name| simple(name)).unwrap_or(word).to_owned());
-        rest = &rest[length..];
-    }
-    words
-}
-
-/// Each column and constraint of `create table` is a fact of its own, so that their order is none.
-fn table_lines(name: &str, words: &[String]) -> Vec<String> {
-    let mut lines = Vec::new();
-    let (mut depth, mut item) = (0_usize, Vec::new());
-    let mut options = Vec::new();
-    for word in words.iter().skip_while(|word| *word != "(") {
-        match word.as_str() {
-            "(" => depth += 1,
-            ")" => depth -= 1,
-            _ => {}
-        }
-        match (word.as_str(), depth) {
-            ("(", 1) => {}
-            (",", 1) | (")", 0) => lines.push(format!("in table {name}: {}", std::mem::take(&mut item).join(" "))),
-            (word, 0) => options.push(word),
-            (word, _) => item.push(word),
-        }
-    }
-    lines.push(format!("table {name} {}", options.join(" ")));
-    lines
-}

@@ -1,0 +1,557 @@
+//! The plan, proved before it is run: both versions write to a real database through every phase, beside a plain database of
+//! each version to which the same is done, and what each sees must be what the laws say.
+//!
+//! Invariant: what a value should be is asked of a plain database and of the author's own expressions, never of the scripts that
+//! are tried. The same seed gives the same statements.
+
+pub mod catalog;
+mod law;
+mod place;
+mod random;
+mod report;
+mod scripts;
+mod shape;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod values;
+mod workload;
+mod world;
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use crate::diff::model::Diff;
+use crate::emit::Scripts;
+use crate::engine::{Connection, Failure};
+use crate::plan::model::{Phase, Plan};
+use crate::run::Task;
+use crate::snapshot::model::{Access, Column, Identity, Schema};
+use crate::sql::Dialect;
+use crate::sql::quote::ident;
+use crate::sql::split::Statement;
+
+pub use law::Law;
+pub(crate) use report::junit_document;
+pub use report::{Broke, LensClass, LensSeen, Report};
+pub use shape::Side;
+
+use catalog::{Line, Part};
+use place::{Database, Place, Refusal};
+use random::Random;
+use shape::{Pair, View};
+use workload::Workload;
+use world::{Event, Kind, Sight, TABLE, World, Write};
+
+/// What is rehearsed.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    /// The way from the old schema to the new one.
+    pub diff: &'a Diff<'a>,
+    /// Its plan.
+    pub plan: &'a Plan,
+    /// Its scripts.
+    pub scripts: Scripts,
+    /// What installs the old snapshot alone.
+    pub install_old: Scripts,
+    /// What installs the new snapshot alone, with the access of the plan.
+    pub install_new: Scripts,
+    /// What installs the new snapshot alone, without a namespace of its own.
+    pub install_plain: Scripts,
+    /// The user's own rows by table of the old snapshot, each as columns with literals.
+    pub samples: BTreeMap<String, Vec<BTreeMap<String, String>>>,
+}
+
+/// How it is rehearsed.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The same seed gives the same statements.
+    pub seed: u64,
+    /// The laws that are asked; none: all.
+    pub laws: BTreeSet<Law>,
+    /// How many histories are lived through.
+    pub histories: usize,
+    /// No history begins after this time. `None`: all of them are lived through, so that a seed says all.
+    pub time: Option<Duration>,
+    /// How long a shorter history is looked for that breaks the same law.
+    pub shrink: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { seed: 1, laws: BTreeSet::new(), histories: 6, time: None, shrink: Duration::from_secs(20) }
+    }
+}
+
+/// The rehearsal itself could not go on: no law is to blame.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Stopped(pub String);
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Stopped(failure.to_string())
+    }
+}
+
+/// A law that was seen to be broken.
+#[derive(Debug, Clone)]
+struct Broken {
+    law: Law,
+    /// From 1; 0: no change of its own.
+    change: usize,
+    /// The table, if it is about one.
+    table: String,
+    /// What was looked at.
+    what: String,
+    expected: String,
+    seen: String,
+}
+
+/// Why a history does not go on.
+#[derive(Debug)]
+enum Trouble {
+    Broken(Broken),
+    Stopped(Stopped),
+    /// It has come to where nothing more can be asked.
+    Over,
+}
+
+impl From<Stopped> for Trouble {
+    fn from(stopped: Stopped) -> Self {
+        Trouble::Stopped(stopped)
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Trouble::Stopped(failure.into())
+    }
+}
+
+impl From<Broken> for Trouble {
+    fn from(broken: Broken) -> Self {
+        Trouble::Broken(broken)
+    }
+}
+
+/// What was done and held.
+#[derive(Debug, Clone, Default)]
+struct Tally {
+    statements: u64,
+    refused: u64,
+    /// How often a law was asked of a change and held.
+    held: BTreeMap<(Law, usize), u64>,
+}
+
+impl Tally {
+    fn hold(&mut self, law: Law, change: usize) {
+        *self.held.entry((law, change)).or_default() += 1;
+    }
+
+    fn add(&mut self, other: Tally) {
+        self.statements += other.statements;
+        self.refused += other.refused;
+        for (key, count) in other.held {
+            *self.held.entry(key).or_default() += count;
+        }
+    }
+}
+
+/// Where one subject is rehearsed.
+struct Lab<'a> {
+    dialect: Dialect,
+    place: &'a dyn Place,
+    subject: &'a Subject<'a>,
+    pairs: Vec<Pair<'a>>,
+    /// The namespace of the new version, in versioned access.
+    version: Option<String>,
+    next: &'a Cell<u32>,
+    /// Whether a foreign key may be looked at late.
+    has_deferred: bool,
+    /// The old and the new snapshot alone, empty.
+    old: Database<'a>,
+    new: Database<'a>,
+    old_catalog: Vec<Line>,
+    new_catalog: Vec<Line>,
+}
+
+/// Rehearses a plan.
+///
+/// # Errors
+/// When the rehearsal can't be held: there is no engine, or a snapshot can't be installed.
+pub fn rehearse(subject: &Subject<'_>, options: &Options) -> Result<Report, Stopped> {
+    let place: Box<dyn Place> = match subject.diff.dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => Box::new(sqlite::Sqlite::new()?),
+        other => {
+            return Err(Stopped(format!("not yet: a rehearsal on {}; rehearse with `--dialect sqlite`", other.name())));
+        }
+    };
+    let next = Cell::new(0);
+    let started = Instant::now();
+    let lab = Lab::new(place.as_ref(), subject, &next)?;
+    let mut report = Report::new(&lab, options);
+    let wanted = |law: Law| options.laws.is_empty() || options.laws.contains(&law);
+    let over = || options.time.is_some_and(|time| started.elapsed() >= time);
+    let mut told: BTreeSet<(Law, String)> = BTreeSet::new();
+    for number in 0..options.histories {
+        if number > 0 && over() {
+            break;
+        }
+        let mut world = World::new(&lab)?;
+        let mut events = Vec::new();
+        let outcome = live(&lab, &mut world, options.seed, number, &mut events);
+        report.histories += 1;
+        report.tally.add(std::mem::take(&mut world.tally));
+        for (lens, sights) in std::mem::take(&mut world.seen) {
+            report.sights.entry(lens).or_default().extend(sights);
+        }
+        let rows = std::mem::take(&mut world.seed_rows);
+        drop(world);
+        match outcome {
+            Ok(()) => {}
+            Err(Trouble::Over) => report.cut_short += 1,
+            Err(Trouble::Stopped(stopped)) => return Err(stopped),
+            Err(Trouble::Broken(broken)) => {
+                if wanted(broken.law) && told.insert((broken.law, broken.table.clone())) {
+                    let events = shrink(&lab, events, &broken, options.shrink);
+                    let broken = replay(&lab, &events).unwrap_or(broken);
+                    report.broke(&lab, &broken, &events);
+                }
+            }
+        }
+        if number == 0 {
+            for broken in scripts::laws(&lab, &rows, &mut report.tally, options.seed)? {
+                if wanted(broken.law) && told.insert((broken.law, format!("{} {}", broken.table, broken.what))) {
+                    report.broke(&lab, &broken, &[]);
+                }
+            }
+        }
+        if !report.broken.is_empty() {
+            break;
+        }
+    }
+    report.look_at_lenses(&lab);
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// One history, from the old snapshot to the new one.
+fn live<'lab>(lab: &'lab Lab<'lab>, world: &mut World<'lab>, seed: u64, number: usize, events: &mut Vec<Event>) -> Result<(), Trouble> {
+    let mut workload = Workload::new(lab, Random::new(seed, number as u64));
+    let mut happen = |world: &mut World<'lab>, event: Event| {
+        events.push(event.clone());
+        world.happen(&event)
+    };
+    for write in lab.samples() {
+        happen(world, Event::Write(write))?;
+    }
+    let tables = lab.pairs.iter().filter(|pair| pair.old.is_some()).count();
+    for _ in 0..tables * 6 {
+        if let Some(write) = workload.seed(world)? {
+            happen(world, Event::Write(write))?;
+        }
+    }
+    let some = |world: &mut World<'lab>,
+                workload: &mut Workload<'lab>,
+                happen: &mut dyn FnMut(&mut World<'lab>, Event) -> Result<(), Trouble>,
+                count: usize,
+                sides: &[Side]| {
+        for _ in 0..count {
+            let Some(side) = workload.random.pick(sides).copied() else { continue };
+            if let Some(write) = workload.next(world, side)? {
+                happen(world, Event::Write(write))?;
+            }
+        }
+        Ok::<(), Trouble>(())
+    };
+    some(world, &mut workload, &mut happen, 6, &[Side::Old])?;
+    happen(world, Event::Run(Phase::Expand))?;
+    some(world, &mut workload, &mut happen, 12, &[Side::Old])?;
+    happen(world, Event::TryAbort)?;
+    happen(world, Event::Run(Phase::Migrate))?;
+    some(world, &mut workload, &mut happen, 20, &[Side::Old, Side::New])?;
+    happen(world, Event::TryAbort)?;
+    some(world, &mut workload, &mut happen, 25, &[Side::Old, Side::New])?;
+    happen(world, Event::Run(Phase::Contract))?;
+    some(world, &mut workload, &mut happen, 8, &[Side::New])
+}
+
+/// What a recorded history breaks.
+fn replay(lab: &Lab<'_>, events: &[Event]) -> Option<Broken> {
+    let mut world = World::new(lab).ok()?;
+    for event in events {
+        match world.happen(event) {
+            Ok(()) => {}
+            Err(Trouble::Broken(broken)) => return Some(broken),
+            Err(Trouble::Stopped(_) | Trouble::Over) => return None,
+        }
+    }
+    None
+}
+
+/// The shortest history that breaks the same law of the same table, by leaving out what does not matter.
+fn shrink(lab: &Lab<'_>, mut events: Vec<Event>, broken: &Broken, budget: Duration) -> Vec<Event> {
+    let started = Instant::now();
+    let same = |events: &[Event]| replay(lab, events).is_some_and(|found| found.law == broken.law && found.table == broken.table);
+    let mut size = events.len() / 2;
+    while size > 0 && started.elapsed() < budget {
+        let mut at = 0;
+        while at < events.len() && started.elapsed() < budget {
+            let end = (at + size).min(events.len());
+            let fewer: Vec<Event> = events
+                .iter()
+                .enumerate()
+                .filter(|(index, event)| *index < at || *index >= end || matches!(event, Event::Run(_)))
+                .map(|(_, event)| event.clone())
+                .collect();
+            if fewer.len() < events.len() && same(&fewer) {
+                events = fewer;
+            } else {
+                at = end;
+            }
+        }
+        size /= 2;
+    }
+    events
+}
+
+impl<'a> Lab<'a> {
+    fn new(place: &'a dyn Place, subject: &'a Subject<'a>, next: &'a Cell<u32>) -> Result<Self, Stopped> {
+        let dialect = subject.diff.dialect;
+        let install = |scripts: &Scripts, what: &str| -> Result<Database<'a>, Stopped> {
+            let database = fresh(place, next);
+            place.create(database.number)?;
+            let mut session = database.connect()?;
+            for script in [&scripts.expand, &scripts.migrate, &scripts.contract] {
+                for statement in world::split(dialect, script) {
+                    session
+                        .run(&statement.text)
+                        .map_err(|failure| Stopped(format!("the {what} snapshot can't be installed: {failure}")))?;
+                }
+            }
+            Ok(database)
+        };
+        let old = install(&subject.install_old, "old")?;
+        let new = install(&subject.install_plain, "new")?;
+        let catalog = |database: &Database<'a>| -> Result<Vec<Line>, Stopped> { Ok(place.catalog(database.connect()?.as_mut())?) };
+        let old_catalog = catalog(&old)?;
+        let version = (subject.plan.access == Access::Versioned).then(|| subject.plan.new_version.clone());
+        let new_catalog = if version.is_some() { catalog(&install(&subject.install_new, "new")?)? } else { catalog(&new)? };
+        let pairs = shape::pairs(subject.diff, subject.plan);
+        let views = pairs.iter().flat_map(|pair| [&pair.old, &pair.new]).flatten();
+        let has_deferred = views.into_iter().any(|view| view.table.foreign_keys.iter().any(|key| key.deferrable));
+        Ok(Lab { dialect, place, subject, pairs, version, next, has_deferred, old, new, old_catalog, new_catalog })
+    }
+
+    fn copy(&self, from: &Database<'_>) -> Result<Database<'a>, Stopped> {
+        let copy = fresh(self.place, self.next);
+        self.place.copy(from.number, copy.number)?;
+        Ok(copy)
+    }
+
+    fn is_versioned(&self) -> bool {
+        self.version.is_some()
+    }
+
+    /// The version whose namespace the clients of a side enter, if one.
+    fn namespace_of(&self, side: Side) -> Option<&str> {
+        self.version.as_deref().filter(|_| side == Side::New)
+    }
+
+    /// How SQL names a relation of a version in the database under migration.
+    fn relation(&self, side: Side, name: &str) -> String {
+        let Some(version) = self.namespace_of(side) else { return ident(name, self.dialect) };
+        match self.dialect {
+            Dialect::Sqlite => ident(&crate::dialect::sqlite::namespace_name(name, version), self.dialect),
+            Dialect::Postgres | Dialect::Mysql | Dialect::Mariadb => {
+                format!("{}.{}", ident(&self.subject.plan.namespace(version), self.dialect), ident(name, self.dialect))
+            }
+        }
+    }
+
+    fn schema(&self, side: Side) -> &'a Schema {
+        match side {
+            Side::Old => self.subject.diff.old,
+            Side::New => self.subject.diff.new,
+        }
+    }
+
+    fn statements(&self, task: Task) -> Vec<Statement> {
+        let scripts = &self.subject.scripts;
+        let text = match task {
+            Task::Phase(Phase::Expand) => &scripts.expand,
+            Task::Phase(Phase::Migrate) => &scripts.migrate,
+            Task::Phase(Phase::Contract) => &scripts.contract,
+            Task::Abort => &scripts.abort,
+        };
+        world::split(self.dialect, text)
+    }
+
+    /// The user's own rows, as the old version writes them.
+    fn samples(&self) -> Vec<Write> {
+        let mut writes = Vec::new();
+        for (number, pair) in self.pairs.iter().enumerate() {
+            let Some(view) = &pair.old else { continue };
+            for row in self.subject.samples.get(&view.table.name).into_iter().flatten() {
+                let names: Vec<String> = row.keys().map(|name| ident(name, self.dialect)).collect();
+                let values: Vec<&str> = row.values().map(String::as_str).collect();
+                let sql = format!("insert into {TABLE} ({}){} values ({})", names.join(", "), self.overriding(view), values.join(", "));
+                writes.push(Write { side: Side::Old, pair: number, kind: Kind::Insert, sql });
+            }
+        }
+        writes
+    }
+
+    /// What an INSERT says that gives a number which the server would give.
+    fn overriding(&self, view: &View<'_>) -> &'static str {
+        let always = view.columns.iter().any(|column| column.identity == Some(Identity::Always));
+        if always && self.dialect == Dialect::Postgres { " overriding system value" } else { "" }
+    }
+
+    /// Whether the new version's own defaults are there before contract.
+    fn has_view_defaults(&self) -> bool {
+        self.is_versioned() && matches!(self.dialect, Dialect::Postgres | Dialect::Sqlite)
+    }
+
+    fn default_values(&self) -> String {
+        match self.dialect {
+            Dialect::Postgres | Dialect::Sqlite => format!("insert into {TABLE} default values"),
+            Dialect::Mysql | Dialect::Mariadb => format!("insert into {TABLE} () values ()"),
+        }
+    }
+
+    fn has_returning(&self) -> bool {
+        matches!(self.dialect, Dialect::Postgres | Dialect::Sqlite)
+    }
+
+    /// The condition that a row has this key.
+    fn is_row(&self, view: &View<'_>, key: &[String]) -> String {
+        let equals: Vec<String> = view
+            .key
+            .iter()
+            .zip(key)
+            .map(|(at, value)| {
+                let name = ident(&view.columns[*at].name, self.dialect);
+                if value == "NULL" { format!("{name} is null") } else { format!("{name} = {value}") }
+            })
+            .collect();
+        if equals.is_empty() { "1 = 0".to_owned() } else { equals.join(" and ") }
+    }
+
+    fn insert(&self, table: &str, view: &View<'_>, positions: &[usize], value: &dyn Fn(usize) -> String) -> String {
+        if positions.is_empty() {
+            return self.default_values().replace(TABLE, table);
+        }
+        let names: Vec<String> = positions.iter().map(|at| ident(&view.columns[*at].name, self.dialect)).collect();
+        let values: Vec<String> = positions.iter().map(|at| value(*at)).collect();
+        format!("insert into {table} ({}){} values ({})", names.join(", "), self.overriding(view), values.join(", "))
+    }
+
+    /// A value as a plain database of the old version can hold it: where nothing gives one, any that keeps the rule.
+    fn storable(&self, pair: &Pair<'_>, side: Side, at: usize, column: &Column, value: &str) -> String {
+        if side == Side::New || value != "NULL" || !column.not_null {
+            return value.to_owned();
+        }
+        let _ = (pair, at);
+        values::pool(column, self.schema(side), &[], self.dialect).first().cloned().unwrap_or_else(|| value.to_owned())
+    }
+
+    /// Whether the plan says that a version's write may be refused by a rule of this kind.
+    fn declares(&self, pair: usize, refusal: Refusal) -> bool {
+        self.pairs.get(pair).is_some_and(|pair| pair.rules.contains(&refusal))
+    }
+
+    /// Whether rows of the old version may be no rows of the new one.
+    fn declares_loss_of_row(&self, pair: usize) -> bool {
+        self.pairs.get(pair).is_some_and(|pair| !pair.rules.is_empty())
+    }
+
+    /// Whether only the scripts can say that rows break the new rules: rows of another table, or that nothing tells apart.
+    fn has_late_rules(&self) -> bool {
+        self.pairs
+            .iter()
+            .any(|pair| pair.is_mirrored || (pair.relation.is_none() && pair.old.is_some() && pair.new.is_some() && !pair.rules.is_empty()))
+    }
+
+    /// Whether abort may refuse what the new version wrote.
+    fn abort_may_refuse(&self) -> bool {
+        self.pairs.iter().any(|pair| !pair.rules.is_empty())
+    }
+
+    /// Whether the plan says that nothing tells who wrote a row of this table.
+    fn is_ambiguous(&self, pair: usize) -> bool {
+        let names: Vec<&str> = self
+            .pairs
+            .get(pair)
+            .into_iter()
+            .flat_map(|pair| [&pair.old, &pair.new])
+            .flatten()
+            .map(|view| view.table.name.as_str())
+            .collect();
+        self.subject
+            .plan
+            .hazards
+            .iter()
+            .any(|hazard| hazard.code == "insert-ambiguity" && names.iter().any(|name| hazard.object.split('.').next() == Some(name)))
+    }
+
+    fn sees(&self, side: Side) -> String {
+        format!("what the {} version sees", side.name())
+    }
+
+    fn broken(&self, law: Law, pair: usize, what: &str, expected: String, seen: String) -> Broken {
+        let found = self.pairs.get(pair);
+        Broken {
+            law,
+            change: found.map_or(0, |pair| pair.change),
+            table: found.map_or_else(String::new, |pair| pair.name().to_owned()),
+            what: what.to_owned(),
+            expected,
+            seen,
+        }
+    }
+
+    fn broken_script(&self, law: Law, script: &str, expected: &str, seen: &str) -> Broken {
+        Broken { law, change: 0, table: String::new(), what: format!("{script}.sql"), expected: expected.to_owned(), seen: seen.to_owned() }
+    }
+
+    /// After contract the catalog is that of the new snapshot alone.
+    fn must_be_new(&self, session: &mut dyn Connection) -> Result<(), Trouble> {
+        let found = self.place.catalog(session)?;
+        self.same_catalog(Law::End, "the catalog after contract", &self.new_catalog, &found).map_err(Trouble::Broken)
+    }
+
+    /// After abort the catalog is that of the old snapshot, but for what the plan says stays.
+    fn must_be_old(&self, session: &mut dyn Connection) -> Result<(), Trouble> {
+        let found = self.place.catalog(session)?;
+        self.same_catalog(Law::Abort, "the catalog after abort", &self.old_catalog, &found).map_err(Trouble::Broken)
+    }
+
+    fn same_catalog(&self, law: Law, what: &str, expected: &[Line], found: &[Line]) -> Result<(), Broken> {
+        let lines =
+            |list: &[Line]| list.iter().filter(|(part, _)| *part == Part::Product).map(|(_, line)| line.clone()).collect::<BTreeSet<_>>();
+        let (wanted, there) = (lines(expected), lines(found));
+        let missing: Vec<String> = wanted.difference(&there).cloned().collect();
+        let left: Vec<String> = there
+            .difference(&wanted)
+            .cloned()
+            .chain(found.iter().filter(|(part, _)| *part == Part::Helper).map(|(_, line)| line.clone()))
+            .collect();
+        if missing.is_empty() && left.is_empty() {
+            return Ok(());
+        }
+        let or_nothing = |list: Vec<String>| if list.is_empty() { "nothing more".to_owned() } else { list.join("\n") };
+        Err(Broken { law, change: 0, table: String::new(), what: what.to_owned(), expected: or_nothing(missing), seen: or_nothing(left) })
+    }
+}
+
+fn fresh<'a>(place: &'a dyn Place, next: &Cell<u32>) -> Database<'a> {
+    let number = next.get();
+    next.set(number + 1);
+    Database { place, number }
+}
+
+/// The classes of sights by lens.
+type Sights = BTreeMap<String, BTreeSet<Sight>>;

@@ -1,0 +1,140 @@
+//! Where databases for a rehearsal are made, copied and thrown away.
+
+use super::Stopped;
+use super::catalog::Line;
+use crate::engine::{Connection, Failure};
+use crate::sql::Dialect;
+
+/// A server, or a folder, that holds databases of the rehearsal's own.
+pub(super) trait Place {
+    /// What runs there: `SQLite 3.50.2`.
+    fn product(&self) -> String;
+
+    /// Makes an empty database of this number.
+    fn create(&self, number: u32) -> Result<(), Stopped>;
+
+    /// Makes a database that equals another one, which nobody is connected to.
+    fn copy(&self, from: u32, to: u32) -> Result<(), Stopped>;
+
+    /// Removes a database; one that stays goes with the place.
+    fn remove(&self, number: u32);
+
+    /// A connection as scripts are run on.
+    fn connect(&self, number: u32) -> Result<Box<dyn Connection>, Failure>;
+
+    /// Makes a connection a client's. `version`: of the version's own namespace.
+    fn enter(&self, session: &mut dyn Connection, version: Option<&str>) -> Result<(), Failure>;
+
+    /// An expression that shows a column as a literal which gives the same value again.
+    fn shown(&self, column: &str) -> String;
+
+    /// What [`Place::shown`] gave, as the literal.
+    fn cell(&self, value: Option<String>) -> String {
+        value.unwrap_or_else(|| "NULL".to_owned())
+    }
+
+    /// Statements that make a session set foreign keys aside, and take them up again; outside of a transaction.
+    fn set_references_aside(&self) -> [&'static str; 2];
+
+    /// One line for every fact of the catalog, sorted.
+    fn catalog(&self, session: &mut dyn Connection) -> Result<Vec<Line>, Failure>;
+
+    /// Every row of every table that is physically there, but for the server's and crossfade's own; of the columns `masked` only
+    /// whether they have a value.
+    fn rows(&self, session: &mut dyn Connection, masked: &[&str]) -> Result<Vec<String>, Failure>;
+
+    /// Whether a script that has nothing left to do may refuse instead of doing nothing.
+    fn second_run_may_refuse(&self) -> bool;
+
+    /// Whether the server counts what is written through a version's own namespace.
+    fn counts_through_views(&self) -> bool;
+}
+
+/// What kind of refusal it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    NotNull,
+    Unique,
+    Check,
+    Reference,
+    /// A value that the type can't take.
+    Value,
+    /// Anything else: names that are not there, faults of a script.
+    Other,
+}
+
+impl Refusal {
+    pub(super) fn of(failure: &Failure, dialect: Dialect) -> Self {
+        let code = failure.code.as_deref().unwrap_or_default();
+        match dialect {
+            Dialect::Sqlite => {
+                let said = |words: &str| failure.message.contains(words);
+                if said("NOT NULL constraint failed") {
+                    Refusal::NotNull
+                } else if said("UNIQUE constraint failed") {
+                    Refusal::Unique
+                } else if said("CHECK constraint failed") {
+                    Refusal::Check
+                } else if said("FOREIGN KEY constraint failed") {
+                    Refusal::Reference
+                } else if said("datatype mismatch") || said("integer overflow") || said("malformed JSON") {
+                    Refusal::Value
+                } else {
+                    Refusal::Other
+                }
+            }
+            Dialect::Postgres => match code {
+                "23502" => Refusal::NotNull,
+                "23505" | "23P01" => Refusal::Unique,
+                "23514" => Refusal::Check,
+                "23503" | "23001" => Refusal::Reference,
+                code if code.starts_with("22") => Refusal::Value,
+                _ => Refusal::Other,
+            },
+            Dialect::Mysql | Dialect::Mariadb => match code {
+                "1048" | "1263" | "1364" | "1423" => Refusal::NotNull,
+                "1062" => Refusal::Unique,
+                "3819" | "4025" => Refusal::Check,
+                "1451" | "1452" => Refusal::Reference,
+                "1264" | "1265" | "1292" | "1366" | "1406" | "3140" | "1690" => Refusal::Value,
+                _ => Refusal::Other,
+            },
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Refusal::NotNull => "refused (NOT NULL)",
+            Refusal::Unique => "refused (unique)",
+            Refusal::Check => "refused (check)",
+            Refusal::Reference => "refused (foreign key)",
+            Refusal::Value => "refused (value)",
+            Refusal::Other => "refused",
+        }
+    }
+}
+
+/// A database that goes with this value.
+pub(super) struct Database<'a> {
+    pub(super) place: &'a dyn Place,
+    pub(super) number: u32,
+}
+
+impl Database<'_> {
+    pub(super) fn connect(&self) -> Result<Box<dyn Connection>, Stopped> {
+        self.place.connect(self.number).map_err(Stopped::from)
+    }
+
+    /// A connection of a client.
+    pub(super) fn client(&self, version: Option<&str>) -> Result<Box<dyn Connection>, Stopped> {
+        let mut session = self.connect()?;
+        self.place.enter(session.as_mut(), version)?;
+        Ok(session)
+    }
+}
+
+impl Drop for Database<'_> {
+    fn drop(&mut self) {
+        self.place.remove(self.number);
+    }
+}

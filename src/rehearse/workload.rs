@@ -1,0 +1,274 @@
+//! What the clients of both versions write: statements over the rows that are there, from a seed.
+
+use super::random::Random;
+use super::shape::{Side, View};
+use super::values;
+use super::world::{Kind, Row, Stage, TABLE, World, Write};
+use super::{Lab, Stopped};
+use crate::snapshot::model::Identity;
+use crate::sql::Dialect;
+use crate::sql::quote::ident;
+
+/// How often a statement that a plain database would refuse is replaced by another one.
+const TRIES: usize = 5;
+
+/// Makes statements.
+pub(super) struct Workload<'lab> {
+    lab: &'lab Lab<'lab>,
+    pub(super) random: Random,
+    /// By side, pair and column: literals.
+    pools: [Vec<Vec<Vec<String>>>; 2],
+    /// How many fresh values were given.
+    fresh: usize,
+}
+
+impl<'lab> Workload<'lab> {
+    pub(super) fn new(lab: &'lab Lab<'lab>, random: Random) -> Self {
+        let pools = |side: Side| {
+            lab.pairs
+                .iter()
+                .map(|pair| {
+                    let Some(view) = pair.view(side) else { return Vec::new() };
+                    let links = pair.relation.iter().flat_map(|relation| &relation.links);
+                    let texts: Vec<String> =
+                        links.flat_map(|link| link.up.iter().chain(&link.down).chain(&link.backfill).flatten().cloned()).collect();
+                    let mined = values::mined(view.table, &texts);
+                    view.columns.iter().map(|column| values::pool(column, lab.schema(side), &mined, lab.dialect)).collect()
+                })
+                .collect()
+        };
+        Self { lab, random, pools: [pools(Side::Old), pools(Side::New)], fresh: 0 }
+    }
+
+    /// A first row for each table that the old version has, and some more.
+    pub(super) fn seed(&mut self, world: &mut World<'_>) -> Result<Option<Write>, Stopped> {
+        let tables: Vec<usize> = (0..self.lab.pairs.len()).filter(|number| self.lab.pairs[*number].old.is_some()).collect();
+        let Some(pair) = self.random.pick(&tables).copied() else { return Ok(None) };
+        self.accepted(world, Side::Old, pair, Kind::Insert)
+    }
+
+    /// A statement of a version's client.
+    pub(super) fn next(&mut self, world: &mut World<'_>, side: Side) -> Result<Option<Write>, Stopped> {
+        let tables: Vec<usize> = (0..self.lab.pairs.len()).filter(|number| self.lab.pairs[*number].view(side).is_some()).collect();
+        let changed: Vec<usize> = tables.iter().copied().filter(|number| self.lab.pairs[*number].change > 0).collect();
+        let from = if changed.is_empty() || self.random.once_in(4) { &tables } else { &changed };
+        let Some(pair) = self.random.pick(from).copied() else { return Ok(None) };
+        let kind = match self.random.below(100) {
+            0..35 => Kind::Insert,
+            35..45 => Kind::Bulk,
+            45..78 => Kind::Update,
+            78..88 => Kind::Idle,
+            _ => Kind::Delete,
+        };
+        self.accepted(world, side, pair, kind)
+    }
+
+    /// A statement that the version's plain database takes, most of the time.
+    fn accepted(&mut self, world: &mut World<'_>, side: Side, pair: usize, kind: Kind) -> Result<Option<Write>, Stopped> {
+        let as_it_comes = self.random.once_in(7);
+        let mut last = None;
+        for _ in 0..TRIES {
+            let Some(write) = self.statement(world, side, pair, kind) else { return Ok(last) };
+            let fits = as_it_comes || world.would_take(&write)?;
+            last = Some(write);
+            if fits {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    fn statement(&mut self, world: &World<'_>, side: Side, pair: usize, kind: Kind) -> Option<Write> {
+        let view = self.lab.pairs.get(pair)?.view(side)?;
+        let rows: Vec<&Row> = world.rows[side as usize].get(pair)?.values().collect();
+        let kind = if rows.is_empty() || view.key.is_empty() { if kind == Kind::Idle { Kind::Idle } else { Kind::Insert } } else { kind };
+        let sql = match kind {
+            Kind::Insert => self.insert(world, view, side, pair, 1, &rows)?,
+            Kind::Bulk if self.can_upsert(world, side, pair) && self.random.once_in(2) => self.upsert(world, view, side, pair, &rows)?,
+            Kind::Bulk => {
+                let rows_at_once = 2 + self.random.below(2);
+                self.insert(world, view, side, pair, rows_at_once, &rows)?
+            }
+            Kind::Update => self.update(world, view, side, pair, &rows)?,
+            Kind::Idle => self.idle(view)?,
+            Kind::Delete => {
+                let row = (*self.random.pick(&rows)?).clone();
+                format!("delete from {TABLE} where {}", self.lab.is_row(view, &key_of(view, &row)))
+            }
+        };
+        Some(Write { side, pair, kind, sql })
+    }
+
+    /// Whether the client reaches the table itself, and not through a view.
+    fn is_direct(&self, world: &World<'_>, side: Side, pair: usize) -> bool {
+        let pair = &self.lab.pairs[pair];
+        let renamed = pair.view(Side::Old).zip(pair.view(Side::New)).is_some_and(|(old, new)| old.table.name != new.table.name);
+        side == Side::Old || !(self.lab.is_versioned() || (renamed && world.stage < Stage::Contracted))
+    }
+
+    fn can_upsert(&self, world: &World<'_>, side: Side, pair: usize) -> bool {
+        let keys_stay = !self.lab.pairs[pair].rules.contains(&super::place::Refusal::Unique);
+        keys_stay && (self.lab.dialect != Dialect::Sqlite || self.is_direct(world, side, pair))
+    }
+
+    fn insert(&mut self, world: &World<'_>, view: &View<'_>, side: Side, pair: usize, count: usize, rows: &[&Row]) -> Option<String> {
+        let direct = self.is_direct(world, side, pair);
+        let mut columns = Vec::new();
+        for (at, column) in view.columns.iter().enumerate() {
+            if column.generated.is_some() {
+                continue;
+            }
+            let is_key = view.key.contains(&at) || column.identity == Some(Identity::Always);
+            let may_be_left_out = !column.not_null || column.default.is_some();
+            if !is_key && may_be_left_out && self.random.once_in(3) {
+                continue;
+            }
+            columns.push(at);
+        }
+        let mut tuples = Vec::new();
+        for _ in 0..count {
+            let tuple: Vec<String> = columns.iter().map(|at| self.value(world, view, side, pair, *at, rows, direct)).collect();
+            tuples.push(format!("({})", tuple.join(", ")));
+        }
+        let names: Vec<String> = columns.iter().map(|at| ident(&view.columns[*at].name, self.lab.dialect)).collect();
+        if names.is_empty() {
+            return (self.lab.dialect != Dialect::Sqlite || direct).then(|| self.lab.default_values());
+        }
+        let overriding = self.lab.overriding(view);
+        let mut sql = format!("insert into {TABLE} ({}){overriding} values {}", names.join(", "), tuples.join(", "));
+        if self.lab.has_returning() && direct && !view.key.is_empty() && self.random.once_in(4) {
+            let key: Vec<String> = view.key.iter().map(|at| ident(&view.columns[*at].name, self.lab.dialect)).collect();
+            sql.push_str(&format!(" returning {}", key.join(", ")));
+        }
+        Some(sql)
+    }
+
+    fn upsert(&mut self, world: &World<'_>, view: &View<'_>, side: Side, pair: usize, rows: &[&Row]) -> Option<String> {
+        let row = (*self.random.pick(rows)?).clone();
+        let dialect = self.lab.dialect;
+        let key = view.table.primary_key.as_ref()?;
+        let mut names = Vec::new();
+        let mut tuple = Vec::new();
+        let mut sets = Vec::new();
+        for (at, column) in view.columns.iter().enumerate() {
+            if column.generated.is_some() {
+                continue;
+            }
+            let name = ident(&column.name, dialect);
+            if key.columns.contains(&column.name) {
+                tuple.push(row[at].clone());
+            } else {
+                tuple.push(self.value(world, view, side, pair, at, rows, true));
+                sets.push(match dialect {
+                    Dialect::Postgres | Dialect::Sqlite => format!("{name} = excluded.{name}"),
+                    Dialect::Mysql | Dialect::Mariadb => format!("{name} = values({name})"),
+                });
+            }
+            names.push(name);
+        }
+        if sets.is_empty() {
+            return None;
+        }
+        let arbiter: Vec<String> = key.columns.iter().map(|name| ident(name, dialect)).collect();
+        let conflict = match dialect {
+            Dialect::Postgres | Dialect::Sqlite => format!("on conflict ({}) do update set", arbiter.join(", ")),
+            Dialect::Mysql | Dialect::Mariadb => "on duplicate key update".to_owned(),
+        };
+        let overriding = self.lab.overriding(view);
+        Some(format!("insert into {TABLE} ({}){overriding} values ({}) {conflict} {}", names.join(", "), tuple.join(", "), sets.join(", ")))
+    }
+
+    fn update(&mut self, world: &World<'_>, view: &View<'_>, side: Side, pair: usize, rows: &[&Row]) -> Option<String> {
+        let row = (*self.random.pick(rows)?).clone();
+        let free: Vec<usize> = (0..view.columns.len())
+            .filter(|at| {
+                !view.key.contains(at) && view.columns[*at].generated.is_none() && view.columns[*at].identity != Some(Identity::Always)
+            })
+            .collect();
+        let mut chosen = vec![*self.random.pick(&free)?];
+        if self.random.once_in(3) {
+            let more = *self.random.pick(&free)?;
+            if !chosen.contains(&more) {
+                chosen.push(more);
+            }
+        }
+        let direct = self.is_direct(world, side, pair);
+        let sets: Vec<String> = chosen
+            .into_iter()
+            .map(|at| {
+                format!("{} = {}", ident(&view.columns[at].name, self.lab.dialect), self.value(world, view, side, pair, at, rows, direct))
+            })
+            .collect();
+        Some(format!("update {TABLE} set {} where {}", sets.join(", "), self.lab.is_row(view, &key_of(view, &row))))
+    }
+
+    fn idle(&mut self, view: &View<'_>) -> Option<String> {
+        let free: Vec<usize> = (0..view.columns.len())
+            .filter(|at| view.columns[*at].generated.is_none() && view.columns[*at].identity != Some(Identity::Always))
+            .collect();
+        let chosen = if self.random.once_in(3) { free } else { vec![*self.random.pick(&free)?] };
+        let sets: Vec<String> = chosen
+            .into_iter()
+            .map(|at| {
+                let name = ident(&view.columns[at].name, self.lab.dialect);
+                format!("{name} = {name}")
+            })
+            .collect();
+        (!sets.is_empty()).then(|| format!("update {TABLE} set {}", sets.join(", ")))
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "a value depends on all of where it goes")]
+    fn value(&mut self, world: &World<'_>, view: &View<'_>, side: Side, pair: usize, at: usize, rows: &[&Row], direct: bool) -> String {
+        let column = view.columns[at];
+        let name = &column.name;
+        // Through a view of SQLite a NULL and nothing given are one.
+        let null_is_null = direct || self.lab.dialect != Dialect::Sqlite || column.default.is_none();
+        let is_key = view.table.primary_key.as_ref().is_some_and(|key| key.columns.contains(name));
+        // To SQLite a NULL in a key of one integer is the next number.
+        let null_is_null = null_is_null && !(is_key || view.key.contains(&at));
+        if null_is_null && ((!column.not_null && self.random.once_in(6)) || self.random.once_in(40)) {
+            return "null".to_owned();
+        }
+        if let Some(key) = view.table.foreign_keys.iter().find(|key| key.columns.contains(name))
+            && !self.random.once_in(12)
+        {
+            let parents = self.lab.pairs.iter().position(|pair| pair.view(side).is_some_and(|view| view.table.name == key.ref_table));
+            let position = key.columns.iter().position(|column| column == name);
+            if let (Some(parent), Some(position)) = (parents, position)
+                && let Some(target) = self.lab.pairs[parent].view(side)
+                && let Some(there) = key.ref_columns.get(position).and_then(|name| target.at(name))
+            {
+                let values: Vec<String> =
+                    world.rows[side as usize][parent].values().map(|row| row[there].clone()).filter(|value| value != "NULL").collect();
+                if let Some(value) = self.random.pick(&values) {
+                    return value.clone();
+                }
+                if !column.not_null {
+                    return "null".to_owned();
+                }
+            }
+        }
+        let alone = |columns: &[String]| columns.contains(name);
+        let unique = view.table.primary_key.as_ref().is_some_and(|key| alone(&key.columns))
+            || view.table.uniques.iter().any(|unique| alone(&unique.columns))
+            || view.table.indexes.iter().any(|index| index.unique);
+        if unique
+            && self.random.once_in(12)
+            && let Some(row) = self.random.pick(rows)
+        {
+            return row[at].clone();
+        }
+        if unique || self.random.once_in(5) {
+            self.fresh += 1;
+            if let Some(value) = values::fresh(column, self.fresh, self.lab.dialect) {
+                return value;
+            }
+        }
+        let pool = self.pools[side as usize].get(pair).and_then(|columns| columns.get(at)).map_or(&[] as &[String], Vec::as_slice);
+        values::any(pool, &mut self.random)
+    }
+}
+
+fn key_of(view: &View<'_>, row: &Row) -> Vec<String> {
+    view.key.iter().map(|at| row[*at].clone()).collect()
+}

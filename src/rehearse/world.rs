@@ -1,0 +1,1267 @@
+//! One history: a database under migration, and beside it a plain database of each version, to which the same is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::law::Law;
+use super::place::{Database, Place, Refusal};
+use super::shape::{Link, NO_ANSWER, Pair, Side, View};
+use super::{Broken, Lab, Stopped, Tally, Trouble};
+use crate::engine::{Connection, Failure, Outcome};
+use crate::plan::model::Phase;
+use crate::run::Task;
+use crate::snapshot::model::Column;
+use crate::sql::Dialect;
+use crate::sql::quote::ident;
+use crate::sql::split::{Bracket, Statement, split_as};
+
+/// What stands in a statement where its client's name of the table goes.
+pub(super) const TABLE: char = '\u{1}';
+
+/// A row, each value as a literal.
+pub(super) type Row = Vec<String>;
+type Key = Vec<String>;
+/// Rows by what tells them apart.
+pub(super) type Rows = BTreeMap<Key, Row>;
+
+/// What a statement is for, as far as the laws ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Insert,
+    /// Several rows, or an upsert.
+    Bulk,
+    Update,
+    /// `set c = c`.
+    Idle,
+    Delete,
+}
+
+/// A statement of one version's client.
+#[derive(Debug, Clone)]
+pub(super) struct Write {
+    pub(super) side: Side,
+    /// Number of the pair of tables.
+    pub(super) pair: usize,
+    pub(super) kind: Kind,
+    /// With [`TABLE`] for the table.
+    pub(super) sql: String,
+}
+
+/// Something that happens in a history.
+#[derive(Debug, Clone)]
+pub(super) enum Event {
+    Write(Write),
+    Run(Phase),
+    /// Abort on a copy of the database.
+    TryAbort,
+}
+
+/// How far the upgrade is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    Before,
+    Expanded,
+    Migrated,
+    Contracted,
+}
+
+pub(super) struct World<'lab> {
+    pub(super) lab: &'lab Lab<'lab>,
+    database: Database<'lab>,
+    /// The clients' connection to the database under migration.
+    client: Option<Box<dyn Connection>>,
+    twins: [Twin<'lab>; 2],
+    pub(super) stage: Stage,
+    /// What each version's twin holds.
+    pub(super) rows: [Vec<Rows>; 2],
+    /// Who wrote a row last, by the key that both sides have.
+    writers: BTreeMap<(usize, Key), Side>,
+    /// Whether the new version has written: what only the old one knows may be blank since.
+    new_wrote: bool,
+    pub(super) tally: Tally,
+    /// The old version's rows just before migrate.
+    pub(super) seed_rows: Vec<Rows>,
+    /// Values on which a lens gave no answer, or lost something: by its title.
+    pub(super) seen: BTreeMap<String, Vec<Sight>>,
+}
+
+/// What was seen of a lens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sight {
+    Same,
+    /// `down(up(x))` is another value.
+    LossyUp(String),
+    /// `up(down(y))` is another value.
+    LossyDown(String),
+    /// `up` fails.
+    PartialUp(String),
+    /// `down` fails.
+    PartialDown(String),
+}
+
+struct Twin<'lab> {
+    _database: Database<'lab>,
+    session: Box<dyn Connection>,
+}
+
+fn of(side: Side) -> usize {
+    match side {
+        Side::Old => 0,
+        Side::New => 1,
+    }
+}
+
+/// What a lens gave: a value for each column, or why it gave none.
+type Given = Result<Vec<Option<String>>, String>;
+
+impl<'lab> World<'lab> {
+    pub(super) fn new(lab: &'lab Lab<'lab>) -> Result<Self, Stopped> {
+        let database = lab.copy(&lab.old)?;
+        let twin = |base: &Database<'lab>, side: Side| -> Result<Twin<'lab>, Stopped> {
+            let database = lab.copy(base)?;
+            let mut session = database.client(None)?;
+            for (number, pair) in lab.pairs.iter().enumerate() {
+                if let Some(view) = pair.view(side) {
+                    let table = ident(&view.table.name, lab.dialect);
+                    session.run(&format!("create temporary table {} as select * from {table} where 1 = 0", bench(number)))?;
+                }
+            }
+            Ok(Twin { _database: database, session })
+        };
+        let twins = [twin(&lab.old, Side::Old)?, twin(&lab.new, Side::New)?];
+        let none = || lab.pairs.iter().map(|_| Rows::new()).collect::<Vec<_>>();
+        Ok(Self {
+            lab,
+            database,
+            client: None,
+            twins,
+            stage: Stage::Before,
+            rows: [none(), none()],
+            writers: BTreeMap::new(),
+            new_wrote: false,
+            tally: Tally::default(),
+            seed_rows: Vec::new(),
+            seen: BTreeMap::new(),
+        })
+    }
+
+    fn pair(&self, number: usize) -> &'lab Pair<'lab> {
+        &self.lab.pairs[number]
+    }
+
+    fn view(&self, number: usize, side: Side) -> Option<&'lab View<'lab>> {
+        self.lab.pairs.get(number)?.view(side)
+    }
+
+    fn twin(&mut self, side: Side) -> &mut dyn Connection {
+        self.twins[of(side)].session.as_mut()
+    }
+
+    /// The clients' connection, as one of a version.
+    fn client(&mut self, side: Side) -> Result<&mut Box<dyn Connection>, Stopped> {
+        if self.client.is_none() {
+            self.client = Some(self.database.client(None)?);
+        }
+        let version = self.lab.namespace_of(side).filter(|_| self.stage < Stage::Contracted || side == Side::New);
+        let Some(session) = self.client.as_mut() else { return Err(Stopped("there is no connection".to_owned())) };
+        self.lab.place.enter(session.as_mut(), version)?;
+        Ok(session)
+    }
+
+    /// Does what happens, and holds it against the laws.
+    pub(super) fn happen(&mut self, event: &Event) -> Result<(), Trouble> {
+        match event {
+            Event::Write(write) => self.write(write),
+            Event::Run(phase) => self.run(*phase),
+            Event::TryAbort => self.try_abort(),
+        }
+    }
+
+    // ---- writes ----
+
+    fn write(&mut self, write: &Write) -> Result<(), Trouble> {
+        let side = write.side;
+        let Some(view) = self.view(write.pair, side) else { return Ok(()) };
+        self.tally.statements += 1;
+        let dialect = self.lab.dialect;
+        let plain = write.sql.replace(TABLE, &ident(&view.table.name, dialect));
+        let reached = write.sql.replace(TABLE, &self.lab.relation(side, &view.table.name));
+        self.twin(side).run("begin")?;
+        let deferred = self.lab.has_deferred;
+        let expected = attempt(self.twin(side), &plain, dialect, deferred);
+        self.client(side)?.run("begin")?;
+        let session = self.client.as_mut().map(Box::as_mut).ok_or_else(|| Stopped("there is no connection".to_owned()))?;
+        let found = attempt(session, &reached, dialect, deferred);
+        let verdict = self.judge(write, &expected, &found);
+        let both = expected.is_ok() && found.is_ok();
+        let result = match verdict {
+            Err(broken) => Err(Trouble::Broken(broken)),
+            Ok(()) if both => self.compare(write, expected.unwrap_or_default(), found.unwrap_or_default()),
+            Ok(()) => Ok(Kept::No),
+        };
+        match result {
+            Ok(Kept::Yes) => {
+                if let Some(failure) = self.client.as_mut().and_then(|session| session.run("commit").err()) {
+                    self.client = None;
+                    self.twin(side).run("rollback")?;
+                    return match self.lab.declares(write.pair, Refusal::of(&failure, dialect)) {
+                        // What was brought over is not there.
+                        true => Err(Trouble::Over),
+                        false => Err(self
+                            .lab
+                            .broken(Law::References, write.pair, "the commit of the statement", "accepted".to_owned(), failure.to_string())
+                            .into()),
+                    };
+                }
+                self.twin(side).run("commit")?;
+                if side == Side::New {
+                    self.new_wrote = true;
+                }
+                Ok(())
+            }
+            Ok(Kept::No) => {
+                self.tally.refused += 1;
+                self.end(side, "rollback")?;
+                Ok(())
+            }
+            Err(trouble) => {
+                // Whatever comes of it, the trouble is what there is to tell.
+                let _ = self.end(side, "rollback");
+                Err(trouble)
+            }
+        }
+    }
+
+    /// Whether a plain database of the version takes a statement.
+    pub(super) fn would_take(&mut self, write: &Write) -> Result<bool, Stopped> {
+        let Some(view) = self.view(write.pair, write.side) else { return Ok(false) };
+        let statement = write.sql.replace(TABLE, &ident(&view.table.name, self.lab.dialect));
+        let (dialect, deferred) = (self.lab.dialect, self.lab.has_deferred);
+        let session = self.twin(write.side);
+        session.run("begin")?;
+        let taken = attempt(session, &statement, dialect, deferred).is_ok();
+        session.run("rollback")?;
+        Ok(taken)
+    }
+
+    fn end(&mut self, side: Side, how: &str) -> Result<(), Stopped> {
+        self.twin(side).run(how)?;
+        if let Some(session) = self.client.as_mut() {
+            session.run(how)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the database answered as the plain one did.
+    fn judge(&mut self, write: &Write, expected: &Result<Outcome, Failure>, found: &Result<Outcome, Failure>) -> Result<(), Broken> {
+        let dialect = self.lab.dialect;
+        let pair = self.pair(write.pair);
+        let law = |refusal: Refusal| match refusal {
+            Refusal::Unique => Law::Uniqueness,
+            Refusal::Reference => Law::References,
+            Refusal::NotNull | Refusal::Check | Refusal::Value | Refusal::Other => Law::Totality,
+        };
+        let said = |result: &Result<Outcome, Failure>| match result {
+            Ok(outcome) => format!("accepted, {} row(s)", outcome.affected),
+            Err(failure) => format!("{}: {failure}", Refusal::of(failure, dialect).name()),
+        };
+        let broken = |law: Law| Err(self.lab.broken(law, write.pair, "the answer to the statement", said(expected), said(found)));
+        match (expected, found) {
+            (Ok(expected), Ok(found)) => {
+                self.tally.hold(Law::ReadYourWrites, pair.change);
+                let through_view = write.side == Side::New && self.is_reached_by_view(write.pair);
+                let counted = !through_view || self.lab.place.counts_through_views();
+                if counted && expected.affected != found.affected { broken(Law::ReadYourWrites) } else { Ok(()) }
+            }
+            (Err(expected), Err(found)) => {
+                self.tally.hold(law(Refusal::of(expected, dialect)), pair.change);
+                let (expected, found) = (Refusal::of(expected, dialect), Refusal::of(found, dialect));
+                // A row may break several rules, and a server names one of them. That a lens has no answer has no class of its own.
+                let by_lens = pair.relation.iter().flat_map(|relation| &relation.links).any(Link::may_refuse);
+                if found == Refusal::Other && expected != Refusal::Other && !by_lens { broken(Law::ReadYourWrites) } else { Ok(()) }
+            }
+            (Ok(_), Err(refused)) => {
+                let refusal = Refusal::of(refused, dialect);
+                let declared = self.stage > Stage::Before
+                    && self.stage < Stage::Contracted
+                    && (self.lab.declares(write.pair, refusal) || (refusal == Refusal::Other && self.lens_fails(write.pair, write.side)));
+                if declared { Ok(()) } else { broken(law(refusal)) }
+            }
+            (Err(refused), Ok(_)) => {
+                let refusal = Refusal::of(refused, dialect);
+                // The rules of the new version bind from contract on, those of the old one that the new one lost may go before.
+                let late = self.stage < Stage::Contracted
+                    && self.lab.pairs.iter().any(|pair| pair.rules.contains(&refusal))
+                    && (write.side == Side::New || refusal != Refusal::NotNull || pair.loosens_not_null);
+                if late { Ok(()) } else { broken(law(refusal)) }
+            }
+        }
+    }
+
+    /// Whether the new version's clients reach a table through a view.
+    fn is_reached_by_view(&self, number: usize) -> bool {
+        let pair = self.pair(number);
+        let renamed = pair.old.as_ref().zip(pair.new.as_ref()).is_some_and(|(old, new)| old.table.name != new.table.name);
+        self.lab.is_versioned() || (renamed && self.stage < Stage::Contracted)
+    }
+
+    /// Whether a lens of the table has no answer to a row that the twin took.
+    fn lens_fails(&mut self, number: usize, side: Side) -> bool {
+        let Ok(now) = self.read_twin(side) else { return false };
+        let Some(relation) = self.pair(number).relation.as_ref() else { return false };
+        let rows: Vec<Row> = now[number]
+            .iter()
+            .filter(|(key, row)| self.rows[of(side)][number].get(*key) != Some(row))
+            .map(|(_, row)| row.clone())
+            .collect();
+        let mut fails = false;
+        for row in rows {
+            for link in &relation.links {
+                if let Err(why) = self.give(number, link, side, link.from(side), &row) {
+                    fails = true;
+                    let value = shown(&row, link.of(side));
+                    let sight = if side == Side::Old {
+                        Sight::PartialUp(format!("{value}: {why}"))
+                    } else {
+                        Sight::PartialDown(format!("{value}: {why}"))
+                    };
+                    self.sight(number, link, sight);
+                }
+            }
+        }
+        fails
+    }
+
+    /// Both took the statement: what does each version see now?
+    fn compare(&mut self, write: &Write, expected: Outcome, found: Outcome) -> Result<Kept, Trouble> {
+        let (side, other) = (write.side, write.side.other());
+        let law = match write.kind {
+            Kind::Idle => Law::IdleStability,
+            Kind::Delete => Law::Delete,
+            Kind::Bulk => Law::BulkPaths,
+            Kind::Insert | Kind::Update => Law::ReadYourWrites,
+        };
+        if !expected.columns.is_empty() {
+            self.tally.hold(Law::ReadYourWrites, self.pair(write.pair).change);
+            let (mut a, mut b) = (expected.rows.clone(), found.rows.clone());
+            a.sort();
+            b.sort();
+            if a != b {
+                return Err(self
+                    .lab
+                    .broken(Law::ReadYourWrites, write.pair, "what RETURNING gives", format!("{a:?}"), format!("{b:?}"))
+                    .into());
+            }
+        }
+        let held = self.read_twin(side)?;
+        let own = self.read(side)?;
+        let before = self.rows.clone();
+        let seen = if self.stage == Stage::Migrated { Some(self.read(other)?) } else { None };
+        let mut wanted = held.clone();
+        self.follow(write, &before[of(side)], &mut wanted, &own, seen.as_deref());
+        if write.kind == Kind::Delete && self.reaches_another_rule(write, &wanted, &own) {
+            return Ok(Kept::No);
+        }
+        self.same(side, &wanted, &own, law)?;
+        if let Some(seen) = seen {
+            let inserted = self.relate(write, &before, &own, &seen)?;
+            if other == Side::New && !self.dangling(&seen).is_empty() {
+                return Ok(Kept::No);
+            }
+            match self.bring(other, &seen, &inserted)? {
+                Kept::No => return Ok(Kept::No),
+                Kept::Yes => self.rows[of(other)] = seen,
+            }
+            self.tally.hold(Law::OneTransaction, self.pair(write.pair).change);
+            self.orphans(other, write.pair)?;
+        }
+        if held != own {
+            // The time of day, say: from here on both hold the same.
+            self.settle(side, &own)?;
+        }
+        for (number, rows) in own.iter().enumerate() {
+            for (key, row) in rows {
+                if before[of(side)][number].get(key) != Some(row) {
+                    self.writers.insert((number, key.clone()), side);
+                }
+            }
+        }
+        self.rows[of(side)] = own;
+        Ok(Kept::Yes)
+    }
+
+    /// Whether a delete reached rows by a foreign key that only one version has.
+    fn reaches_another_rule(&self, write: &Write, wanted: &[Rows], own: &[Rows]) -> bool {
+        let differs = |number: usize| wanted[number] != own[number];
+        (0..self.lab.pairs.len())
+            .any(|number| number != write.pair && self.pair(number).rules.contains(&Refusal::Reference) && differs(number))
+    }
+
+    /// What a plain database does not do, and the lens rule does: a side that nothing was said of is what the other one gives,
+    /// and a value that was computed follows what it was computed from. Puts that into `wanted`, where it is what is there.
+    fn follow(&mut self, write: &Write, before: &[Rows], wanted: &mut [Rows], own: &[Rows], seen: Option<&[Rows]>) {
+        let side = write.side;
+        for number in 0..self.lab.pairs.len() {
+            let pair = self.pair(number);
+            let Some(view) = pair.view(side) else { continue };
+            let Some(relation) = &pair.relation else {
+                if pair.is_mirrored {
+                    self.follow_image(write, number, &before[number], &mut wanted[number], &own[number]);
+                }
+                continue;
+            };
+            for (key, row) in &mut wanted[number] {
+                let Some(there) = own[number].get(key).filter(|there| *there != row) else { continue };
+                let old = before[number].get(key);
+                if old.is_none() && side == Side::New && self.stage < Stage::Contracted && !self.lab.has_view_defaults() {
+                    for at in &pair.late_defaults {
+                        row[*at].clone_from(&there[*at]);
+                    }
+                }
+                for link in &relation.links {
+                    let positions = link.of(side);
+                    if positions.iter().all(|at| row[*at] == there[*at]) {
+                        continue;
+                    }
+                    let unsaid = match old {
+                        // Nothing tells who wrote.
+                        None => side == Side::New && positions.iter().all(|at| row[*at] == "NULL" || view.columns[*at].default.is_some()),
+                        Some(old) => {
+                            let inputs = link.inputs(side);
+                            inputs.iter().any(|at| old[*at] != row[*at]) && positions.iter().all(|at| old[*at] == row[*at])
+                        }
+                    };
+                    let Some(image) = seen.and_then(|seen| seen[number].get(key)).filter(|_| unsaid) else { continue };
+                    let given = self.give(number, link, side.other(), link.from(side.other()), image);
+                    let is_given = |given: Vec<Option<String>>| {
+                        positions.iter().zip(given).all(|(at, value)| value.is_none_or(|value| value == there[*at]))
+                    };
+                    if given.is_ok_and(is_given) {
+                        for at in positions {
+                            row[*at].clone_from(&there[*at]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Of a row that stands in two tables: what was written is there; the rest may follow its image, and it goes with it.
+    fn follow_image(&self, write: &Write, number: usize, before: &Rows, wanted: &mut Rows, own: &Rows) {
+        let Some(view) = self.view(number, write.side) else { return };
+        if write.pair != number || write.kind == Kind::Delete {
+            wanted.clone_from(own);
+            return;
+        }
+        for (key, row) in wanted {
+            let Some(there) = own.get(key) else { continue };
+            for at in 0..row.len() {
+                let unsaid = match before.get(key) {
+                    Some(old) => old[at] == row[at],
+                    None => row[at] == "NULL" || view.columns[at].default.is_some(),
+                };
+                if unsaid {
+                    row[at].clone_from(&there[at]);
+                }
+            }
+        }
+    }
+
+    /// A version sees in the database what its twin holds.
+    fn same(&mut self, side: Side, wanted: &[Rows], found: &[Rows], law: Law) -> Result<(), Broken> {
+        for number in 0..self.lab.pairs.len() {
+            let pair = self.pair(number);
+            let Some(view) = pair.view(side) else { continue };
+            self.tally.hold(law, pair.change);
+            if view.key.is_empty() && pair.change > 0 {
+                // Nothing tells its rows apart, and some of their values may be filled.
+                if wanted[number].len() != found[number].len() {
+                    let rows = |rows: &Rows| format!("{} rows", rows.len());
+                    return Err(self.lab.broken(Law::NoLoss, number, &self.lab.sees(side), rows(&wanted[number]), rows(&found[number])));
+                }
+                continue;
+            }
+            for (key, row) in &wanted[number] {
+                let Some(there) = found[number].get(key) else {
+                    let law = if law == Law::Delete { law } else { Law::NoLoss };
+                    return Err(self.lab.broken(law, number, &self.lab.sees(side), text(view, row), "no such row".to_owned()));
+                };
+                for (at, column) in view.columns.iter().enumerate() {
+                    if row[at] != there[at] && !self.may_differ(number, side, at, column, (&row[at], &there[at])) {
+                        let law = if law == Law::ReadYourWrites && row[at] == "NULL" { Law::Null } else { law };
+                        return Err(self.lab.broken(law, number, &self.lab.sees(side), text(view, row), text(view, there)));
+                    }
+                }
+            }
+            if let Some((_, row)) = found[number].iter().find(|(key, _)| !wanted[number].contains_key(*key)) {
+                return Err(self.lab.broken(law, number, &self.lab.sees(side), "no such row".to_owned(), text(view, row)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Columns in which the database need not hold what the twin does.
+    fn may_differ(&self, number: usize, side: Side, at: usize, column: &Column, (wanted, found): (&str, &str)) -> bool {
+        let pair = self.pair(number);
+        let masked = pair.view(side).is_some_and(|view| view.masked[at]);
+        let filled = side == Side::Old
+            && wanted == "NULL"
+            && self.stage > Stage::Before
+            && pair.relation.iter().flat_map(|relation| &relation.links).any(|link| link.fill && link.old.contains(&at));
+        let blank = side == Side::Old && self.new_wrote && found == "NULL" && column.not_null && pair.rules.contains(&Refusal::NotNull);
+        masked || filled || blank || (side == Side::Old && self.new_wrote && is_blind(pair, at, column))
+    }
+
+    /// Holds what the other version sees against what the lenses say. Gives back which rows are new to it.
+    fn relate(&mut self, write: &Write, before: &[Vec<Rows>; 2], own: &[Rows], seen: &[Rows]) -> Result<BTreeSet<(usize, Key)>, Trouble> {
+        let (side, other) = (write.side, write.side.other());
+        let mut inserted = BTreeSet::new();
+        for number in 0..self.lab.pairs.len() {
+            let pair = self.pair(number);
+            let (Some(relation), Some(mine), Some(theirs)) = (&pair.relation, pair.view(side), pair.view(other)) else { continue };
+            let (before_own, before_seen) = (&before[of(side)][number], &before[of(other)][number]);
+            for (key, row) in &own[number] {
+                let Some(image) = seen[number].get(key) else {
+                    return Err(self
+                        .lab
+                        .broken(
+                            Law::NoLoss,
+                            number,
+                            &self.lab.sees(other),
+                            format!("the image of {}", text(mine, row)),
+                            "no such row".to_owned(),
+                        )
+                        .into());
+                };
+                let old = before_own.get(key).zip(before_seen.get(key));
+                if old.is_none() {
+                    inserted.insert((number, key.clone()));
+                }
+                self.tally.hold(Law::Agreement, pair.change);
+                for (a, b) in &relation.copies {
+                    let (from, to) = if side == Side::Old { (*a, *b) } else { (*b, *a) };
+                    if row[from] != image[to] && !mine.masked[from] && !theirs.masked[to] {
+                        let law = self.law_of(number, key, write);
+                        return Err(self
+                            .lab
+                            .broken(
+                                law,
+                                number,
+                                &self.lab.sees(other),
+                                format!("{} = {}", theirs.columns[to].name, row[from]),
+                                text(theirs, image),
+                            )
+                            .into());
+                    }
+                }
+                if let Some((_, old_image)) = old {
+                    for at in relation.only(other) {
+                        if old_image[*at] != image[*at] && !theirs.masked[*at] {
+                            return Err(self
+                                .lab
+                                .broken(Law::RoundTrip, number, &self.lab.sees(other), text(theirs, old_image), text(theirs, image))
+                                .into());
+                        }
+                    }
+                }
+                for link in &relation.links {
+                    if link.of(other).iter().any(|at| theirs.masked[*at]) {
+                        continue;
+                    }
+                    self.agree(write, number, link, key, (row, image), old)?;
+                }
+            }
+            if let Some((key, image)) = seen[number].iter().find(|(key, _)| !own[number].contains_key(*key)) {
+                let law = if before_own.contains_key(key) { Law::Delete } else { Law::Agreement };
+                return Err(self.lab.broken(law, number, &self.lab.sees(other), "no such row".to_owned(), text(theirs, image)).into());
+            }
+            if write.kind == Kind::Delete && number == write.pair {
+                self.tally.hold(Law::Delete, pair.change);
+            }
+        }
+        Ok(inserted)
+    }
+
+    /// A write that arrives at the other side as another value.
+    fn law_of(&self, number: usize, key: &Key, write: &Write) -> Law {
+        match write.kind {
+            Kind::Idle => Law::IdleStability,
+            Kind::Bulk => Law::BulkPaths,
+            Kind::Delete => Law::Delete,
+            Kind::Insert | Kind::Update => match self.writers.get(&(number, key.clone())) {
+                Some(last) if *last != write.side && number == write.pair => Law::LastWriter,
+                _ => Law::Agreement,
+            },
+        }
+    }
+
+    /// What the lens rule allows the other side of a lens to be, after a write to a row.
+    fn agree(
+        &mut self,
+        write: &Write,
+        number: usize,
+        link: &Link,
+        key: &Key,
+        (row, image): (&Row, &Row),
+        old: Option<(&Row, &Row)>,
+    ) -> Result<(), Trouble> {
+        let (side, other) = (write.side, write.side.other());
+        let change = self.pair(number).change;
+        let Some(theirs) = self.pair(number).view(other) else { return Ok(()) };
+        let now: Row = link.of(other).iter().map(|at| image[*at].clone()).collect();
+        let given = self.give(number, link, side, link.from(side), row);
+        let wrong = |world: &Self, law: Law, expected: &str| {
+            let seen = text(theirs, image);
+            Trouble::Broken(world.lab.broken(law, number, &world.lab.sees(other), expected.to_owned(), seen))
+        };
+        let follows = |given: &Given| {
+            given.as_ref().is_ok_and(|values| values.iter().zip(&now).all(|(value, now)| value.as_ref().is_none_or(|value| value == now)))
+        };
+        // The other way round: what stands there means what was written.
+        let back = link.from(other);
+        let means = |world: &mut Self| {
+            let wanted: Row = link.of(side).iter().map(|at| row[*at].clone()).collect();
+            back.iter().any(Option::is_some)
+                && world.give(number, link, other, back, image).is_ok_and(|values| {
+                    values.iter().zip(&wanted).all(|(value, wanted)| value.as_ref().is_none_or(|value| value == wanted))
+                })
+        };
+        let Some((old_row, old_image)) = old else {
+            self.tally.hold(if now.iter().any(|value| value == "NULL") { Law::Null } else { Law::Agreement }, change);
+            if follows(&given) || means(self) || self.lab.is_ambiguous(number) {
+                return Ok(());
+            }
+            let null = now.iter().any(|value| value == "NULL") || given.iter().flatten().flatten().any(|value| value == "NULL");
+            let law = match write.kind {
+                Kind::Bulk => Law::BulkPaths,
+                _ if null => Law::Null,
+                _ => Law::Agreement,
+            };
+            return Err(wrong(self, law, &expected(theirs, link.of(other), &given)));
+        };
+        // What the server computes for the writer follows what it computes it from.
+        let computed = |at: &usize| self.view(number, side).is_some_and(|view| view.columns[*at].generated.is_some());
+        let said: Vec<usize> = link.of(side).iter().copied().filter(|at| !computed(at)).collect();
+        let read: Vec<usize> = link.inputs(side).iter().chain(link.of(side).iter().filter(|at| computed(at))).copied().collect();
+        let changed = |positions: &[usize]| positions.iter().any(|at| old_row[*at] != row[*at]);
+        let then: Row = link.of(other).iter().map(|at| old_image[*at].clone()).collect();
+        if !changed(&said) && !changed(&read) {
+            self.tally.hold(if write.kind == Kind::Idle { Law::IdleStability } else { Law::RoundTrip }, change);
+            if now == then {
+                return Ok(());
+            }
+            let law = if write.kind == Kind::Idle { Law::IdleStability } else { Law::RoundTrip };
+            return Err(wrong(self, law, &text(theirs, old_image)));
+        }
+        self.tally.hold(Law::LastWriter, change);
+        if follows(&given) {
+            return Ok(());
+        }
+        if now == then {
+            if !changed(&said) || means(self) || given.is_ok_and(|values| values.iter().all(Option::is_none)) {
+                return Ok(());
+            }
+            let given = self.give(number, link, side, link.from(side), row);
+            let law =
+                if given.iter().flatten().flatten().any(|value| value == "NULL") { Law::Null } else { self.law_of(number, key, write) };
+            return Err(wrong(self, law, &expected(theirs, link.of(other), &given)));
+        }
+        let law = self.law_of(number, key, write);
+        Err(wrong(self, law, &expected(theirs, link.of(other), &given)))
+    }
+
+    /// What a lens makes of a row: evaluated beside a plain database, by the author's own expression, and stored as its column
+    /// would store it.
+    fn give(&mut self, number: usize, link: &Link, from: Side, expressions: &[Option<String>], row: &Row) -> Given {
+        if expressions.iter().all(Option::is_none) {
+            return Ok(vec![None; expressions.len()]);
+        }
+        let to = from.other();
+        if link.fill && from == Side::Old && link.old.iter().all(|at| row[*at] != "NULL") {
+            return Ok(link.old.iter().map(|at| Some(row[*at].clone())).collect());
+        }
+        let (Some(source), Some(target)) = (self.view(number, from), self.view(number, to)) else {
+            return Err("there is no such table".to_owned());
+        };
+        let place = self.lab.place;
+        let dialect = self.lab.dialect;
+        let bench = bench(number);
+        let columns: Vec<String> = source.columns.iter().map(|column| ident(&column.name, dialect)).collect();
+        let result: Result<Vec<Option<String>>, Failure> = (|| {
+            let session = self.twins[of(from)].session.as_mut();
+            session.run("savepoint crossfade_lens")?;
+            let asked: Vec<String> =
+                expressions.iter().map(|e| e.as_ref().map_or("null".to_owned(), |e| place.shown(&format!("({e})")))).collect();
+            let done = session
+                .run(&format!("insert into {bench} ({}) values ({})", columns.join(", "), row.join(", ")))
+                .and_then(|_| session.run(&format!("select {} from {bench} as {}", asked.join(", "), ident(&source.table.name, dialect))));
+            session.run("rollback to savepoint crossfade_lens")?;
+            session.run("release savepoint crossfade_lens")?;
+            let given: Vec<String> = done?.rows.into_iter().next().unwrap_or_default().into_iter().map(|value| place.cell(value)).collect();
+            let names: Vec<String> = link.of(to).iter().map(|at| ident(&target.columns[*at].name, dialect)).collect();
+            let session = self.twins[of(to)].session.as_mut();
+            session.run("savepoint crossfade_lens")?;
+            let shown: Vec<String> = names.iter().map(|name| place.shown(name)).collect();
+            let done = session
+                .run(&format!("insert into {bench} ({}) values ({})", names.join(", "), given.join(", ")))
+                .and_then(|_| session.run(&format!("select {} from {bench}", shown.join(", "))));
+            session.run("rollback to savepoint crossfade_lens")?;
+            session.run("release savepoint crossfade_lens")?;
+            let row = done?.rows.into_iter().next().unwrap_or_default();
+            Ok(row.into_iter().zip(expressions).map(|(value, expression)| expression.as_ref().map(|_| place.cell(value))).collect())
+        })();
+        match result {
+            Ok(values) if values.iter().flatten().any(|value| value.contains(NO_ANSWER)) => Err("no answer".to_owned()),
+            Ok(values) => Ok(values),
+            Err(failure) => Err(failure.message),
+        }
+    }
+
+    /// Gives a twin the rows that its version sees. `No`: a plain database of that version can't hold them.
+    fn bring(&mut self, side: Side, rows: &[Rows], inserted: &BTreeSet<(usize, Key)>) -> Result<Kept, Trouble> {
+        let now = self.rows[of(side)].clone();
+        if now == rows {
+            return Ok(Kept::Yes);
+        }
+        let [aside, back] = self.lab.place.set_references_aside();
+        self.twin(side).run(aside)?;
+        self.twin(side).run("begin")?;
+        let done = self.bring_rows(side, &now, rows, inserted);
+        let kept = matches!(done, Ok(Kept::Yes));
+        self.twin(side).run(if kept { "commit" } else { "rollback" })?;
+        self.twin(side).run(back)?;
+        done
+    }
+
+    fn bring_rows(&mut self, side: Side, now: &[Rows], rows: &[Rows], inserted: &BTreeSet<(usize, Key)>) -> Result<Kept, Trouble> {
+        let dialect = self.lab.dialect;
+        for number in 0..self.lab.pairs.len() {
+            let pair = self.pair(number);
+            let Some(view) = pair.view(side) else { continue };
+            let table = ident(&view.table.name, dialect);
+            if view.key.is_empty() {
+                if now[number] != rows[number] {
+                    self.twin(side).run(&format!("delete from {table}"))?;
+                }
+            } else {
+                for key in now[number].keys().filter(|key| !rows[number].contains_key(*key)) {
+                    let statement = format!("delete from {table} where {}", self.lab.is_row(view, key));
+                    self.twin(side).run(&statement)?;
+                }
+            }
+            for (key, row) in &rows[number] {
+                let old = now[number].get(key).filter(|_| !view.key.is_empty() || now[number] == rows[number]);
+                if old == Some(row) {
+                    continue;
+                }
+                let writable: Vec<usize> = (0..row.len()).filter(|at| view.columns[*at].generated.is_none()).collect();
+                let value = |at: usize| self.lab.storable(pair, side, at, view.columns[at], &row[at]);
+                let done = match old {
+                    Some(old) => {
+                        let changes: Vec<String> = writable
+                            .iter()
+                            .filter(|at| old[**at] != row[**at])
+                            .map(|at| format!("{} = {}", ident(&view.columns[*at].name, dialect), value(*at)))
+                            .collect();
+                        if changes.is_empty() {
+                            continue;
+                        }
+                        let statement = format!("update {table} set {} where {}", changes.join(", "), self.lab.is_row(view, key));
+                        self.twin(side).run(&statement)
+                    }
+                    None => {
+                        let only: &[usize] = pair.relation.as_ref().map_or(&[], |relation| relation.only(side));
+                        let left_out = if inserted.contains(&(number, key.clone())) { only } else { &[] };
+                        let list: Vec<usize> = writable
+                            .iter()
+                            .copied()
+                            .filter(|at| !left_out.contains(at) || is_blind(pair, *at, view.columns[*at]))
+                            .collect();
+                        let statement = self.lab.insert(&table, view, &list, &value);
+                        self.twin(side).run(&statement)
+                    }
+                };
+                if let Err(failure) = done {
+                    return match Refusal::of(&failure, dialect) {
+                        Refusal::Other => Err(Stopped::from(failure).into()),
+                        _ => Ok(Kept::No),
+                    };
+                }
+            }
+        }
+        // What the writer does not know has its own default there.
+        if !inserted.is_empty() {
+            let held = self.read_twin(side)?;
+            for (number, key) in inserted {
+                let pair = self.pair(*number);
+                let (Some(view), Some(relation)) = (pair.view(side), &pair.relation) else { continue };
+                let (Some(wanted), Some(found)) = (held[*number].get(key), rows[*number].get(key)) else { continue };
+                for at in relation.only(side).iter().copied().filter(|at| !view.masked[*at]) {
+                    self.tally.hold(Law::Defaults, pair.change);
+                    if wanted[at] != found[at] && !is_blind(pair, at, view.columns[at]) {
+                        let expected = format!("{} = {}", view.columns[at].name, wanted[at]);
+                        return Err(self.lab.broken(Law::Defaults, *number, &self.lab.sees(side), expected, text(view, found)).into());
+                    }
+                }
+            }
+        }
+        Ok(Kept::Yes)
+    }
+
+    /// Makes a twin hold exactly these rows.
+    fn settle(&mut self, side: Side, rows: &[Rows]) -> Result<(), Trouble> {
+        let held = self.read_twin(side)?;
+        self.rows[of(side)] = held;
+        // In the transaction of the write, whose references hold already.
+        let now = self.rows[of(side)].clone();
+        match self.bring_rows(side, &now, rows, &BTreeSet::new())? {
+            Kept::Yes | Kept::No => Ok(()),
+        }
+    }
+
+    /// Every reference of a version leads to a row.
+    fn orphans(&mut self, side: Side, written: usize) -> Result<(), Trouble> {
+        for number in 0..self.lab.pairs.len() {
+            let pair = self.pair(number);
+            let Some(view) = pair.view(side) else { continue };
+            if !pair.rules.is_empty() || pair.relation.is_none() {
+                continue;
+            }
+            for key in &view.table.foreign_keys {
+                let Some(parent) =
+                    self.lab.pairs.iter().position(|pair| pair.view(side).is_some_and(|view| view.table.name == key.ref_table))
+                else {
+                    continue;
+                };
+                let Some(target) = self.view(parent, side) else { continue };
+                self.tally.hold(Law::References, self.pair(written).change);
+                let mine: Vec<usize> = key.columns.iter().filter_map(|name| view.at(name)).collect();
+                let its: Vec<usize> = key.ref_columns.iter().filter_map(|name| target.at(name)).collect();
+                for row in self.rows[of(side)][number].values() {
+                    let values: Vec<&String> = mine.iter().map(|at| &row[*at]).collect();
+                    let refers = !values.iter().any(|value| *value == "NULL");
+                    let found =
+                        || self.rows[of(side)][parent].values().any(|row| its.iter().map(|at| &row[*at]).collect::<Vec<_>>() == values);
+                    if refers
+                        && !found()
+                        && self.lab.dialect == Dialect::Sqlite
+                        && its.iter().zip(&mine).all(|(a, b)| target.columns[*a].ty == view.columns[*b].ty)
+                    {
+                        return Err(self
+                            .lab
+                            .broken(Law::References, number, &self.lab.sees(side), format!("a row of {}", key.ref_table), text(view, row))
+                            .into());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // ---- reading ----
+
+    /// What a version sees in the database under migration.
+    fn read(&mut self, side: Side) -> Result<Vec<Rows>, Stopped> {
+        if self.client.is_none() {
+            self.client(Side::Old)?;
+        }
+        let lab = self.lab;
+        let Some(session) = self.client.as_mut() else { return Err(Stopped("there is no connection".to_owned())) };
+        dump(lab, session.as_mut(), side, &|name| lab.relation(side, name))
+    }
+
+    /// What the twin of a version holds.
+    fn read_twin(&mut self, side: Side) -> Result<Vec<Rows>, Stopped> {
+        let lab = self.lab;
+        dump(lab, self.twin(side), side, &|name| ident(name, lab.dialect))
+    }
+
+    // ---- phases ----
+
+    fn run(&mut self, phase: Phase) -> Result<(), Trouble> {
+        if phase == Phase::Migrate {
+            self.load_new()?;
+            self.seed_rows.clone_from(&self.rows[of(Side::Old)]);
+        }
+        if phase == Phase::Contract {
+            for number in 0..self.lab.pairs.len() {
+                self.look_at_lenses(number)?;
+            }
+        }
+        let watched = if phase == Phase::Contract { Side::New } else { Side::Old };
+        let before = self.read(watched)?;
+        self.client = None;
+        let statements = self.lab.statements(Task::Phase(phase));
+        let mut session = self.database.connect()?;
+        for statement in &statements {
+            if let Err(failure) = session.run(&statement.text) {
+                if phase != Phase::Expand && self.lab.has_late_rules() {
+                    return Err(Trouble::Over);
+                }
+                return Err(self
+                    .lab
+                    .broken_script(Law::End, phase.name(), "the phase ends", &format!("line {}: {failure}", statement.line))
+                    .into());
+            }
+        }
+        drop(session);
+        self.stage = match phase {
+            Phase::Expand => Stage::Expanded,
+            Phase::Migrate => Stage::Migrated,
+            Phase::Contract => Stage::Contracted,
+        };
+        let after = self.read(watched)?;
+        let law = if phase == Phase::Contract { Law::NoLoss } else { Law::ReadYourWrites };
+        self.same(watched, &before, &after, law)?;
+        if watched == Side::Old && before != after {
+            // What a fill or a backfill made of NULLs, on purpose.
+            self.twin(Side::Old).run("begin")?;
+            self.settle(Side::Old, &after)?;
+            self.twin(Side::Old).run("commit")?;
+            self.rows[of(Side::Old)] = after;
+        }
+        match phase {
+            Phase::Expand => {}
+            Phase::Migrate => self.meet_new()?,
+            Phase::Contract => {
+                self.tally.hold(Law::End, 0);
+                let mut session = self.database.connect()?;
+                self.lab.must_be_new(session.as_mut())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Before migrate: the images of all rows, by the author's expressions, in the new version's twin. A row that no database of
+    /// the new version can hold is taken away by the old one, where the plan says that its rules tighten.
+    fn load_new(&mut self) -> Result<(), Trouble> {
+        let dialect = self.lab.dialect;
+        for _ in 0..8 {
+            let mut unfit: Vec<(usize, Key, String)> = Vec::new();
+            let [aside, back] = self.lab.place.set_references_aside();
+            self.twin(Side::New).run(aside)?;
+            self.twin(Side::New).run("begin")?;
+            for number in 0..self.lab.pairs.len() {
+                let pair = self.pair(number);
+                let (Some(relation), Some(old), Some(new)) = (&pair.relation, &pair.old, &pair.new) else { continue };
+                let table = ident(&new.table.name, dialect);
+                for (key, row) in self.rows[of(Side::Old)][number].clone() {
+                    let mut values: BTreeMap<usize, String> = relation.copies.iter().map(|(a, b)| (*b, row[*a].clone())).collect();
+                    let mut why = None;
+                    for link in &relation.links {
+                        let up: Vec<Option<String>> =
+                            link.up.iter().zip(&link.backfill).map(|(up, fill)| fill.clone().or_else(|| up.clone())).collect();
+                        match self.give(number, link, Side::Old, &up, &row) {
+                            Ok(given) => values.extend(link.new.iter().copied().zip(given).filter_map(|(at, value)| Some((at, value?)))),
+                            Err(reason) => {
+                                let value = shown(&row, link.of(Side::Old));
+                                self.sight(number, link, Sight::PartialUp(format!("{value}: {reason}")));
+                                why = Some(reason);
+                            }
+                        }
+                    }
+                    let list: Vec<usize> = values.keys().copied().collect();
+                    let value = |at: usize| values[&at].clone();
+                    if why.is_none() {
+                        let statement = self.lab.insert(&table, new, &list, &value);
+                        let session = self.twin(Side::New);
+                        session.run("savepoint crossfade_row")?;
+                        why = session.run(&statement).err().map(|failure| failure.message);
+                        if why.is_some() {
+                            session.run("rollback to savepoint crossfade_row")?;
+                        }
+                        session.run("release savepoint crossfade_row")?;
+                    }
+                    if let Some(why) = why {
+                        unfit.push((number, key, format!("{}: {why}", text(old, &row))));
+                    }
+                }
+            }
+            let held = self.read_twin(Side::New)?;
+            unfit.extend(self.dangling(&held));
+            self.twin(Side::New).run(if unfit.is_empty() { "commit" } else { "rollback" })?;
+            self.twin(Side::New).run(back)?;
+            if unfit.is_empty() {
+                self.rows[of(Side::New)] = held;
+                return Ok(());
+            }
+            for (number, key, why) in unfit {
+                if !self.lab.declares_loss_of_row(number) {
+                    return Err(self
+                        .lab
+                        .broken(Law::Totality, number, "a row of the old version", "the new version's rules take its image".to_owned(), why)
+                        .into());
+                }
+                self.take_away(number, &key)?;
+            }
+        }
+        // What can't be taken away stays; contract will say so.
+        Ok(())
+    }
+
+    /// Rows of the new shape whose references lead nowhere.
+    fn dangling(&self, held: &[Rows]) -> Vec<(usize, Key, String)> {
+        let mut found = Vec::new();
+        for (number, pair) in self.lab.pairs.iter().enumerate() {
+            let (Some(_), Some(view)) = (&pair.relation, &pair.new) else { continue };
+            for key in &view.table.foreign_keys {
+                let Some(parent) =
+                    self.lab.pairs.iter().position(|pair| pair.new.as_ref().is_some_and(|view| view.table.name == key.ref_table))
+                else {
+                    continue;
+                };
+                let Some(target) = self.lab.pairs[parent].new.as_ref().filter(|_| self.lab.pairs[parent].relation.is_some()) else {
+                    continue;
+                };
+                let mine: Vec<usize> = key.columns.iter().filter_map(|name| view.at(name)).collect();
+                let its: Vec<usize> = key.ref_columns.iter().filter_map(|name| target.at(name)).collect();
+                for (own, row) in &held[number] {
+                    let values: Vec<&String> = mine.iter().map(|at| &row[*at]).collect();
+                    let dangles = !values.iter().any(|value| *value == "NULL")
+                        && !held[parent].values().any(|row| its.iter().map(|at| &row[*at]).collect::<Vec<_>>() == values);
+                    if dangles {
+                        found.push((number, own.clone(), format!("{}: no row of {}", text(view, row), key.ref_table)));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    fn take_away(&mut self, number: usize, key: &Key) -> Result<(), Trouble> {
+        let Some(view) = self.view(number, Side::Old) else { return Ok(()) };
+        let sql = format!("delete from {TABLE} where {}", self.lab.is_row(view, key));
+        self.write(&Write { side: Side::Old, pair: number, kind: Kind::Delete, sql })
+    }
+
+    /// After migrate: the new version sees the images.
+    fn meet_new(&mut self) -> Result<(), Trouble> {
+        let seen = self.read(Side::New)?;
+        let wanted = self.rows[of(Side::New)].clone();
+        for number in 0..self.lab.pairs.len() {
+            let pair = self.pair(number);
+            let (Some(relation), Some(view)) = (&pair.relation, &pair.new) else { continue };
+            self.tally.hold(Law::Agreement, pair.change);
+            for (key, image) in &wanted[number] {
+                let Some(found) = seen[number].get(key) else {
+                    return Err(self
+                        .lab
+                        .broken(Law::NoLoss, number, "what the new version sees after migrate", text(view, image), "no such row".to_owned())
+                        .into());
+                };
+                for (at, column) in view.columns.iter().enumerate() {
+                    if image[at] == found[at] || view.masked[at] || column.generated.is_some() {
+                        continue;
+                    }
+                    let link = relation.links.iter().find(|link| link.new.contains(&at));
+                    if let Some(link) = link.filter(|link| link.backfill.iter().any(Option::is_some))
+                        && let Some(row) = self.rows[of(Side::Old)][number].get(key).cloned()
+                        && let Ok(given) = self.give(number, link, Side::Old, &link.up, &row)
+                        && given.iter().zip(&link.new).all(|(value, at)| value.as_ref().is_none_or(|value| *value == found[*at]))
+                    {
+                        // Written since expand, so that `up` and not `backfill` gave it.
+                        continue;
+                    }
+                    let law = match (link, image[at] == "NULL" || found[at] == "NULL") {
+                        (None, _) if relation.new_only.contains(&at) => Law::Defaults,
+                        (_, true) => Law::Null,
+                        _ => Law::Agreement,
+                    };
+                    let what = "what the new version sees after migrate";
+                    return Err(self.lab.broken(law, number, what, text(view, image), text(view, found)).into());
+                }
+            }
+            if let Some((_, row)) = seen[number].iter().find(|(key, _)| !wanted[number].contains_key(*key)) {
+                let what = "what the new version sees after migrate";
+                return Err(self.lab.broken(Law::Agreement, number, what, "no such row".to_owned(), text(view, row)).into());
+            }
+            self.look_at_lenses(number)?;
+        }
+        match self.bring(Side::New, &seen, &BTreeSet::new())? {
+            Kept::Yes => self.rows[of(Side::New)] = seen,
+            // Rows that come to another table: only contract says that its rules refuse them.
+            Kept::No if self.lab.pairs.iter().any(|pair| pair.relation.is_none()) => return Err(Trouble::Over),
+            Kept::No => return Err(Stopped("a plain database of the new version can't hold what it sees after migrate".to_owned()).into()),
+        }
+        Ok(())
+    }
+
+    fn sight(&mut self, number: usize, link: &Link, sight: Sight) {
+        self.seen.entry(format!("{}: {}", self.pair(number).name(), link.title)).or_default().push(sight);
+    }
+
+    /// What each lens does to the values that are there: whether something is lost on the way and back.
+    fn look_at_lenses(&mut self, number: usize) -> Result<(), Trouble> {
+        let Some(relation) = self.pair(number).relation.as_ref() else { return Ok(()) };
+        for side in [Side::Old, Side::New] {
+            let rows: Vec<Row> = self.rows[of(side)][number].values().cloned().collect();
+            for link in &relation.links {
+                if link.fill || link.from(side).iter().chain(link.from(side.other())).any(Option::is_none) {
+                    continue;
+                }
+                for row in &rows {
+                    let Ok(there) = self.give(number, link, side, link.from(side), row) else { continue };
+                    let Some(width) = self.view(number, side.other()).map(|view| view.columns.len()) else { continue };
+                    let mut image = vec!["NULL".to_owned(); width];
+                    for (at, value) in link.of(side.other()).iter().zip(there) {
+                        image[*at] = value.unwrap_or_else(|| "NULL".to_owned());
+                    }
+                    for (to, from) in link.inputs(side.other()).iter().zip(link.inputs(side)) {
+                        image[*to].clone_from(&row[*from]);
+                    }
+                    let sight = match self.give(number, link, side.other(), link.from(side.other()), &image) {
+                        Ok(back) if back.iter().flatten().eq(link.of(side).iter().map(|at| &row[*at])) => Sight::Same,
+                        Ok(_) if side == Side::Old => Sight::LossyUp(shown(row, link.of(side))),
+                        Ok(_) => Sight::LossyDown(shown(row, link.of(side))),
+                        Err(why) if side == Side::Old => Sight::PartialDown(format!("{}: {why}", shown(&image, link.of(side.other())))),
+                        Err(why) => Sight::PartialUp(format!("{}: {why}", shown(&image, link.of(side.other())))),
+                    };
+                    self.sight(number, link, sight);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Abort on a copy: the old snapshot, and what the old version saw.
+    fn try_abort(&mut self) -> Result<(), Trouble> {
+        if !matches!(self.stage, Stage::Expanded | Stage::Migrated) {
+            return Ok(());
+        }
+        let before = self.read(Side::Old)?;
+        self.client = None;
+        let copy = self.lab.copy(&self.database)?;
+        let mut session = copy.connect()?;
+        self.tally.hold(Law::Abort, 0);
+        for statement in &self.lab.statements(Task::Abort) {
+            if let Err(failure) = session.run(&statement.text) {
+                if self.new_wrote && self.lab.abort_may_refuse() {
+                    return Ok(());
+                }
+                return Err(self
+                    .lab
+                    .broken_script(Law::Abort, "abort", "the old snapshot comes back", &format!("line {}: {failure}", statement.line))
+                    .into());
+            }
+        }
+        self.lab.must_be_old(session.as_mut())?;
+        drop(session);
+        let mut client = copy.client(None)?;
+        let lab = self.lab;
+        let after = dump(lab, client.as_mut(), Side::Old, &|name| ident(name, lab.dialect))?;
+        self.same(Side::Old, &before, &after, Law::Abort).map_err(Trouble::Broken)
+    }
+}
+
+/// Whether a statement's effect stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Yes,
+    No,
+}
+
+/// Runs a statement; what it makes the server check at the end is checked at once.
+fn attempt(session: &mut dyn Connection, statement: &str, dialect: Dialect, deferred: bool) -> Result<Outcome, Failure> {
+    let outcome = session.run(statement)?;
+    match dialect {
+        Dialect::Postgres if deferred => {
+            session.run("set constraints all immediate")?;
+        }
+        Dialect::Sqlite if deferred => {
+            if !session.run("pragma foreign_key_check")?.rows.is_empty() {
+                let message = "FOREIGN KEY constraint failed".to_owned();
+                return Err(Failure { code: Some("787".to_owned()), message, detail: None, hint: None, context: None });
+            }
+        }
+        Dialect::Postgres | Dialect::Sqlite | Dialect::Mysql | Dialect::Mariadb => {}
+    }
+    Ok(outcome)
+}
+
+/// The table that lenses are tried in.
+fn bench(number: usize) -> String {
+    format!("crossfade_bench_{number}")
+}
+
+/// A column of the old version that nothing gives a value when the new one inserts.
+fn is_blind(pair: &Pair<'_>, at: usize, column: &Column) -> bool {
+    if column.generated.is_some()
+        || !pair.old.as_ref().is_some_and(|view| view.columns.get(at).is_some_and(|own| std::ptr::eq(*own, column)))
+    {
+        return false;
+    }
+    let Some(relation) = &pair.relation else { return false };
+    relation.old_only.contains(&at)
+        || relation.links.iter().any(|link| link.old.iter().zip(&link.down).any(|(one, down)| *one == at && down.is_none() && !link.fill))
+}
+
+fn dump(lab: &Lab<'_>, session: &mut dyn Connection, side: Side, reach: &dyn Fn(&str) -> String) -> Result<Vec<Rows>, Stopped> {
+    let place: &dyn Place = lab.place;
+    let mut all = Vec::with_capacity(lab.pairs.len());
+    for pair in &lab.pairs {
+        let mut rows = Rows::new();
+        if let Some(view) = pair.view(side) {
+            let columns: Vec<String> = view.columns.iter().map(|column| place.shown(&ident(&column.name, lab.dialect))).collect();
+            let found = session.run(&format!("select {} from {}", columns.join(", "), reach(&view.table.name)))?.rows;
+            for row in found {
+                let row: Row = row.into_iter().map(|value| place.cell(value)).collect();
+                let mut key: Key = view.key.iter().map(|at| row[*at].clone()).collect();
+                if view.key.is_empty() {
+                    key.clone_from(&row);
+                    key.push(String::new());
+                    let mut copy = 0;
+                    while rows.contains_key(&key) {
+                        copy += 1;
+                        if let Some(last) = key.last_mut() {
+                            *last = copy.to_string();
+                        }
+                    }
+                }
+                rows.insert(key, row);
+            }
+        }
+        all.push(rows);
+    }
+    Ok(all)
+}
+
+/// A row for a reader.
+pub(super) fn text(view: &View<'_>, row: &Row) -> String {
+    let values: Vec<String> = view.columns.iter().zip(row).map(|(column, value)| format!("{} = {value}", column.name)).collect();
+    values.join(", ")
+}
+
+fn shown(row: &Row, positions: &[usize]) -> String {
+    positions.iter().map(|at| row[*at].as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn expected(view: &View<'_>, positions: &[usize], given: &Given) -> String {
+    match given {
+        Ok(values) => positions
+            .iter()
+            .zip(values)
+            .filter_map(|(at, value)| Some(format!("{} = {}", view.columns[*at].name, value.as_ref()?)))
+            .collect::<Vec<_>>()
+            .join(", "),
+        Err(why) => format!("a refusal ({why})"),
+    }
+}
+
+/// For every statement: whether a transaction is open after it.
+pub(super) fn open_after(statements: &[Statement]) -> Vec<bool> {
+    let mut open = false;
+    statements
+        .iter()
+        .map(|statement| {
+            match statement.bracket {
+                Bracket::Opens => open = true,
+                Bracket::Closes => open = false,
+                Bracket::Neither => {}
+            }
+            open
+        })
+        .collect()
+}
+
+pub(super) fn split(dialect: Dialect, script: &str) -> Vec<Statement> {
+    split_as(dialect, script)
+}

@@ -1,0 +1,268 @@
+//! A rehearsal holds what is right, and finds what is wrong: faults seeded into scripts and lenses are each caught by a law.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crossfade::diagnostic::{Sources, has_errors};
+use crossfade::diff::{self, AssumeDrop};
+use crossfade::emit::{Scripts, scripts};
+use crossfade::plan::{self, model::Plan};
+use crossfade::rehearse::{LensClass, Options, Report, Subject, rehearse};
+use crossfade::snapshot::model::{Access, Schema};
+use crossfade::sql::Dialect;
+
+const DIALECT: Dialect = Dialect::Sqlite;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(text: &str) -> Option<Schema> {
+    let mut sources = Sources::default();
+    let file = sources.add("snapshot.yaml", text);
+    let (snapshot, mut faults) = crossfade::snapshot::read(&sources, &[file]);
+    let (schema, more) = snapshot.resolve(DIALECT);
+    faults.extend(more);
+    (!has_errors(&faults)).then_some(schema)
+}
+
+/// A plan with its scripts, whatever hazards it has; `None` where compile refuses.
+fn compile(old: &Schema, new: &Schema, access: Access) -> Option<(Plan, Scripts)> {
+    let (diff, mut faults) = diff::diff(old, new, DIALECT, &diff::Options { assume_drop: AssumeDrop::Ask });
+    let allow = ["blocks-writes", "drops-data", "old-key-binds", "old-reads-null", "unique-rejects-old-writes", "rebuild-blocks-writers"];
+    let settings = plan::Settings { access, schema: "public".to_owned(), allow: allow.map(str::to_owned).to_vec() };
+    let (plan, more) = plan::plan(&diff, &settings, crossfade::dialect::target(DIALECT).unwrap());
+    faults.extend(more);
+    if has_errors(&faults) {
+        return None;
+    }
+    let scripts = scripts(&plan).unwrap();
+    Some((plan, scripts))
+}
+
+/// Rehearses a folder with scripts that something was done to; `None` where compile refuses.
+fn rehearsed(folder: &Path, access: Access, options: &Options, change: impl FnOnce(&str, Scripts) -> Scripts) -> Option<Report> {
+    let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let (old, new) = (read(&text("old.yaml"))?, read(&text("new.yaml"))?);
+    // What the transition asks for, it needs.
+    if new.transition.as_ref().and_then(|transition| transition.access).is_some_and(|wanted| wanted != access) {
+        return None;
+    }
+    let (plan, scripts) = compile(&old, &new, access)?;
+    let (diff, _) = diff::diff(&old, &new, DIALECT, &diff::Options { assume_drop: AssumeDrop::Ask });
+    let install = |schema: &Schema, access: Access| compile(&Schema::default(), schema, access).unwrap().1;
+    let subject = Subject {
+        diff: &diff,
+        plan: &plan,
+        scripts: change(&text("new.yaml"), scripts),
+        install_old: install(&old, Access::Shared),
+        install_new: install(&new, access),
+        install_plain: install(&new, Access::Shared),
+        samples: BTreeMap::new(),
+    };
+    Some(rehearse(&subject, options).unwrap_or_else(|stopped| panic!("{}: {stopped}", folder.display())))
+}
+
+/// What is done to scripts before they are rehearsed.
+enum Fault {
+    /// In a script, the first of these words becomes the second.
+    Script(&'static str, &'static str, &'static str),
+    /// The same wherever it stands in the script.
+    Everywhere(&'static str, &'static str, &'static str),
+    /// The scripts are those of a new snapshot in which the first of these words became the second.
+    Lens(&'static str, &'static str),
+}
+use Fault::{Everywhere, Lens, Script};
+
+/// Name, folder, access, fault, and the law that catches it.
+type Seeded = (&'static str, &'static str, Access, Fault, &'static str);
+
+const SPLIT: &str = "examples/split-full-name";
+const VALUES: &str = "tests/cases/values";
+const FILL: &str = "tests/cases/not-null-tightened";
+const RENAMED: &str = "tests/cases/table-renamed";
+const INDEX: &str = "tests/cases/index-added";
+
+include!("rehearse/faults.rs");
+
+fn mutated(new: &str, old: &Schema, access: Access, mut scripts: Scripts, fault: &Fault) -> Scripts {
+    match fault {
+        Script(name, from, to) | Everywhere(name, from, to) => {
+            let text = match *name {
+                "expand" => &mut scripts.expand,
+                "migrate" => &mut scripts.migrate,
+                "contract" => &mut scripts.contract,
+                "abort" => &mut scripts.abort,
+                other => panic!("no script {other}"),
+            };
+            assert!(text.contains(from), "the fault does not apply: {from}\n{text}");
+            *text = if matches!(fault, Script(..)) { text.replacen(from, to, 1) } else { text.replace(from, to) };
+            scripts
+        }
+        Lens(from, to) => {
+            assert!(new.contains(from), "the fault does not apply: {from}");
+            let other = read(&new.replacen(from, to, 1)).expect("the changed snapshot is sound");
+            compile(old, &other, access).expect("the changed snapshot compiles").1
+        }
+    }
+}
+
+#[test]
+fn seeded_faults_are_caught_by_their_law() {
+    let wrong = Mutex::new(String::new());
+    let next = Mutex::new(FAULTS.iter());
+    let work = || {
+        loop {
+            let Some((name, folder, access, fault, law)) = next.lock().unwrap().next() else { return };
+            let folder = root().join(folder);
+            let old = read(&std::fs::read_to_string(folder.join("old.yaml")).unwrap()).unwrap();
+            let options = Options { histories: 4, shrink: Duration::ZERO, ..Options::default() };
+            let report = rehearsed(&folder, *access, &options, |new, scripts| mutated(new, &old, *access, scripts, fault)).unwrap();
+            let found: BTreeSet<&str> = report.broken.iter().map(|broke| broke.law.as_str()).collect();
+            if !found.contains(law) {
+                let _ = writeln!(wrong.lock().unwrap(), "`{name}` was not caught by {law} but by {found:?}");
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(FAULTS.len() >= 25, "{} faults", FAULTS.len());
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+/// Every example and case that SQLite takes.
+#[test]
+fn what_is_right_holds() {
+    let mut folders: Vec<PathBuf> = ["examples", "tests/cases"]
+        .iter()
+        .flat_map(|parent| std::fs::read_dir(root().join(parent)).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("old.yaml").is_file() && speaks(path))
+        .collect();
+    folders.sort();
+    let alarms = Mutex::new(String::new());
+    let count = Mutex::new(0);
+    let next = Mutex::new(
+        folders.iter().flat_map(|folder| [(folder, Access::Shared), (folder, Access::Versioned)]).collect::<Vec<_>>().into_iter(),
+    );
+    let work = || {
+        loop {
+            let Some((folder, access)) = next.lock().unwrap().next() else { return };
+            let options = Options { histories: 1, ..Options::default() };
+            let Some(report) = rehearsed(folder, access, &options, |_, scripts| scripts) else { continue };
+            *count.lock().unwrap() += 1;
+            if !report.holds() {
+                let _ = writeln!(alarms.lock().unwrap(), "{} {access:?}\n{}", folder.display(), report.text());
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    let alarms = alarms.into_inner().unwrap();
+    assert!(alarms.is_empty(), "\n{alarms}");
+    let count = count.into_inner().unwrap();
+    assert!(count > 60, "only {count} were rehearsed");
+}
+
+/// Whether a folder's expressions are in the words of SQLite.
+fn speaks(folder: &Path) -> bool {
+    match std::fs::read_to_string(folder.join("case.yaml")) {
+        Ok(text) => text.lines().any(|line| line.starts_with("dialects:") && line.contains("sqlite")),
+        Err(_) => ["split-full-name", "image-visibility", "price-in-cents", "placeholder"].iter().any(|name| folder.ends_with(name)),
+    }
+}
+
+fn crossfade(arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_crossfade")).args(arguments).current_dir(root()).env("NO_COLOR", "1").output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+}
+
+const EXAMPLE: [&str; 5] = ["rehearse", "examples/split-full-name/old.yaml", "examples/split-full-name/new.yaml", "--dialect", "sqlite"];
+
+#[test]
+fn a_seed_repeats_a_run_and_every_format_says_the_same() {
+    let run = |more: &[&str]| crossfade(&[&EXAMPLE, more].concat());
+    let json = |more: &[&str]| -> serde_json::Value {
+        let (code, text) = run(&[&["--format", "json"], more].concat());
+        assert_eq!(code, 0, "{text}");
+        let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        value[0]["seconds"] = 0.into();
+        value
+    };
+    let one = json(&["--seed", "7"]);
+    assert_eq!(one, json(&["--seed", "7"]));
+    assert_ne!(one["0"]["statements"].to_string() + &one.to_string(), json(&["--seed", "8"]).to_string());
+    assert_eq!(one[0]["holds"], true);
+    assert_eq!(one[0]["dialect"], "sqlite");
+    let (code, junit) = run(&["--format", "junit", "--laws", "L4,L5"]);
+    assert_eq!(code, 0);
+    assert!(
+        junit.starts_with("<?xml") && junit.contains("failures=\"0\"") && junit.contains("name=\"L4 agreement: table users\""),
+        "{junit}"
+    );
+    let (code, markdown) = run(&["--format", "markdown"]);
+    assert_eq!(code, 0);
+    assert!(markdown.contains("| L4 | agreement |") && markdown.contains("**all laws hold**"), "{markdown}");
+    let (code, _) = crossfade(&["rehearse", "a", "b", "--laws", "L99"]);
+    assert_eq!(code, 2);
+}
+
+#[test]
+fn a_users_own_rows_are_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let samples = folder.path().join("samples.yaml");
+    std::fs::write(
+        &samples,
+        "users:\n  - {id: 1, full_name: Ada  Lovelace, email: a@example.org}\n  - {id: 2, full_name: null, email: b@example.org}\n",
+    )
+    .unwrap();
+    let samples = samples.to_str().unwrap();
+    let (code, text) = crossfade(&[&EXAMPLE[..], &["--samples", samples]].concat());
+    assert_eq!(code, 0, "{text}");
+    std::fs::write(samples, "people: []\n").unwrap();
+    let (code, _) = crossfade(&[&EXAMPLE[..], &["--samples", samples]].concat());
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn lenses_have_classes() {
+    let class = |folder: &str, access| {
+        let report = rehearsed(&root().join(folder), access, &Options::default(), |_, scripts| scripts).unwrap();
+        report.lenses.first().map(|lens| (lens.class, lens.value.is_some()))
+    };
+    assert_eq!(class(SPLIT, Access::Shared), Some((LensClass::Lossy, true)));
+    assert_eq!(class(VALUES, Access::Shared), Some((LensClass::Embedding, true)));
+    assert_eq!(class("tests/cases/rename-column", Access::Shared), Some((LensClass::Isomorphism, false)));
+}
+
+/// The snippets in the page are what the CI systems read.
+#[test]
+fn snippets_are_sound() {
+    let page = std::fs::read_to_string(root().join("docs/rehearse.md")).unwrap();
+    let snippets: Vec<serde_json::Value> =
+        page.split("```yaml\n").skip(1).map(|rest| serde_yaml::from_str(rest.split("```").next().unwrap()).unwrap()).collect();
+    let [github, gitlab, samples] = snippets.as_slice() else { panic!("{} snippets", snippets.len()) };
+    let runs: Vec<&str> = github["jobs"]["rehearse"]["steps"].as_array().unwrap().iter().filter_map(|step| step["run"].as_str()).collect();
+    assert!(runs.iter().any(|run| run.contains("crossfade rehearse")), "{runs:?}");
+    assert!(github["jobs"]["rehearse"]["runs-on"].is_string());
+    let script = gitlab["rehearse"]["script"].to_string();
+    assert!(script.contains("crossfade rehearse"), "{script}");
+    assert_eq!(gitlab["rehearse"]["artifacts"]["reports"]["junit"], "rehearse.xml");
+    assert!(samples["users"].is_array());
+    // What they run is a command that there is.
+    for line in page.lines().filter(|line| line.contains("crossfade rehearse --")) {
+        let words: Vec<&str> = line.split("crossfade ").nth(1).unwrap().split(['>', '`']).next().unwrap().split_whitespace().collect();
+        let output = Command::new(env!("CARGO_BIN_EXE_crossfade")).args(&words).current_dir(std::env::temp_dir()).output().unwrap();
+        assert_ne!(output.status.code(), Some(2), "{line}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
