@@ -84,7 +84,9 @@ fn targets(list: bool) -> Vec<Arc<dyn Target>> {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // A trial waits for its server as often as it works: one more than there are cores keeps them busy.
+    arguments.test_threads.get_or_insert_with(|| std::thread::available_parallelism().map_or(1, |cores| cores.get()) + 1);
     let targets = targets(arguments.list);
     let every_server = std::env::var_os("CROSSFADE_EVERY_SERVER").is_some();
     let mut trials = Vec::new();
