@@ -124,6 +124,30 @@ fn hazard_codes() -> Vec<&'static str> {
     entries().into_iter().filter_map(|entry| explain(&entry.code).map(|page| page.code)).collect()
 }
 
+/// A column that goes, with a `down` that reads another one: nothing in a row tells who inserted it.
+#[test]
+fn an_insert_without_a_new_column_is_ambiguous_where_the_old_one_has_a_default() {
+    let snapshots = |title: &str| {
+        let columns =
+            |more: &str| format!("tables:\n  links:\n    columns: {{id: bigint not null, target: bigint{more}}}\n    primary_key: [id]\n");
+        [
+            format!("version: v1\n{}", columns(&format!(", title: {title}"))),
+            format!(
+                "version: v2\n{}transition:\n  from: v1\n  tables:\n    links:\n      columns:\n        title: {{down: \"cast(target as text)\"}}\n",
+                columns("")
+            ),
+        ]
+    };
+    let said = |title: &str, access: Access| -> Vec<String> {
+        let (hazards, _) = plan(&snapshots(title), Dialect::Postgres, Some(access), &hazard_codes());
+        hazards.into_iter().filter(|hazard| hazard.code == "insert-ambiguity").map(|hazard| hazard.message).collect()
+    };
+    let defaulted = said("\"text not null default ''\"", Access::Shared);
+    assert!(matches!(defaulted.as_slice(), [one] if one.contains("gets the old column's default and not its `down`")), "{defaulted:?}");
+    assert!(said("text", Access::Shared).is_empty(), "NULL says that nobody gave it");
+    assert!(said("\"text not null default ''\"", Access::Versioned).is_empty(), "the view tells");
+}
+
 #[test]
 fn one_at_the_level_of_an_error_stops_compile_until_it_is_acknowledged() {
     let errors: Vec<Entry> = entries().into_iter().filter(|entry| level(&entry.level) == Level::Error).collect();

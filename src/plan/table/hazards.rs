@@ -100,13 +100,18 @@ impl<'a> Planner<'a> {
                 }
             }
             self.partial_lens(work, lens, *treatment);
-            let nullable = !lens.new.is_empty() && lens.new.iter().all(|m| !m.column.not_null);
+            // Without any new column there is nothing that the new version could give.
+            let nullable = lens.new.iter().all(|m| !m.column.not_null);
             let defaulted = lens.old.iter().any(|m| m.column.default.is_some() && m.mapping.is_some());
             if *treatment == Treatment::TwoSides && work.layout.reach == Reach::Direct && nullable && defaulted {
                 self.warn(
                     ("insert-ambiguity", Level::Warning),
                     &object,
-                    "an INSERT that gives none of the new columns counts as the old version's: it gets what the old column's default maps to (versioned access can tell)",
+                    if lens.new.is_empty() {
+                        "an INSERT that leaves the old column out counts as the old version's: it gets the old column's default and not its `down` (versioned access can tell)"
+                    } else {
+                        "an INSERT that gives none of the new columns counts as the old version's: it gets what the old column's default maps to (versioned access can tell)"
+                    },
                     span,
                 );
             }
