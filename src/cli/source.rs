@@ -74,6 +74,7 @@ pub(crate) struct Live<'a> {
     /// The dialects that its schema is wanted for.
     pub(crate) dialects: &'a [Dialect],
     /// The schema (PostgreSQL) to read.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only PostgreSQL has schemas in a database"))]
     pub(crate) schema: &'a str,
     /// What its version is called, if it does not know that itself.
     pub(crate) version: &'a str,
