@@ -52,7 +52,7 @@ transition:
       columns:
         email: {renamed_from: mail}
         first_name: {up: "substr(full_name, 1, instr(full_name || ' ', ' ') - 1)"}
-        last_name: {up: "nullif(substr(full_name, instr(full_name || ' ', ' ') + 1), '')"}
+        last_name: {up: "substr(full_name, nullif(instr(full_name, ' '), 0) + 1)"}
         full_name: {down: "nullif(trim(coalesce(first_name, '') || ' ' || coalesce(last_name, '')), '')"}
 "#;
 

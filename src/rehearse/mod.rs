@@ -232,7 +232,7 @@ pub fn rehearse(subject: &Subject<'_>, options: &Options) -> Result<Report, Stop
             break;
         }
     }
-    report.look_at_lenses(&lab);
+    report.look_at_lenses(&lab, wanted(Law::RoundTrip));
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
 }

@@ -154,31 +154,54 @@ impl Report {
         });
     }
 
-    /// Classes of the lenses.
-    pub(super) fn look_at_lenses(&mut self, lab: &Lab<'_>) {
-        let declared = |lens: &str| {
-            lab.pairs.iter().any(|pair| {
-                let links = pair.relation.iter().flat_map(|relation| &relation.links);
-                links.into_iter().any(|link| (link.lossy || link.may_refuse()) && lens == format!("{}: {}", pair.name(), link.title))
+    /// Classes of the lenses. One that loses what its author does not say it does breaks the round trip, where that is `asked`.
+    pub(super) fn look_at_lenses(&mut self, lab: &Lab<'_>, asked: bool) {
+        let pair_of = |lens: &str| {
+            lab.pairs.iter().find_map(|pair| {
+                let mut links = pair.relation.iter().flat_map(|relation| &relation.links);
+                links.find(|link| lens == format!("{}: {}", pair.name(), link.title)).map(|link| (pair, link))
             })
         };
+        let mut lost = Vec::new();
         for (lens, sights) in &self.sights {
             let shortest = |of: &dyn Fn(&Sight) -> Option<&String>| {
                 sights.iter().filter_map(of).min_by_key(|value| (value.len(), (*value).clone())).cloned()
             };
             let partial = shortest(&|sight| match sight {
                 Sight::PartialUp(value) | Sight::PartialDown(value) => Some(value),
-                Sight::Same | Sight::LossyUp(_) | Sight::LossyDown(_) => None,
+                Sight::Same | Sight::LossyUp(..) | Sight::LossyDown(_) => None,
             });
-            let lossy = shortest(&|sight| if let Sight::LossyUp(value) = sight { Some(value) } else { None });
+            let lossy = shortest(&|sight| if let Sight::LossyUp(value, _) = sight { Some(value) } else { None });
             let embeds = shortest(&|sight| if let Sight::LossyDown(value) = sight { Some(value) } else { None });
+            let found = pair_of(lens);
+            if let (Some((pair, link)), Some(value)) = (found, &lossy)
+                && asked
+                && !link.lossy
+            {
+                let back = sights.iter().find_map(|sight| match sight {
+                    Sight::LossyUp(of, back) if of == value => Some(back.as_str()),
+                    _ => None,
+                });
+                lost.push(Broken {
+                    law: Law::RoundTrip,
+                    change: pair.change,
+                    table: pair.name().to_owned(),
+                    what: format!("{lens}: what the old version reads of its value after the way there and back, `down(up(x))`"),
+                    expected: format!("{value}, or `lossy: true` at a column of the lens, if the loss is meant"),
+                    seen: back.unwrap_or_default().to_owned(),
+                });
+            }
+            let declared = found.is_some_and(|(_, link)| link.lossy || link.may_refuse());
             let (class, value) = match (partial, lossy, embeds) {
                 (Some(value), _, _) => (LensClass::Partial, Some(value)),
                 (None, Some(value), _) => (LensClass::Lossy, Some(value)),
                 (None, None, Some(value)) => (LensClass::Embedding, Some(value)),
                 (None, None, None) => (LensClass::Isomorphism, None),
             };
-            self.lenses.push(LensSeen { lens: lens.clone(), class, value, values: sights.len(), declared: declared(lens) });
+            self.lenses.push(LensSeen { lens: lens.clone(), class, value, values: sights.len(), declared });
+        }
+        for broken in lost {
+            self.broke(lab, &broken, &[]);
         }
     }
 

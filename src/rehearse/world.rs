@@ -88,8 +88,8 @@ pub(super) struct World<'lab> {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Sight {
     Same,
-    /// `down(up(x))` is another value.
-    LossyUp(String),
+    /// `down(up(x))` is another value: x, and what comes back.
+    LossyUp(String, String),
     /// `up(down(y))` is another value.
     LossyDown(String),
     /// `up` fails.
@@ -1110,7 +1110,10 @@ impl<'lab> World<'lab> {
                     }
                     let sight = match self.give(number, link, side.other(), link.from(side.other()), &image) {
                         Ok(back) if back.iter().flatten().eq(link.of(side).iter().map(|at| &row[*at])) => Sight::Same,
-                        Ok(_) if side == Side::Old => Sight::LossyUp(shown(row, link.of(side))),
+                        Ok(back) if side == Side::Old => {
+                            let back: Vec<String> = back.into_iter().map(|value| value.unwrap_or_else(|| "NULL".to_owned())).collect();
+                            Sight::LossyUp(shown(row, link.of(side)), back.join(", "))
+                        }
                         Ok(_) => Sight::LossyDown(shown(row, link.of(side))),
                         Err(why) if side == Side::Old => Sight::PartialDown(format!("{}: {why}", shown(&image, link.of(side.other())))),
                         Err(why) => Sight::PartialUp(format!("{}: {why}", shown(&image, link.of(side.other())))),

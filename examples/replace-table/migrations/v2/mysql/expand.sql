@@ -183,7 +183,7 @@ begin
     set up_y = (cast(new.b as char));
     if not (binary convert(new.y using utf8mb4) <=> binary convert(up_y using utf8mb4)) then
       -- the new version wrote something that does not follow from the old shape
-      set new.b = cast((case when new.y regexp '^-?[0-9]{1,9}$' then cast(new.y as signed) end) as signed);
+      set new.b = cast((case when new.y regexp '^-?[0-9]{1,10}$' then case when cast(new.y as signed) between -2147483648 and 2147483647 then cast(new.y as signed) end end) as signed);
     end if;
   elseif not (new.b <=> old.b) then
     -- the old version wrote
@@ -207,7 +207,7 @@ begin
   if new.y is not null then
     set up_y = (cast(new.b as char));
     if not (binary convert(new.y using utf8mb4) <=> binary convert(up_y using utf8mb4)) then
-      set new.b = cast((case when new.y regexp '^-?[0-9]{1,9}$' then cast(new.y as signed) end) as signed);
+      set new.b = cast((case when new.y regexp '^-?[0-9]{1,10}$' then case when cast(new.y as signed) between -2147483648 and 2147483647 then cast(new.y as signed) end end) as signed);
     end if;
   else
     set new.y = (cast(new.b as char));

@@ -154,7 +154,7 @@ begin
   if tg_op = 'INSERT' then
     -- b <-> y
     if new.crossfade_writer = 2 then
-      new.b := (case when new.y ~ '^-?[0-9]{1,9}$' then new.y::integer end)::integer;
+      new.b := (case when new.y ~ '^-?[0-9]{1,10}$' then case when new.y::bigint between -2147483648 and 2147483647 then new.y::integer end end)::integer;
     else
       new.y := (new.b::text)::text;
     end if;
@@ -165,7 +165,7 @@ begin
       up_y := (new.b::text)::text;
       if new.y is distinct from up_y then
         -- the new version wrote something that does not follow from the old shape
-        new.b := (case when new.y ~ '^-?[0-9]{1,9}$' then new.y::integer end)::integer;
+        new.b := (case when new.y ~ '^-?[0-9]{1,10}$' then case when new.y::bigint between -2147483648 and 2147483647 then new.y::integer end end)::integer;
       end if;
     elsif new.b is distinct from old.b then
       -- the old version wrote

@@ -218,10 +218,10 @@ begin
   if not ((select count(*) from pg_attribute where attrelid = to_regclass('public.old') and attname in ('b', 'y') and not attisdropped) = 2) then
     return;
   end if;
-  select count(*) into found from public.old where y is distinct from (b::text)::text and b is distinct from (case when y ~ '^-?[0-9]{1,9}$' then y::integer end)::integer;
+  select count(*) into found from public.old where y is distinct from (b::text)::text and b is distinct from (case when y ~ '^-?[0-9]{1,10}$' then case when y::bigint between -2147483648 and 2147483647 then y::integer end end)::integer;
   if found > 0 then
     select string_agg(key, '; ') into sample
-    from (select concat_ws(', ', old.id) as key from public.old where y is distinct from (b::text)::text and b is distinct from (case when y ~ '^-?[0-9]{1,9}$' then y::integer end)::integer limit 5) as samples;
+    from (select concat_ws(', ', old.id) as key from public.old where y is distinct from (b::text)::text and b is distinct from (case when y ~ '^-?[0-9]{1,10}$' then case when y::bigint between -2147483648 and 2147483647 then y::integer end end)::integer limit 5) as samples;
     raise exception 'old: b and y disagree: % rows (for example %)', found, sample
       using hint = 'Nothing was lost. Change these rows, then run this script again.';
   end if;

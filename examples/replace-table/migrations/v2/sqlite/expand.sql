@@ -131,16 +131,16 @@ end;
 create trigger zz_crossfade_sync_old_update_1_new after update on old
 when new.y is not old.y
   and new.y is not cast((cast(new.b as text)) as text)
-  and new.b is not cast((case when length(new.y) between 1 and 9 and ltrim(new.y, '0123456789') = '' then cast(new.y as integer) end) as numeric)
+  and new.b is not cast((case when cast(cast(new.y as integer) as text) = new.y then cast(new.y as integer) end) as numeric)
 begin
-  update old set b = (select (case when length(new.y) between 1 and 9 and ltrim(new.y, '0123456789') = '' then cast(new.y as integer) end)) where _rowid_ = (select new._rowid_);
+  update old set b = (select (case when cast(cast(new.y as integer) as text) = new.y then cast(new.y as integer) end)) where _rowid_ = (select new._rowid_);
 end;
 -- the old version changed b
 create trigger zz_crossfade_sync_old_update_1_old after update on old
 when new.b is not old.b
   and not (new.y is not old.y)
   and new.y is not cast((cast(new.b as text)) as text)
-  and new.b is not cast((case when length(new.y) between 1 and 9 and ltrim(new.y, '0123456789') = '' then cast(new.y as integer) end) as numeric)
+  and new.b is not cast((case when cast(cast(new.y as integer) as text) = new.y then cast(new.y as integer) end) as numeric)
 begin
   update old set y = (select (cast(new.b as text))) where _rowid_ = (select new._rowid_);
 end;
@@ -153,7 +153,7 @@ create view new as
 create trigger new_insert instead of insert on new
 begin
   insert into old (id, a, y, b, crossfade_writer)
-  select crossfade_row.id, crossfade_row.a, crossfade_row.y, (case when length(y) between 1 and 9 and ltrim(y, '0123456789') = '' then cast(y as integer) end), 2
+  select crossfade_row.id, crossfade_row.a, crossfade_row.y, (case when cast(cast(y as integer) as text) = y then cast(y as integer) end), 2
   from (select new.id as id, new.x as a, new.y as y) as crossfade_row;
 end;
 -- In a statement on that table a bare new.x or old.x would be the table's own; (select new.x) is the written row's.

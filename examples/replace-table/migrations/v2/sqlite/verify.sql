@@ -4,5 +4,5 @@
 -- It only reads. It makes sense between expand and contract.
 select 'old: b <-> y' as what, count(*) as rows
 from old
-where y is not cast((cast(b as text)) as text) and b is not cast((case when length(y) between 1 and 9 and ltrim(y, '0123456789') = '' then cast(y as integer) end) as numeric)
+where y is not cast((cast(b as text)) as text) and b is not cast((case when cast(cast(y as integer) as text) = y then cast(y as integer) end) as numeric)
 order by what;

@@ -172,10 +172,10 @@ begin
     if old.first_name is null and old.last_name is null then
       -- a row that is not filled yet: what the statement leaves out comes from the old shape
       set new.first_name = coalesce(new.first_name, (substring_index(old.full_name, ' ', 1)));
-      set new.last_name = coalesce(new.last_name, (nullif(substr(old.full_name, locate(' ', concat(old.full_name, ' ')) + 1), '')));
+      set new.last_name = coalesce(new.last_name, (substr(old.full_name, nullif(locate(' ', old.full_name), 0) + 1)));
     end if;
     set up_first_name = (substring_index(new.full_name, ' ', 1));
-    set up_last_name = (nullif(substr(new.full_name, locate(' ', concat(new.full_name, ' ')) + 1), ''));
+    set up_last_name = (substr(new.full_name, nullif(locate(' ', new.full_name), 0) + 1));
     if not (binary convert(new.first_name using utf8mb4) <=> binary convert(up_first_name using utf8mb4)) or not (binary convert(new.last_name using utf8mb4) <=> binary convert(up_last_name using utf8mb4)) then
       -- the new version wrote something that does not follow from the old shape
       set new.full_name = (case when new.first_name is null and new.last_name is null then null else concat_ws(' ', new.first_name, new.last_name) end);
@@ -183,7 +183,7 @@ begin
   elseif not (binary new.full_name <=> binary old.full_name) then
     -- the old version wrote
     set new.first_name = (substring_index(new.full_name, ' ', 1));
-    set new.last_name = (nullif(substr(new.full_name, locate(' ', concat(new.full_name, ' ')) + 1), ''));
+    set new.last_name = (substr(new.full_name, nullif(locate(' ', new.full_name), 0) + 1));
   end if;
 end //
 create trigger if not exists zz_crossfade_sync_users_insert before insert on users for each row
@@ -193,13 +193,13 @@ begin
   -- full_name <-> first_name, last_name
   if new.first_name is not null or new.last_name is not null then
     set up_first_name = (substring_index(new.full_name, ' ', 1));
-    set up_last_name = (nullif(substr(new.full_name, locate(' ', concat(new.full_name, ' ')) + 1), ''));
+    set up_last_name = (substr(new.full_name, nullif(locate(' ', new.full_name), 0) + 1));
     if not (binary convert(new.first_name using utf8mb4) <=> binary convert(up_first_name using utf8mb4)) or not (binary convert(new.last_name using utf8mb4) <=> binary convert(up_last_name using utf8mb4)) then
       set new.full_name = (case when new.first_name is null and new.last_name is null then null else concat_ws(' ', new.first_name, new.last_name) end);
     end if;
   else
     set new.first_name = (substring_index(new.full_name, ' ', 1));
-    set new.last_name = (nullif(substr(new.full_name, locate(' ', concat(new.full_name, ' ')) + 1), ''));
+    set new.last_name = (substr(new.full_name, nullif(locate(' ', new.full_name), 0) + 1));
   end if;
 end //
 delimiter ;

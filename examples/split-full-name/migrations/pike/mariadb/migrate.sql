@@ -148,7 +148,7 @@ work: begin
     select group_concat(concat(', `', replace(column_name, '`', '``'), '` = `', replace(column_name, '`', '``'), '`') separator '')
     from information_schema.columns
     where table_schema = database() and table_name = 'users' and extra like '%on update%');
-  set @fill = concat('update users set first_name = (substring_index(full_name, '' '', 1)), last_name = (nullif(substr(full_name, locate('' '', concat(full_name, '' '')) + 1), ''''))', coalesce(@kept, ''), ' where id >= ? and id <= ? and first_name is null and last_name is null');
+  set @fill = concat('update users set first_name = (substring_index(full_name, '' '', 1)), last_name = (substr(full_name, nullif(locate('' '', full_name), 0) + 1))', coalesce(@kept, ''), ' where id >= ? and id <= ? and first_name is null and last_name is null');
   prepare crossfade_fill from @fill;
   set @first = 'select id into @lo_1 from users order by id limit 1';
   prepare crossfade_first from @first;
@@ -212,10 +212,10 @@ begin
   declare message text;
   if (select count(*) from information_schema.columns
       where table_schema = database() and table_name = 'users' and column_name in ('first_name', 'full_name', 'last_name')) = 3 then
-    select count(*) into found from users where (not (binary convert(first_name using utf8mb4) <=> binary convert((substring_index(full_name, ' ', 1)) using utf8mb4)) or not (binary convert(last_name using utf8mb4) <=> binary convert((nullif(substr(full_name, locate(' ', concat(full_name, ' ')) + 1), '')) using utf8mb4))) and not (binary convert(full_name using utf8mb4) <=> binary convert((case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end) using utf8mb4));
+    select count(*) into found from users where (not (binary convert(first_name using utf8mb4) <=> binary convert((substring_index(full_name, ' ', 1)) using utf8mb4)) or not (binary convert(last_name using utf8mb4) <=> binary convert((substr(full_name, nullif(locate(' ', full_name), 0) + 1)) using utf8mb4))) and not (binary convert(full_name using utf8mb4) <=> binary convert((case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end) using utf8mb4));
     if found > 0 then
       select group_concat(k separator '; ') into sample
-      from (select concat_ws(', ', users.id) as k from users where (not (binary convert(first_name using utf8mb4) <=> binary convert((substring_index(full_name, ' ', 1)) using utf8mb4)) or not (binary convert(last_name using utf8mb4) <=> binary convert((nullif(substr(full_name, locate(' ', concat(full_name, ' ')) + 1), '')) using utf8mb4))) and not (binary convert(full_name using utf8mb4) <=> binary convert((case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end) using utf8mb4)) limit 5) as samples;
+      from (select concat_ws(', ', users.id) as k from users where (not (binary convert(first_name using utf8mb4) <=> binary convert((substring_index(full_name, ' ', 1)) using utf8mb4)) or not (binary convert(last_name using utf8mb4) <=> binary convert((substr(full_name, nullif(locate(' ', full_name), 0) + 1)) using utf8mb4))) and not (binary convert(full_name using utf8mb4) <=> binary convert((case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end) using utf8mb4)) limit 5) as samples;
       set message = concat('users: full_name and first_name, last_name disagree', ': ', found, ' rows (for example ', sample, ')');
       select message as `stops this script`, 'Nothing was lost. Change these rows, then run this script again.' as `what to do`;
       set @crossfade_found = message;

@@ -113,10 +113,10 @@ begin
   if not ((select count(*) from pg_attribute where attrelid = to_regclass('public.users') and attname in ('full_name', 'first_name', 'last_name') and not attisdropped) = 3) then
     return;
   end if;
-  select count(*) into found from public.users where (first_name is distinct from (split_part(full_name, ' ', 1))::text or last_name is distinct from (nullif(substr(full_name, strpos(full_name || ' ', ' ') + 1), ''))::text) and full_name is distinct from (case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end)::text;
+  select count(*) into found from public.users where (first_name is distinct from (split_part(full_name, ' ', 1))::text or last_name is distinct from (substr(full_name, nullif(strpos(full_name, ' '), 0) + 1))::text) and full_name is distinct from (case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end)::text;
   if found > 0 then
     select string_agg(key, '; ') into sample
-    from (select concat_ws(', ', users.id) as key from public.users where (first_name is distinct from (split_part(full_name, ' ', 1))::text or last_name is distinct from (nullif(substr(full_name, strpos(full_name || ' ', ' ') + 1), ''))::text) and full_name is distinct from (case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end)::text limit 5) as samples;
+    from (select concat_ws(', ', users.id) as key from public.users where (first_name is distinct from (split_part(full_name, ' ', 1))::text or last_name is distinct from (substr(full_name, nullif(strpos(full_name, ' '), 0) + 1))::text) and full_name is distinct from (case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end)::text limit 5) as samples;
     raise exception 'users: full_name and first_name, last_name disagree: % rows (for example %)', found, sample
       using hint = 'Nothing was lost. Change these rows, then run this script again.';
   end if;

@@ -155,13 +155,13 @@ begin
     -- full_name <-> first_name, last_name
     if new.first_name is not null or new.last_name is not null then
       up_first_name := (split_part(new.full_name, ' ', 1))::text;
-      up_last_name := (nullif(substr(new.full_name, strpos(new.full_name || ' ', ' ') + 1), ''))::text;
+      up_last_name := (substr(new.full_name, nullif(strpos(new.full_name, ' '), 0) + 1))::text;
       if new.first_name is distinct from up_first_name or new.last_name is distinct from up_last_name then
         new.full_name := (case when new.first_name is null and new.last_name is null then null else concat_ws(' ', new.first_name, new.last_name) end)::text;
       end if;
     else
       new.first_name := (split_part(new.full_name, ' ', 1))::text;
-      new.last_name := (nullif(substr(new.full_name, strpos(new.full_name || ' ', ' ') + 1), ''))::text;
+      new.last_name := (substr(new.full_name, nullif(strpos(new.full_name, ' '), 0) + 1))::text;
     end if;
   else
     -- full_name <-> first_name, last_name
@@ -169,10 +169,10 @@ begin
       if old.first_name is null and old.last_name is null then
         -- a row that is not filled yet: what the statement leaves out comes from the old shape
         new.first_name := coalesce(new.first_name, (split_part(old.full_name, ' ', 1))::text);
-        new.last_name := coalesce(new.last_name, (nullif(substr(old.full_name, strpos(old.full_name || ' ', ' ') + 1), ''))::text);
+        new.last_name := coalesce(new.last_name, (substr(old.full_name, nullif(strpos(old.full_name, ' '), 0) + 1))::text);
       end if;
       up_first_name := (split_part(new.full_name, ' ', 1))::text;
-      up_last_name := (nullif(substr(new.full_name, strpos(new.full_name || ' ', ' ') + 1), ''))::text;
+      up_last_name := (substr(new.full_name, nullif(strpos(new.full_name, ' '), 0) + 1))::text;
       if new.first_name is distinct from up_first_name or new.last_name is distinct from up_last_name then
         -- the new version wrote something that does not follow from the old shape
         new.full_name := (case when new.first_name is null and new.last_name is null then null else concat_ws(' ', new.first_name, new.last_name) end)::text;
@@ -180,7 +180,7 @@ begin
     elsif new.full_name is distinct from old.full_name then
       -- the old version wrote
       new.first_name := (split_part(new.full_name, ' ', 1))::text;
-      new.last_name := (nullif(substr(new.full_name, strpos(new.full_name || ' ', ' ') + 1), ''))::text;
+      new.last_name := (substr(new.full_name, nullif(strpos(new.full_name, ' '), 0) + 1))::text;
     end if;
   end if;
   return new;
@@ -190,7 +190,7 @@ create or replace trigger zz_crossfade_sync_users_insert before insert on public
   for each row execute function crossfade.sync_users();
 create or replace trigger zz_crossfade_sync_users_update before update on public.users
   for each row when ((new.first_name is distinct from old.first_name or new.last_name is distinct from old.last_name or new.full_name is distinct from old.full_name)
-      and (new.first_name is distinct from (split_part(new.full_name, ' ', 1))::text or new.last_name is distinct from (nullif(substr(new.full_name, strpos(new.full_name || ' ', ' ') + 1), ''))::text))
+      and (new.first_name is distinct from (split_part(new.full_name, ' ', 1))::text or new.last_name is distinct from (substr(new.full_name, nullif(strpos(new.full_name, ' '), 0) + 1))::text))
   execute function crossfade.sync_users();
 
 commit;

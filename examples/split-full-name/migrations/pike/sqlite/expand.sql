@@ -121,14 +121,14 @@ alter table users add column last_name text;
 -- the old version inserted
 create trigger zz_crossfade_sync_users_insert_1_old after insert on users
 when new.first_name is null and new.last_name is null
-  and (new.first_name is not cast((substr(new.full_name, 1, instr(new.full_name || ' ', ' ') - 1)) as text) or new.last_name is not cast((nullif(substr(new.full_name, instr(new.full_name || ' ', ' ') + 1), '')) as text))
+  and (new.first_name is not cast((substr(new.full_name, 1, instr(new.full_name || ' ', ' ') - 1)) as text) or new.last_name is not cast((substr(new.full_name, nullif(instr(new.full_name, ' '), 0) + 1)) as text))
 begin
-  update users set first_name = (substr(new.full_name, 1, instr(new.full_name || ' ', ' ') - 1)), last_name = (nullif(substr(new.full_name, instr(new.full_name || ' ', ' ') + 1), '')) where _rowid_ = new._rowid_;
+  update users set first_name = (substr(new.full_name, 1, instr(new.full_name || ' ', ' ') - 1)), last_name = (substr(new.full_name, nullif(instr(new.full_name, ' '), 0) + 1)) where _rowid_ = new._rowid_;
 end;
 -- the new version wrote first_name, last_name
 create trigger zz_crossfade_sync_users_insert_1_new after insert on users
 when (new.first_name is not null or new.last_name is not null)
-  and (new.first_name is not cast((substr(new.full_name, 1, instr(new.full_name || ' ', ' ') - 1)) as text) or new.last_name is not cast((nullif(substr(new.full_name, instr(new.full_name || ' ', ' ') + 1), '')) as text))
+  and (new.first_name is not cast((substr(new.full_name, 1, instr(new.full_name || ' ', ' ') - 1)) as text) or new.last_name is not cast((substr(new.full_name, nullif(instr(new.full_name, ' '), 0) + 1)) as text))
   and new.full_name is not cast((coalesce(new.first_name || ' ' || new.last_name, new.first_name, new.last_name)) as text)
 begin
   update users set full_name = (coalesce(new.first_name || ' ' || new.last_name, new.first_name, new.last_name)) where _rowid_ = new._rowid_;
@@ -138,16 +138,16 @@ create trigger zz_crossfade_sync_users_update_1_rest after update on users
 when old.first_name is null
   and old.last_name is null
   and (new.first_name is not null or new.last_name is not null)
-  and ((new.first_name is null and (substr(old.full_name, 1, instr(old.full_name || ' ', ' ') - 1)) is not null) or (new.last_name is null and (nullif(substr(old.full_name, instr(old.full_name || ' ', ' ') + 1), '')) is not null))
+  and ((new.first_name is null and (substr(old.full_name, 1, instr(old.full_name || ' ', ' ') - 1)) is not null) or (new.last_name is null and (substr(old.full_name, nullif(instr(old.full_name, ' '), 0) + 1)) is not null))
 begin
-  update users set first_name = coalesce(new.first_name, (substr(old.full_name, 1, instr(old.full_name || ' ', ' ') - 1))), last_name = coalesce(new.last_name, (nullif(substr(old.full_name, instr(old.full_name || ' ', ' ') + 1), ''))) where _rowid_ = new._rowid_;
+  update users set first_name = coalesce(new.first_name, (substr(old.full_name, 1, instr(old.full_name || ' ', ' ') - 1))), last_name = coalesce(new.last_name, (substr(old.full_name, nullif(instr(old.full_name, ' '), 0) + 1))) where _rowid_ = new._rowid_;
 end;
 -- the new version wrote first_name, last_name
 create trigger zz_crossfade_sync_users_update_1_new after update on users
 when (new.first_name is not old.first_name or new.last_name is not old.last_name)
-  and (new.first_name is not cast((substr(new.full_name, 1, instr(new.full_name || ' ', ' ') - 1)) as text) or new.last_name is not cast((nullif(substr(new.full_name, instr(new.full_name || ' ', ' ') + 1), '')) as text))
+  and (new.first_name is not cast((substr(new.full_name, 1, instr(new.full_name || ' ', ' ') - 1)) as text) or new.last_name is not cast((substr(new.full_name, nullif(instr(new.full_name, ' '), 0) + 1)) as text))
   and new.full_name is not cast((coalesce(new.first_name || ' ' || new.last_name, new.first_name, new.last_name)) as text)
-  and not (old.first_name is null and old.last_name is null and (new.first_name is not null or new.last_name is not null) and ((new.first_name is null and (substr(old.full_name, 1, instr(old.full_name || ' ', ' ') - 1)) is not null) or (new.last_name is null and (nullif(substr(old.full_name, instr(old.full_name || ' ', ' ') + 1), '')) is not null)))
+  and not (old.first_name is null and old.last_name is null and (new.first_name is not null or new.last_name is not null) and ((new.first_name is null and (substr(old.full_name, 1, instr(old.full_name || ' ', ' ') - 1)) is not null) or (new.last_name is null and (substr(old.full_name, nullif(instr(old.full_name, ' '), 0) + 1)) is not null)))
 begin
   update users set full_name = (coalesce(new.first_name || ' ' || new.last_name, new.first_name, new.last_name)) where _rowid_ = new._rowid_;
 end;
@@ -155,10 +155,10 @@ end;
 create trigger zz_crossfade_sync_users_update_1_old after update on users
 when new.full_name is not old.full_name
   and not (new.first_name is not old.first_name or new.last_name is not old.last_name)
-  and (new.first_name is not cast((substr(new.full_name, 1, instr(new.full_name || ' ', ' ') - 1)) as text) or new.last_name is not cast((nullif(substr(new.full_name, instr(new.full_name || ' ', ' ') + 1), '')) as text))
+  and (new.first_name is not cast((substr(new.full_name, 1, instr(new.full_name || ' ', ' ') - 1)) as text) or new.last_name is not cast((substr(new.full_name, nullif(instr(new.full_name, ' '), 0) + 1)) as text))
   and new.full_name is not cast((coalesce(new.first_name || ' ' || new.last_name, new.first_name, new.last_name)) as text)
 begin
-  update users set first_name = (substr(new.full_name, 1, instr(new.full_name || ' ', ' ') - 1)), last_name = (nullif(substr(new.full_name, instr(new.full_name || ' ', ' ') + 1), '')) where _rowid_ = new._rowid_;
+  update users set first_name = (substr(new.full_name, 1, instr(new.full_name || ' ', ' ') - 1)), last_name = (substr(new.full_name, nullif(instr(new.full_name, ' '), 0) + 1)) where _rowid_ = new._rowid_;
 end;
 
 update crossfade_revision set expand = 'pike_expand01' where release = 'pike';
