@@ -29,6 +29,10 @@ pub(super) trait Words: Language {
     fn nothing(&self) -> &'static str;
     /// The condition that the marker says the new version wrote; `given` is the one by which shared access tells.
     fn marked(&self, given: &str) -> String;
+    /// The condition that a column has something else than its default, where that can be told.
+    fn unlike_default(&self, _column: &SyncColumn) -> Option<String> {
+        None
+    }
 }
 
 /// What a trigger does for one lens.
@@ -91,12 +95,15 @@ impl Body<'_> {
     /// The condition that the new version wrote the row that is inserted.
     pub(super) fn is_new(&self) -> String {
         let plain: Vec<&SyncColumn> = self.lens.new.iter().filter(|c| self.writer == Writer::NewSideGiven || !c.has_default).collect();
-        let given = if plain.is_empty() {
-            // Only the old version writes the old side. (A new column with a default tells nothing where the table has it.)
-            self.sql.all(&self.lens.old.iter().map(|c| format!("{} is null", self.new_column(&c.name))).collect::<Vec<_>>())
-        } else {
-            self.sql.any(&plain.iter().map(|c| format!("{} is not null", self.new_column(&c.name))).collect::<Vec<_>>())
-        };
+        let mut parts: Vec<String> = plain.iter().map(|c| format!("{} is not null", self.new_column(&c.name))).collect();
+        if plain.is_empty() {
+            // Only the old version writes the old side. (A new column with a default tells nothing by not being NULL where the table has it.)
+            parts.push(self.sql.all(&self.lens.old.iter().map(|c| format!("{} is null", self.new_column(&c.name))).collect::<Vec<_>>()));
+        }
+        if self.writer == Writer::Marker {
+            parts.extend(self.lens.new.iter().filter_map(|c| self.sql.unlike_default(c)));
+        }
+        let given = self.sql.any(&parts);
         match self.writer {
             Writer::Marker => self.sql.marked(&given),
             Writer::NewSideGiven => given,

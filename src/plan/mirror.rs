@@ -387,6 +387,7 @@ impl<'a> Planner<'a> {
             formula: formula.cloned(),
             backfill: None,
             has_default: column.default.is_some(),
+            default: None,
             counts: column.identity.is_some(),
         };
         groups

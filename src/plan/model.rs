@@ -536,6 +536,8 @@ pub struct SyncColumn {
     pub backfill: Option<Formula>,
     /// Whether the column has a default that is not NULL (what an INSERT that omits it writes).
     pub has_default: bool,
+    /// That default, where it is a literal and tells which version wrote.
+    pub default: Option<RowExpr>,
     /// Whether it is an identity column: an INSERT that omits it writes the next value.
     pub counts: bool,
 }

@@ -5,7 +5,7 @@ use minijinja::{Value, context};
 use super::super::sync::{Body, Words};
 use crate::dialect::language::{Language, Row};
 use crate::dialect::mysql_like::expression::Expressions;
-use crate::plan::model::{Plan, Returning, Sync, SyncColumn, Writer};
+use crate::plan::model::{Plan, Returning, RowExpr, Sync, SyncColumn, Writer};
 use crate::snapshot::names::bounded;
 use crate::sql::Dialect;
 
@@ -55,6 +55,22 @@ impl Words for Expressions<'_> {
         let given = if given.contains(" or ") { format!("({given})") } else { given.to_owned() };
         format!("writer <=> 'new' or (writer is null and {given})")
     }
+
+    fn unlike_default(&self, column: &SyncColumn) -> Option<String> {
+        column.default.as_ref()?;
+        let value = self.column(&column.name, Row::New);
+        // NULL is what the old version writes until the column has its default, which comes after the triggers.
+        Some(format!("({value} is not null and {})", self.distinct(&value, &default_of(column, self), &column.ty)))
+    }
+}
+
+/// The variable that holds the default of a column.
+fn default_of(column: &SyncColumn, sql: &Expressions<'_>) -> String {
+    sql.ident(&bounded(&format!("default_{}", column.name), sql.dialect))
+}
+
+fn declare_default(column: &SyncColumn, default: &RowExpr, sql: &Expressions<'_>) -> String {
+    format!("{} {} default {}", default_of(column, sql), sql.ty(&column.ty), sql.written(default, Row::Table("")).trim())
 }
 
 /// Context of `install_sync`.
@@ -64,6 +80,9 @@ pub(super) fn context(sync: &Sync, sql: &Expressions<'_>, plan: &Plan) -> Value 
     for lens in &sync.lenses {
         let body = Body { lens, sql, writer: sync.writer };
         variables.extend(body.variables());
+        if sync.writer == Writer::Marker {
+            variables.extend(lens.new.iter().filter_map(|column| Some(declare_default(column, column.default.as_ref()?, sql))));
+        }
         let (insert_new, insert_old) = body.insert();
         lenses.push(context! { title => body.title(), is_new => body.is_new(), insert_new, insert_old, update => body.update() });
     }
@@ -91,9 +110,8 @@ pub(super) fn context(sync: &Sync, sql: &Expressions<'_>, plan: &Plan) -> Value 
         returned_update.push("end if;".to_owned());
         let was_given = match &given.default {
             Some(default) => {
-                let variable = sql.ident(&bounded(&format!("default_{}", own.name), sql.dialect));
-                variables.push(format!("{variable} {} default {}", sql.ty(&own.ty), sql.written(default, Row::Table("")).trim()));
-                sql.distinct(&from, &variable, &own.ty)
+                variables.push(declare_default(own, default, sql));
+                sql.distinct(&from, &default_of(own, sql), &own.ty)
             }
             None => format!("{from} is not null"),
         };

@@ -50,6 +50,7 @@ impl<'a> Planner<'a> {
                 formula: Some(Formula::Column(other.to_owned())),
                 backfill: None,
                 has_default: new.default.is_some(),
+                default: None,
                 counts: false,
             };
             let lens = SyncLens {

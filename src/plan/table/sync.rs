@@ -120,6 +120,12 @@ impl<'a> Planner<'a> {
                             Direction::Down => None,
                         },
                         has_default: member.column.default.is_some(),
+                        default: member
+                            .column
+                            .default
+                            .as_ref()
+                            .filter(|default| direction == Direction::Up && self.target.is_bare_literal(&member.column.ty, &default.text))
+                            .map(|default| self.new_expr(default, work.name, &|_| None)),
                         counts: self.counts(member.column),
                     }
                 })
