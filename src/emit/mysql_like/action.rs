@@ -859,10 +859,16 @@ impl Actions<'_> {
             .collect();
         let target = sql.ident(&mirror.target);
         // What an expand that was taken back by half may have left there, while nothing kept it in step.
+        // The catalog is asked in a statement of its own: one that has tables open as well does not wait for what the catalog's look
+        // meets, and MariaDB fails with 1684 instead.
         let stale = format!(
-            "{}\n    and exists (select * from crossfade_revision where `release` = {} and phase = 'begun')\n    and exists (select * from {target})",
-            not(&probe.trigger(&mirroring.follows_updates())),
+            "@crossfade_stale\n    and exists (select * from crossfade_revision where `release` = {} and phase = 'begun')\n    and exists (select * from {target})",
             sql.literal(&self.plan.release)
+        );
+        let clear = format!(
+            "set @crossfade_stale = {};\n{}",
+            not(&probe.trigger(&mirroring.follows_updates())),
+            self.step(&stale, &format!("truncate table {target}"))
         );
         let counter = |table: &str| {
             format!(
@@ -883,7 +889,7 @@ impl Actions<'_> {
         self.render(
             "install_mirror",
             context! {
-                clear => self.step(&stale, &format!("truncate table {target}")),
+                clear,
                 triggers,
                 counts,
                 // The catalog is read as it is, and not as it was a day ago.
