@@ -126,7 +126,7 @@ impl Run<'_> {
             match self.database.run(self.scripts.of(phase), phase.name()) {
                 Ok(()) => return,
                 // A lock that somebody held for too long: the operator runs the script again.
-                Err(report) if (report.contains("1205") || report.contains("1213")) && attempt < 50 => {}
+                Err(report) if ["1020", "1205", "1213"].iter().any(|number| report.contains(number)) && attempt < 50 => {}
                 Err(report) => panic!("{report}"),
             }
         }

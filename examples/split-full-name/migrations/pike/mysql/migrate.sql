@@ -125,8 +125,8 @@ work: begin
   declare failures integer default 0;
   declare busy boolean default false;
   declare done boolean default false;
-  -- Somebody holds a row of this batch (1205), or waits for one of ours (1213).
-  declare continue handler for 1205, 1213 set busy = true;
+  -- Somebody holds a row of this batch (1205), waits for one of ours (1213), or has just changed one (1020, MariaDB).
+  declare continue handler for 1020, 1205, 1213 set busy = true;
   insert ignore into crossfade_checkpoint (`release`, backfill) values ('pike', 'pike_migrate01.users.first_name+last_name');
   select finished_at is not null, last_key, top_key into done, @last_key, @top_key
     from crossfade_checkpoint where `release` = 'pike' and backfill = 'pike_migrate01.users.first_name+last_name' and part = 0;
