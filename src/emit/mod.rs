@@ -8,6 +8,7 @@ use crate::sql::Dialect;
 
 pub mod live;
 pub mod manifest;
+mod mirror;
 mod mysql_like;
 mod postgres;
 pub mod program;

@@ -52,36 +52,26 @@ impl Body<'_> {
         }
     }
 
-    /// Columns of the new side that have a formula.
-    fn ups(&self) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
-        self.lens.new.iter().filter_map(|c| c.formula.as_ref().map(|f| (c, f)))
-    }
-
-    /// Columns of the old side that have a formula.
-    fn downs(&self) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
-        self.lens.old.iter().filter_map(|c| c.formula.as_ref().map(|f| (c, f)))
-    }
-
     pub(super) fn variables(&self) -> Vec<String> {
         if !self.needs_variables() {
             return Vec::new();
         }
-        self.ups().map(|(c, _)| self.sql.declaration(c)).collect()
+        self.lens.ups().map(|(c, _)| self.sql.declaration(c)).collect()
     }
 
     /// Whether values are compared before they are written.
     fn needs_variables(&self) -> bool {
-        self.ups().next().is_some() && (!self.lens.old.is_empty() || self.follows())
+        self.lens.ups().next().is_some() && (!self.lens.old.is_empty() || self.follows())
     }
 
     /// Whether a derived new side follows its inputs.
     fn follows(&self) -> bool {
-        self.lens.follow == Follow::Inputs && !self.lens.up_inputs.is_empty() && self.ups().next().is_some()
+        self.lens.follow == Follow::Inputs && !self.lens.up_inputs.is_empty() && self.lens.ups().next().is_some()
     }
 
     /// Whether the old side follows when what its formulas read besides the new side changes.
     fn old_follows(&self) -> bool {
-        self.lens.follow == Follow::Inputs && !self.lens.down_inputs.is_empty() && self.downs().next().is_some()
+        self.lens.follow == Follow::Inputs && !self.lens.down_inputs.is_empty() && self.lens.downs().next().is_some()
     }
 
     fn new_column(&self, name: &str) -> String {
@@ -112,21 +102,23 @@ impl Body<'_> {
 
     /// `N := up(row)`.
     fn set_new(&self, indent: &str) -> Vec<String> {
-        self.ups()
+        self.lens
+            .ups()
             .map(|(c, f)| format!("{indent}{}", self.sql.set(&self.new_column(&c.name), &self.sql.value(f, &c.ty, Row::New))))
             .collect()
     }
 
     /// `O := down(row)`.
     fn set_old(&self, indent: &str) -> Vec<String> {
-        self.downs()
+        self.lens
+            .downs()
             .map(|(c, f)| format!("{indent}{}", self.sql.set(&self.new_column(&c.name), &self.sql.value(f, &c.ty, Row::New))))
             .collect()
     }
 
     /// Variables := up(row).
     fn compute(&self, row: Row<'_>, indent: &str) -> Vec<String> {
-        self.ups().map(|(c, f)| format!("{indent}{}", self.sql.set(&self.sql.variable(c), &self.sql.value(f, &c.ty, row)))).collect()
+        self.lens.ups().map(|(c, f)| format!("{indent}{}", self.sql.set(&self.sql.variable(c), &self.sql.value(f, &c.ty, row)))).collect()
     }
 
     /// N differs from the variables; a column that nothing is said of counts as differing when it was given or changed.
@@ -148,11 +140,11 @@ impl Body<'_> {
         if !self.lens.new.is_empty() {
             old = self.set_new("");
         }
-        if self.downs().next().is_some() {
+        if self.lens.downs().next().is_some() {
             match self.writer {
                 Writer::NewSideGiven if !self.lens.new.is_empty() => {
                     // Shared access: one statement may give both sides. They may agree.
-                    if self.ups().next().is_some() {
+                    if self.lens.ups().next().is_some() {
                         new.extend(self.compute(Row::New, ""));
                         let differs = self.differs_from_variables(&|c| format!("{} is not null", self.new_column(&c.name)));
                         new.push(format!("if {differs} then"));
@@ -162,7 +154,7 @@ impl Body<'_> {
                         new.extend(self.set_old(""));
                     }
                 }
-                Writer::Marker if self.lens.old.iter().any(|c| c.counts) && self.ups().next().is_some() => {
+                Writer::Marker if self.lens.old.iter().any(|c| c.counts) && self.lens.ups().next().is_some() => {
                     let left_out: Vec<String> = self.lens.new.iter().map(|c| format!("{} is null", self.new_column(&c.name))).collect();
                     new.push(format!("if {} then", self.sql.all(&left_out)));
                     new.push("  -- the old column has counted for both".to_owned());
@@ -242,10 +234,10 @@ impl Body<'_> {
             return lines;
         }
         lines.push(format!("if {n_changed} then"));
-        if self.downs().next().is_some() || self.ups().next().is_some() {
+        if self.lens.downs().next().is_some() || self.lens.ups().next().is_some() {
             lines.extend(self.new_side_changed(&o_changed));
         }
-        if self.ups().next().is_some() {
+        if self.lens.ups().next().is_some() {
             let word = self.sql.else_if();
             lines.push(format!("{word} {o_changed} then"));
             lines.push("  -- the old version wrote".to_owned());
@@ -269,6 +261,7 @@ impl Body<'_> {
     /// The old side was what the formulas gave for the row as it was.
     fn old_was_given(&self) -> String {
         let agreed: Vec<String> = self
+            .lens
             .downs()
             .map(|(c, f)| {
                 let differs = self.sql.distinct(&self.old_column(&c.name), &self.sql.value(f, &c.ty, Row::Old), &c.ty);
@@ -283,10 +276,10 @@ impl Body<'_> {
     fn follow_back(&self, indent: &str) -> Vec<String> {
         let mut lines = vec![format!("{indent}-- an input changed: what the old version reads follows, where the new version had set it")];
         let given = self.sql.any(&self.lens.new.iter().map(|c| format!("{} is not null", self.new_column(&c.name))).collect::<Vec<_>>());
-        let said = if self.ups().next().is_some() {
+        let said = if self.lens.ups().next().is_some() {
             lines.extend(self.compute_if_possible(Row::New, indent));
             let differs: Vec<String> =
-                self.ups().map(|(c, _)| self.sql.distinct(&self.new_column(&c.name), &self.sql.variable(c), &c.ty)).collect();
+                self.lens.ups().map(|(c, _)| self.sql.distinct(&self.new_column(&c.name), &self.sql.variable(c), &c.ty)).collect();
             format!("({given}) and ({})", self.sql.any(&differs))
         } else {
             given
@@ -302,7 +295,7 @@ impl Body<'_> {
 
     fn new_side_changed(&self, o_changed: &str) -> Vec<String> {
         let mut lines = Vec::new();
-        let has_ups = self.ups().next().is_some();
+        let has_ups = self.lens.ups().next().is_some();
         if has_ups {
             let unfilled: Vec<String> = self.lens.new.iter().map(|c| format!("{} is null", self.old_column(&c.name))).collect();
             let unfilled = self.sql.all(&unfilled);
@@ -310,14 +303,14 @@ impl Body<'_> {
             if several {
                 lines.push(format!("  if {unfilled} then"));
                 lines.push("    -- a row that is not filled yet: what the statement leaves out comes from the old shape".to_owned());
-                for (column, formula) in self.ups() {
+                for (column, formula) in self.lens.ups() {
                     let new = self.new_column(&column.name);
                     let value = format!("coalesce({new}, {})", self.sql.value(formula, &column.ty, Row::Old));
                     lines.push(format!("    {}", self.sql.set(&new, &value)));
                 }
                 lines.push("  end if;".to_owned());
             }
-            if self.downs().next().is_some() {
+            if self.lens.downs().next().is_some() {
                 lines.extend(self.compute(Row::New, "  "));
                 let mut condition =
                     self.differs_from_variables(&|c| self.sql.distinct(&self.new_column(&c.name), &self.old_column(&c.name), &c.ty));
@@ -364,7 +357,7 @@ impl Body<'_> {
             found.is_some_and(|(_, ty)| matches!(ty.kind, TypeKind::Text | TypeKind::Varchar(_) | TypeKind::Char(_)))
         };
         let dialect = self.sql.dialect();
-        self.ups().any(|(_, formula)| matches!(formula, Formula::Written(up) if may_fail(&up.text, dialect, &is_text)))
+        self.lens.ups().any(|(_, formula)| matches!(formula, Formula::Written(up) if may_fail(&up.text, dialect, &is_text)))
     }
 
     /// An input changed: N follows if it was what the formula gave.
@@ -372,7 +365,7 @@ impl Body<'_> {
         let mut lines = vec![format!("{indent}-- an input changed: the value follows, unless the new version had set it")];
         lines.extend(self.compute_if_possible(Row::Old, indent));
         let differs: Vec<String> =
-            self.ups().map(|(c, _)| self.sql.distinct(&self.new_column(&c.name), &self.sql.variable(c), &c.ty)).collect();
+            self.lens.ups().map(|(c, _)| self.sql.distinct(&self.new_column(&c.name), &self.sql.variable(c), &c.ty)).collect();
         lines.push(format!("{indent}if not ({}) then", self.sql.any(&differs)));
         lines.extend(self.set_new(&format!("{indent}  ")));
         if !self.lens.old.is_empty() && self.old_follows() {
@@ -389,7 +382,7 @@ impl Body<'_> {
             return self.compute(row, indent);
         }
         let compute = self.compute(row, &format!("{indent}  "));
-        let clear = self.ups().map(|(c, _)| self.sql.set(&self.sql.variable(c), "null")).collect();
+        let clear = self.lens.ups().map(|(c, _)| self.sql.set(&self.sql.variable(c), "null")).collect();
         self.sql.attempt(compute, clear, indent)
     }
 
@@ -405,12 +398,15 @@ impl Body<'_> {
             columns.extend(lens.down_inputs.iter().filter(|input| !lens.up_inputs.contains(input) || !self.follows()).cloned());
         }
         let changed = self.changed(&columns);
-        let plain = self.ups().all(|(_, f)| !has_subquery(f)) && lens.new.iter().all(|c| c.formula.is_some()) && !lens.new.is_empty();
+        let plain = self.lens.ups().all(|(_, f)| !has_subquery(f)) && lens.new.iter().all(|c| c.formula.is_some()) && !lens.new.is_empty();
         if !plain {
             return changed;
         }
-        let differs: Vec<String> =
-            self.ups().map(|(c, f)| self.sql.distinct(&self.new_column(&c.name), &self.sql.value(f, &c.ty, Row::New), &c.ty)).collect();
+        let differs: Vec<String> = self
+            .lens
+            .ups()
+            .map(|(c, f)| self.sql.distinct(&self.new_column(&c.name), &self.sql.value(f, &c.ty, Row::New), &c.ty))
+            .collect();
         format!("({changed})\n      and ({})", self.sql.any(&differs))
     }
 }

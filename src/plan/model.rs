@@ -559,6 +559,22 @@ pub struct SyncLens {
     pub follow: Follow,
 }
 
+impl SyncLens {
+    /// Columns of the new side that follow from the old one, each with how.
+    pub fn ups(&self) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
+        following(&self.new)
+    }
+
+    /// Columns of the old side that follow from the new one, each with how.
+    pub fn downs(&self) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
+        following(&self.old)
+    }
+}
+
+fn following(side: &[SyncColumn]) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
+    side.iter().filter_map(|column| column.formula.as_ref().map(|formula| (column, formula)))
+}
+
 /// Whether a derived value follows its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Follow {

@@ -5,6 +5,7 @@
 //! wrote. A row is looked for without a lock, and what is found is read again with one: a transaction may see an older state than
 //! others have committed, and where nothing is there, a lock would keep others from inserting.
 
+use super::super::mirror::{Way, disagreement, grouped};
 use crate::dialect::language::{Language, Row};
 use crate::dialect::mysql_like::expression::Expressions;
 use crate::plan::model::{CopyRows, Follow, Formula, Mirror, MirrorSide, SourceRest, SyncColumn, SyncLens};
@@ -39,28 +40,10 @@ pub(super) struct Trigger {
     pub(super) lines: Vec<String>,
 }
 
-/// Which way rows are carried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// From the source to the target.
-    Up,
-    /// From the target to the source.
-    Down,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     Insert,
     Update,
-}
-
-impl Way {
-    fn back(self) -> Self {
-        match self {
-            Way::Up => Way::Down,
-            Way::Down => Way::Up,
-        }
-    }
 }
 
 /// Whether a row that is looked for is locked as it is found.
@@ -84,30 +67,16 @@ struct Carried {
 impl Mirroring<'_> {
     // --- names and keys ---
 
-    fn name(&self, way: Way) -> &str {
-        match way {
-            Way::Up => &self.mirror.source,
-            Way::Down => &self.mirror.target,
-        }
-    }
-
     fn table(&self, way: Way) -> String {
-        self.sql.ident(self.name(way))
+        self.sql.ident(way.table(self.mirror))
     }
 
     fn goes(&self) -> bool {
         self.mirror.rest == SourceRest::Goes
     }
 
-    fn keys(&self, way: Way) -> Vec<String> {
-        match way {
-            Way::Up => self.mirror.source_key(),
-            Way::Down => self.mirror.target_key(),
-        }
-    }
-
     fn same(&self, a: (Way, Row<'_>), b: (Way, Row<'_>)) -> String {
-        let pairs = self.keys(a.0).into_iter().zip(self.keys(b.0));
+        let pairs = a.0.key(self.mirror).into_iter().zip(b.0.key(self.mirror));
         pairs
             .map(|(left, right)| format!("{} = {}", self.sql.column(&left, a.1), self.sql.column(&right, b.1)))
             .collect::<Vec<_>>()
@@ -170,47 +139,15 @@ impl Mirroring<'_> {
         })
     }
 
-    fn ups(lens: &SyncLens) -> Vec<(&SyncColumn, &Formula)> {
-        lens.new.iter().filter_map(|column| column.formula.as_ref().map(|formula| (column, formula))).collect()
-    }
-
-    fn downs(lens: &SyncLens) -> Vec<(&SyncColumn, &Formula)> {
-        lens.old.iter().filter_map(|column| column.formula.as_ref().map(|formula| (column, formula))).collect()
-    }
-
-    fn sets(lens: &SyncLens, way: Way) -> Vec<(&SyncColumn, &Formula)> {
-        match way {
-            Way::Up => Self::ups(lens),
-            Way::Down => Self::downs(lens),
-        }
-    }
-
-    fn inputs(lens: &SyncLens, way: Way) -> Vec<(String, Type)> {
-        let (side, besides) = match way {
-            Way::Up => (&lens.old, &lens.up_inputs),
-            Way::Down => (&lens.new, &lens.down_inputs),
-        };
-        side.iter().map(|c| (c.name.clone(), c.ty.clone())).chain(besides.iter().cloned()).collect()
-    }
-
     fn unlike_value(&self, (column, formula): (&SyncColumn, &Formula), own: Row<'_>, from: Row<'_>) -> String {
         self.sql.distinct(&self.sql.column(&column.name, own), &self.sql.value(formula, &column.ty, from), &column.ty)
     }
 
-    /// The two rows say different things: neither side is what the other one gives. What only follows says nothing.
+    /// The two rows say different things.
     fn disagree(&self, lens: &SyncLens, source: Row<'_>, target: Row<'_>) -> Option<String> {
-        if lens.old.is_empty() || lens.new.is_empty() {
-            return None;
-        }
-        let news: Vec<String> = Self::ups(lens).into_iter().map(|set| self.unlike_value(set, target, source)).collect();
-        let olds: Vec<String> = Self::downs(lens).into_iter().map(|set| self.unlike_value(set, source, target)).collect();
-        let copies = |sets: Vec<(&SyncColumn, &Formula)>| sets.iter().all(|(_, formula)| matches!(formula, Formula::Column(_)));
-        let is_copy = copies(Self::ups(lens)) && copies(Self::downs(lens)) && lens.new.len() == lens.old.len();
-        match (news.is_empty(), olds.is_empty() || is_copy) {
-            (true, _) => None,
-            (false, true) => Some(self.sql.any(&news)),
-            (false, false) => Some(self.sql.all(&[self.sql.any(&news), self.sql.any(&olds)])),
-        }
+        let (news, olds) = disagreement(lens, source, target, |set, own, from| self.unlike_value(set, own, from))?;
+        let news = self.sql.any(&news);
+        Some(if olds.is_empty() { news } else { self.sql.all(&[news, self.sql.any(&olds)]) })
     }
 
     fn unlike(&self, source: Row<'_>, target: Row<'_>) -> Option<String> {
@@ -275,7 +212,7 @@ impl Mirroring<'_> {
     pub(super) fn triggers(&self) -> Vec<Trigger> {
         let mut list = Vec::new();
         for way in [Way::Down, Way::Up] {
-            let (own, other) = (self.name(way), self.name(way.back()));
+            let (own, other) = (way.table(self.mirror), way.back().table(self.mirror));
             let names = &self.mirror.triggers;
             let mut push = |base: &str, event: &'static str, what: &str, (declarations, lines): (Vec<String>, Vec<String>)| {
                 list.push(Trigger {
@@ -291,23 +228,6 @@ impl Mirroring<'_> {
             push(&names.update, "after update", "was updated", self.carried(way, Event::Update));
             push(&names.insert, "after insert", "was inserted", self.carried(way, Event::Insert));
         }
-        list
-    }
-
-    /// The columns whose change is carried over.
-    fn written(&self, way: Way) -> Vec<(String, Type)> {
-        let mut list: Vec<(String, Type)> =
-            self.keys(way).into_iter().zip(&self.mirror.key).map(|(name, key)| (name, key.ty.clone())).collect();
-        if way == Way::Up {
-            list.extend(self.mirror.predicate_columns.iter().cloned());
-        }
-        for lens in &self.mirror.lenses {
-            if way == Way::Up || !Self::downs(lens).is_empty() {
-                list.extend(Self::inputs(lens, way));
-            }
-        }
-        let mut seen = std::collections::BTreeSet::new();
-        list.retain(|(name, _)| seen.insert(name.clone()));
         list
     }
 
@@ -333,7 +253,7 @@ impl Mirroring<'_> {
             lines.extend(self.taken(event));
         }
         if way == Way::Down && !self.goes() {
-            let why = format!("there is no row of {} for this row of {}", self.name(back), self.name(way));
+            let why = format!("there is no row of {} for this row of {}", back.table(self.mirror), way.table(self.mirror));
             lines.push(format!("if not {FOUND} then"));
             lines.push(format!("  {}", self.signal("1452", &why)));
             lines.push("end if;".to_owned());
@@ -358,7 +278,7 @@ impl Mirroring<'_> {
             (Way::Up, Some(meant)) => {
                 lines = [vec![format!("if {meant} then")], indented(lines)].concat();
                 let mut unlike: Vec<String> = self.unlike(Row::New, THERE).map(grouped).into_iter().collect();
-                let given = self.mirror.lenses.iter().filter(|lens| lens.new.is_empty()).flat_map(Self::downs);
+                let given = self.mirror.lenses.iter().filter(|lens| lens.new.is_empty()).flat_map(SyncLens::downs);
                 unlike.extend(given.map(|set| self.unlike_value(set, Row::New, THERE)));
                 if !unlike.is_empty() {
                     lines.push(format!("elseif {} then", self.image(way, Row::New, &[self.sql.any(&unlike)], Look::Locked)));
@@ -371,8 +291,11 @@ impl Mirroring<'_> {
             (Way::Down, _) if self.goes() => {
                 if let Some(meant) = self.meant(THERE) {
                     let number = if self.sql.dialect == Dialect::Mysql { "3819" } else { "4025" };
-                    let why =
-                        format!("a row of {} must be one that the old version's {} would have there", self.name(way), self.name(back));
+                    let why = format!(
+                        "a row of {} must be one that the old version's {} would have there",
+                        way.table(self.mirror),
+                        back.table(self.mirror)
+                    );
                     lines.push(format!("if not {} then", self.image(way, Row::New, &[meant], Look::Locked)));
                     lines.push(format!("  {}", self.signal(number, &why)));
                     lines.push("end if;".to_owned());
@@ -382,7 +305,8 @@ impl Mirroring<'_> {
         }
         if is_update {
             lines.extend(self.gone(way, Some(MOVED)));
-            lines = [vec![format!("if {} then", self.changed(&self.written(way)))], indented(lines), vec!["end if;".to_owned()]].concat();
+            lines = [vec![format!("if {} then", self.changed(&way.written(self.mirror)))], indented(lines), vec!["end if;".to_owned()]]
+                .concat();
         }
         (declarations, lines)
     }
@@ -409,7 +333,7 @@ impl Mirroring<'_> {
     /// A key of the target that a row of the source has which is no row of its own, or not yet.
     fn taken(&self, event: Event) -> Vec<String> {
         let mut lines = Vec::new();
-        let (own, other) = (self.name(Way::Down), self.name(Way::Up));
+        let (own, other) = (Way::Down.table(self.mirror), Way::Up.table(self.mirror));
         if let (true, Some(meant)) = (self.goes(), self.meant(THERE)) {
             let why = format!("duplicate key: it stands in {other}, outside of what {own} takes");
             let there = self.image(Way::Down, Row::New, &[format!("({meant}) is not true")], Look::Locked);
@@ -436,10 +360,10 @@ impl Mirroring<'_> {
             // A row of the source that is there already says the same, or the key is taken.
             return list;
         }
-        let keys: Vec<(String, Type, String)> = self
-            .keys(way)
+        let keys: Vec<(String, Type, String)> = way
+            .key(self.mirror)
             .into_iter()
-            .zip(self.keys(way.back()))
+            .zip(way.back().key(self.mirror))
             .zip(&self.mirror.key)
             .filter(|(_, key)| self.sql.is_text(&key.ty))
             .map(|((own, other), key)| (own, key.ty.clone(), other))
@@ -460,7 +384,7 @@ impl Mirroring<'_> {
         }
         for (number, lens) in self.mirror.lenses.iter().enumerate() {
             let Some((differs, written)) = self.follows(way, event, lens) else { continue };
-            let sets = Self::sets(lens, way);
+            let sets = way.sets(lens);
             list.push(Carried {
                 variable: format!("{SAID}_{}", number + 1),
                 about: sets.iter().map(|(column, _)| column.name.as_str()).collect::<Vec<_>>().join(", "),
@@ -474,11 +398,11 @@ impl Mirroring<'_> {
 
     /// When the other side of a lens takes something from the row: a condition over `there`, and one over the event.
     fn follows(&self, way: Way, event: Event, lens: &SyncLens) -> Option<(String, Option<String>)> {
-        let sets = Self::sets(lens, way);
+        let sets = way.sets(lens);
         if sets.is_empty() {
             return None;
         }
-        let inputs = Self::inputs(lens, way);
+        let inputs = way.inputs(lens);
         if lens.old.is_empty() {
             // It follows as long as it is what the row gave before.
             if way == Way::Down || event == Event::Insert || lens.follow == Follow::Never {
@@ -558,10 +482,10 @@ impl Mirroring<'_> {
         let back = way.back();
         let key = format!("{SAID}_key");
         let follows = |lens: &&Carried| lens.variable != key && lens.written.is_some();
-        let mut sets: Vec<String> = self
-            .keys(back)
+        let mut sets: Vec<String> = back
+            .key(self.mirror)
             .iter()
-            .zip(self.keys(way))
+            .zip(way.key(self.mirror))
             .map(|(to, from)| format!("{} = {}", self.sql.ident(to), self.sql.column(&from, Row::New)))
             .collect();
         sets.extend(self.assigned(carried.iter().filter(follows), false));
@@ -588,9 +512,9 @@ impl Mirroring<'_> {
 
     fn inserted(&self, way: Way, event: Event) -> Vec<String> {
         let back = way.back();
-        let mut columns = self.keys(back);
-        let mut values: Vec<String> = self.keys(way).iter().map(|name| self.sql.column(name, Row::New)).collect();
-        for (column, formula) in self.mirror.lenses.iter().flat_map(|lens| Self::sets(lens, way)) {
+        let mut columns = back.key(self.mirror);
+        let mut values: Vec<String> = way.key(self.mirror).iter().map(|name| self.sql.column(name, Row::New)).collect();
+        for (column, formula) in self.mirror.lenses.iter().flat_map(|lens| way.sets(lens)) {
             columns.push(column.name.clone());
             values.push(self.sql.value(formula, &column.ty, Row::New));
         }
@@ -649,9 +573,9 @@ impl Mirroring<'_> {
     /// The statement that copies rows of the source, up to its conditions on the key, and what follows them.
     pub(super) fn copy(&self, copy: &CopyRows) -> (String, String) {
         let row = Row::Table(&copy.mirror.source);
-        let mut columns = self.keys(Way::Down);
-        let mut values: Vec<String> = self.keys(Way::Up).iter().map(|name| self.sql.column(name, row)).collect();
-        for (column, formula) in self.mirror.lenses.iter().flat_map(Self::ups) {
+        let mut columns = Way::Down.key(self.mirror);
+        let mut values: Vec<String> = Way::Up.key(self.mirror).iter().map(|name| self.sql.column(name, row)).collect();
+        for (column, formula) in self.mirror.lenses.iter().flat_map(SyncLens::ups) {
             columns.push(column.name.clone());
             values.push(self.sql.value(formula, &column.ty, row));
         }
@@ -669,9 +593,4 @@ impl Mirroring<'_> {
 
 fn indented(lines: Vec<String>) -> Vec<String> {
     lines.into_iter().map(|line| format!("  {}", line.replace('\n', "\n  "))).collect()
-}
-
-/// A condition that can stand beside others.
-fn grouped(condition: String) -> String {
-    if condition.contains(" or ") || condition.contains(" and ") { format!("({condition})") } else { condition }
 }

@@ -5,6 +5,7 @@
 
 use minijinja::{Value, context};
 
+use super::super::mirror::{Way, disagreement, grouped};
 use crate::dialect::language::{Language, Row};
 use crate::dialect::postgres::expression::Expressions;
 use crate::plan::VERSION_SCHEMA;
@@ -21,40 +22,23 @@ pub(super) struct Mirroring<'a> {
     pub(super) sql: &'a Expressions<'a>,
 }
 
-/// Which way rows are carried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// From the source to the target.
-    Up,
-    /// From the target to the source.
-    Down,
-}
-
 impl Mirroring<'_> {
     // --- keys ---
 
-    fn keys(&self, way: Way) -> Vec<String> {
-        match way {
-            Way::Up => self.mirror.source_key(),
-            Way::Down => self.mirror.target_key(),
-        }
-    }
-
     /// `a.key = b.key`, each row with the names of its table.
     fn same(&self, a: (Way, Row<'_>), b: (Way, Row<'_>)) -> String {
-        let pairs: Vec<String> = self
-            .keys(a.0)
-            .iter()
-            .zip(&self.keys(b.0))
-            .map(|(left, right)| format!("{} = {}", self.sql.column(left, a.1), self.sql.column(right, b.1)))
-            .collect();
+        let pairs: Vec<String> =
+            a.0.key(self.mirror)
+                .iter()
+                .zip(&b.0.key(self.mirror))
+                .map(|(left, right)| format!("{} = {}", self.sql.column(left, a.1), self.sql.column(right, b.1)))
+                .collect();
         pairs.join(" and ")
     }
 
     /// The key differs between the row as it was and as it is.
     fn key_changed(&self, way: Way) -> String {
-        let key: Vec<(String, Type)> = self.keys(way).into_iter().zip(&self.mirror.key).map(|(name, key)| (name, key.ty.clone())).collect();
-        self.changed(&key)
+        self.changed(&way.typed_key(self.mirror))
     }
 
     fn changed(&self, columns: &[(String, Type)]) -> String {
@@ -101,14 +85,6 @@ impl Mirroring<'_> {
         if value == "null" { format!("{column} is not null") } else { self.sql.distinct(&column, value, ty) }
     }
 
-    fn ups(lens: &SyncLens) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
-        lens.new.iter().filter_map(|column| column.formula.as_ref().map(|formula| (column, formula)))
-    }
-
-    fn downs(lens: &SyncLens) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
-        lens.old.iter().filter_map(|column| column.formula.as_ref().map(|formula| (column, formula)))
-    }
-
     /// Whether only the new side follows, and nothing leads back.
     fn is_derived(lens: &SyncLens) -> bool {
         lens.old.is_empty()
@@ -120,26 +96,15 @@ impl Mirroring<'_> {
         lens.new.is_empty()
     }
 
-    /// The two rows say different things: neither side is what the other one gives. What only follows says nothing.
+    /// The two rows say different things.
     fn disagree(&self, lens: &SyncLens, source: Row<'_>, target: Row<'_>) -> Option<String> {
         let sql = self.sql;
-        if Self::is_derived(lens) || Self::is_given(lens) {
-            return None;
-        }
-        let differs = |columns: Vec<(&SyncColumn, &Formula)>, own: Row<'_>, other: Row<'_>| -> Vec<String> {
-            columns.iter().map(|(c, f)| sql.distinct(&sql.column(&c.name, own), &sql.value(f, &c.ty, other), &c.ty)).collect()
+        let unlike = |(c, f): (&SyncColumn, &Formula), own: Row<'_>, from: Row<'_>| {
+            sql.distinct(&sql.column(&c.name, own), &sql.value(f, &c.ty, from), &c.ty)
         };
-        let news = differs(Self::ups(lens).collect(), target, source);
-        let olds = differs(Self::downs(lens).collect(), source, target);
-        let is_copy = Self::ups(lens).all(|(_, f)| matches!(f, Formula::Column(_)))
-            && Self::downs(lens).all(|(_, f)| matches!(f, Formula::Column(_)))
-            && lens.new.len() == lens.old.len();
-        match (news.is_empty(), olds.is_empty()) {
-            (true, _) => None,
-            (false, _) if is_copy => Some(sql.any(&news)),
-            (false, true) => Some(sql.any(&news)),
-            (false, false) => Some(sql.all(&[sql.any(&news), sql.any(&olds)])),
-        }
+        let (news, olds) = disagreement(lens, source, target, unlike)?;
+        let news = sql.any(&news);
+        Some(if olds.is_empty() { news } else { sql.all(&[news, sql.any(&olds)]) })
     }
 
     /// Any lens disagrees.
@@ -152,7 +117,7 @@ impl Mirroring<'_> {
     fn unlike_or_given(&self, source: Row<'_>, target: Row<'_>) -> String {
         let mut parts = vec![self.unlike(source, target)];
         parts.retain(|part| part != "false");
-        for (column, formula) in self.mirror.lenses.iter().filter(|lens| Self::is_given(lens)).flat_map(Self::downs) {
+        for (column, formula) in self.mirror.lenses.iter().filter(|lens| Self::is_given(lens)).flat_map(SyncLens::downs) {
             parts.push(self.sql.distinct(&self.sql.column(&column.name, source), &self.sql.value(formula, &column.ty, target), &column.ty));
         }
         self.sql.any(&parts)
@@ -230,11 +195,8 @@ impl Mirroring<'_> {
     /// What the author says of a row in words of his own, as values.
     fn said(&self, way: Way) -> Vec<String> {
         let row = Row::Alias("own");
-        let formulas: Vec<(&SyncColumn, &Formula)> = match way {
-            Way::Up => self.mirror.lenses.iter().flat_map(Self::ups).collect(),
-            Way::Down => self.mirror.lenses.iter().flat_map(Self::downs).collect(),
-        };
-        let written = formulas.into_iter().filter(|(_, formula)| !matches!(formula, Formula::Column(_)));
+        let formulas = self.mirror.lenses.iter().flat_map(|lens| way.sets(lens));
+        let written = formulas.filter(|(_, formula)| !matches!(formula, Formula::Column(_)));
         let mut values: Vec<String> = written.map(|(column, formula)| self.sql.value(formula, &column.ty, row)).collect();
         if way == Way::Up {
             values.extend(self.meant(row));
@@ -260,21 +222,15 @@ impl Mirroring<'_> {
     /// What the function of one direction says.
     fn way(&self, way: Way, besides: Vec<(String, Type)>) -> Value {
         let sql = self.sql;
-        let back = match way {
-            Way::Up => Way::Down,
-            Way::Down => Way::Up,
-        };
+        let back = way.back();
         let (mut lenses, mut followed, mut comes_back) = (Vec::new(), Vec::new(), false);
         let (mut said, mut updates): (Vec<String>, Vec<(usize, String, String)>) = (Vec::new(), Vec::new());
-        let mut written = self.keys(way).into_iter().zip(&self.mirror.key).map(|(name, key)| (name, key.ty.clone())).collect::<Vec<_>>();
+        let mut written = way.typed_key(self.mirror);
         written.extend(besides);
-        let mut columns = self.keys(back).iter().map(|name| sql.ident(name)).collect::<Vec<_>>();
-        let mut values = self.keys(way).iter().map(|name| sql.column(name, HERE)).collect::<Vec<_>>();
+        let mut columns = back.key(self.mirror).iter().map(|name| sql.ident(name)).collect::<Vec<_>>();
+        let mut values = way.key(self.mirror).iter().map(|name| sql.column(name, HERE)).collect::<Vec<_>>();
         for lens in &self.mirror.lenses {
-            let (inputs, sets) = match way {
-                Way::Up => (Self::inputs(&lens.old, &lens.up_inputs), Self::ups(lens).collect::<Vec<_>>()),
-                Way::Down => (Self::inputs(&lens.new, &lens.down_inputs), Self::downs(lens).collect::<Vec<_>>()),
-            };
+            let (inputs, sets) = (way.inputs(lens), way.sets(lens));
             if sets.is_empty() {
                 // What leads nowhere this way may still decide whether two rows are alike.
                 if way == Way::Up {
@@ -323,8 +279,8 @@ impl Mirroring<'_> {
             // What the other table's own triggers made of it comes back.
             let own = Row::Alias("own");
             let (back_sets, still) = match way {
-                Way::Up => (Self::downs(lens).collect::<Vec<_>>(), self.disagree(lens, own, THERE)),
-                Way::Down => (Self::ups(lens).collect(), self.disagree(lens, THERE, own)),
+                Way::Up => (lens.downs().collect::<Vec<_>>(), self.disagree(lens, own, THERE)),
+                Way::Down => (lens.ups().collect(), self.disagree(lens, THERE, own)),
             };
             comes_back |= moves.is_some() && still.is_some() && !back_sets.is_empty();
             if moves.is_some() {
@@ -344,10 +300,10 @@ impl Mirroring<'_> {
         let mut seen = std::collections::BTreeSet::new();
         written.retain(|(name, _)| seen.insert(name.clone()));
         let row = |alias: &'static str| Row::Alias(alias);
-        let mut moved: Vec<String> = self
-            .keys(back)
+        let mut moved: Vec<String> = back
+            .key(self.mirror)
             .iter()
-            .zip(self.keys(way))
+            .zip(way.key(self.mirror))
             .map(|(to, from)| format!("{} = {}", sql.ident(to), sql.column(&from, HERE)))
             .collect();
         moved.extend(followed);
@@ -366,7 +322,7 @@ impl Mirroring<'_> {
                 .collect::<Vec<_>>(),
             columns => columns.join(", "),
             values => values.join(", "),
-            key => self.keys(back).iter().map(|name| sql.ident(name)).collect::<Vec<_>>().join(", "),
+            key => back.key(self.mirror).iter().map(|name| sql.ident(name)).collect::<Vec<_>>().join(", "),
             updated => columns.iter().skip(self.mirror.key.len()).map(|c| format!("{c} = excluded.{c}")).collect::<Vec<_>>(),
             moved,
             is_new => self.same((way, row("own")), (way, Row::New)),
@@ -387,9 +343,9 @@ impl Mirroring<'_> {
             here_unlike_image => self.unlike_or_given(HERE, row("image")),
             blanks => blanks.iter().map(|(name, _, value)| format!("{} = {value}", sql.ident(name))).collect::<Vec<_>>(),
             image_says => self.says(row("image")),
-            key_message => sql.literal(&format!("key ({}) of {} stands in {}, outside of what {} takes", self.keys(way).join(", "), self.own(way), self.own(back), self.own(way))),
-            outside_message => sql.literal(&format!("a row of {} must be one that the old version's {} would have there", self.own(way), self.own(back))),
-            missing_message => sql.literal(&format!("there is no row of {} for this row of {}", self.own(back), self.own(way))),
+            key_message => sql.literal(&format!("key ({}) of {} stands in {}, outside of what {} takes", way.key(self.mirror).join(", "), way.table(self.mirror), back.table(self.mirror), way.table(self.mirror))),
+            outside_message => sql.literal(&format!("a row of {} must be one that the old version's {} would have there", way.table(self.mirror), back.table(self.mirror))),
+            missing_message => sql.literal(&format!("there is no row of {} for this row of {}", back.table(self.mirror), way.table(self.mirror))),
             written => self.changed(&written),
         }
     }
@@ -438,23 +394,12 @@ impl Mirroring<'_> {
         Some(self.sql.any(&parts))
     }
 
-    fn own(&self, way: Way) -> &str {
-        match way {
-            Way::Up => &self.mirror.source,
-            Way::Down => &self.mirror.target,
-        }
-    }
-
-    fn inputs(side: &[SyncColumn], besides: &[(String, Type)]) -> Vec<(String, Type)> {
-        side.iter().map(|c| (c.name.clone(), c.ty.clone())).chain(besides.iter().cloned()).collect()
-    }
-
     // --- copy ---
 
     /// The values of a new row of the target, from a row of the source: first its key.
     fn copied(&self, row: Row<'_>) -> Vec<String> {
         let mut values: Vec<String> = self.mirror.source_key().iter().map(|name| self.sql.column(name, row)).collect();
-        values.extend(self.mirror.lenses.iter().flat_map(Self::ups).map(|(column, formula)| self.sql.value(formula, &column.ty, row)));
+        values.extend(self.mirror.lenses.iter().flat_map(SyncLens::ups).map(|(column, formula)| self.sql.value(formula, &column.ty, row)));
         values
     }
 
@@ -469,7 +414,7 @@ impl Mirroring<'_> {
         let sql = self.sql;
         let row = Row::Table(&copy.mirror.source);
         let mut columns = copy.mirror.target_key();
-        columns.extend(copy.mirror.lenses.iter().flat_map(Self::ups).map(|(column, _)| column.name.clone()));
+        columns.extend(copy.mirror.lenses.iter().flat_map(SyncLens::ups).map(|(column, _)| column.name.clone()));
         CopyParts {
             target: sql.table(&copy.mirror.target),
             columns: sql.list(&columns),
@@ -490,9 +435,4 @@ pub(super) struct CopyParts {
     pub(super) values: String,
     pub(super) meant: Option<String>,
     pub(super) key: String,
-}
-
-/// A condition that can stand beside others.
-fn grouped(condition: String) -> String {
-    if condition.contains(" or ") || condition.contains(" and ") { format!("({condition})") } else { condition }
 }

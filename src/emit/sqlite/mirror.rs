@@ -4,14 +4,13 @@
 //! what is carried over is what stands in the row by then. Nothing is written where the two rows agree already, so that it
 //! does not matter whether the client has `recursive_triggers` on, nor in which order the triggers run.
 
-use std::collections::BTreeSet;
-
 use crate::dialect::sqlite::expression::{Expressions, Row};
 use crate::dialect::sqlite::{Affinity, affinity};
 use crate::plan::model::{Follow, Formula, Mirror, MirrorSide, SourceRest, SyncColumn, SyncLens};
 use crate::snapshot::model::Type;
 
 use super::super::live;
+use super::super::mirror::{Way, disagreement, grouped};
 use super::sync::Trigger;
 
 const HERE: Row<'static> = Row::Alias("here");
@@ -27,49 +26,17 @@ pub(super) struct Mirroring<'a> {
     pub(super) counts: bool,
 }
 
-/// Which way rows are carried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// From the source to the target.
-    Up,
-    /// From the target to the source.
-    Down,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     Insert,
     Update,
 }
 
-impl Way {
-    fn back(self) -> Self {
-        match self {
-            Way::Up => Way::Down,
-            Way::Down => Way::Up,
-        }
-    }
-}
-
 impl Mirroring<'_> {
     // --- names and keys ---
 
-    fn name(&self, way: Way) -> &str {
-        match way {
-            Way::Up => &self.mirror.source,
-            Way::Down => &self.mirror.target,
-        }
-    }
-
-    fn keys(&self, way: Way) -> Vec<String> {
-        match way {
-            Way::Up => self.mirror.source_key(),
-            Way::Down => self.mirror.target_key(),
-        }
-    }
-
     fn same(&self, a: (Way, Row<'_>), b: (Way, Row<'_>)) -> String {
-        let pairs = self.keys(a.0).into_iter().zip(self.keys(b.0));
+        let pairs = a.0.key(self.mirror).into_iter().zip(b.0.key(self.mirror));
         pairs
             .map(|(left, right)| format!("{} = {}", self.sql.column(&left, a.1), self.sql.column(&right, b.1)))
             .collect::<Vec<_>>()
@@ -78,7 +45,7 @@ impl Mirroring<'_> {
 
     fn no_row(&self, (way, alias): (Way, Row<'_>), condition: &str) -> String {
         let Row::Alias(name) = alias else { return String::new() };
-        format!("not exists (select 1 from {} as {name} where {condition})", self.sql.ident(self.name(way)))
+        format!("not exists (select 1 from {} as {name} where {condition})", self.sql.ident(way.table(self.mirror)))
     }
 
     fn changed(&self, columns: &[(String, Type)]) -> String {
@@ -87,8 +54,7 @@ impl Mirroring<'_> {
     }
 
     fn key_changed(&self, way: Way) -> String {
-        let key: Vec<(String, Type)> = self.keys(way).into_iter().zip(&self.mirror.key).map(|(name, key)| (name, key.ty.clone())).collect();
-        self.changed(&key)
+        self.changed(&way.typed_key(self.mirror))
     }
 
     // --- conditions ---
@@ -127,28 +93,11 @@ impl Mirroring<'_> {
         })
     }
 
-    fn ups(lens: &SyncLens) -> Vec<(&SyncColumn, &Formula)> {
-        lens.new.iter().filter_map(|column| column.formula.as_ref().map(|formula| (column, formula))).collect()
-    }
-
-    fn downs(lens: &SyncLens) -> Vec<(&SyncColumn, &Formula)> {
-        lens.old.iter().filter_map(|column| column.formula.as_ref().map(|formula| (column, formula))).collect()
-    }
-
-    /// The two rows say different things: neither side is what the other one gives. What only follows says nothing.
+    /// The two rows say different things.
     fn disagree(&self, lens: &SyncLens, source: Row<'_>, target: Row<'_>) -> Option<String> {
-        if lens.old.is_empty() || lens.new.is_empty() {
-            return None;
-        }
-        let news: Vec<String> = Self::ups(lens).into_iter().map(|set| self.unlike_value(set, target, source)).collect();
-        let olds: Vec<String> = Self::downs(lens).into_iter().map(|set| self.unlike_value(set, source, target)).collect();
-        let copies = |sets: Vec<(&SyncColumn, &Formula)>| sets.iter().all(|(_, formula)| matches!(formula, Formula::Column(_)));
-        let is_copy = copies(Self::ups(lens)) && copies(Self::downs(lens)) && lens.new.len() == lens.old.len();
-        match (news.is_empty(), olds.is_empty() || is_copy) {
-            (true, _) => None,
-            (false, true) => Some(self.sql.any(&news)),
-            (false, false) => Some(self.sql.all(&[self.sql.any(&news), self.sql.any(&olds)])),
-        }
+        let (news, olds) = disagreement(lens, source, target, |set, own, from| self.unlike_value(set, own, from))?;
+        let news = self.sql.any(&news);
+        Some(if olds.is_empty() { news } else { self.sql.all(&[news, self.sql.any(&olds)]) })
     }
 
     fn unlike(&self, source: Row<'_>, target: Row<'_>) -> Option<String> {
@@ -189,7 +138,7 @@ impl Mirroring<'_> {
     pub(super) fn triggers(&self) -> Vec<(&str, Trigger)> {
         let mut list = Vec::new();
         for way in [Way::Up, Way::Down] {
-            let (own, other) = (self.name(way), self.name(way.back()));
+            let (own, other) = (way.table(self.mirror), way.back().table(self.mirror));
             let suffix = match way {
                 Way::Up => "up",
                 Way::Down => "down",
@@ -202,7 +151,7 @@ impl Mirroring<'_> {
             let inserted = format!("a row of {own} was inserted: {other} follows");
             push(&names.insert, "after insert", inserted, Vec::new(), self.carried(way, Event::Insert));
             let updated = format!("a row of {own} was updated: {other} follows");
-            push(&names.update, "after update", updated, vec![self.changed(&self.written(way))], self.carried(way, Event::Update));
+            push(&names.update, "after update", updated, vec![self.changed(&way.written(self.mirror))], self.carried(way, Event::Update));
             let deleted = format!("a row of {own} was deleted: {other} follows");
             push(&names.delete, "after delete", deleted, Vec::new(), vec![self.gone(way, None)]);
         }
@@ -228,38 +177,6 @@ impl Mirroring<'_> {
         vec![trigger("insert", "before insert", Vec::new()), trigger("update", "before update", vec![self.key_changed(Way::Down)])]
     }
 
-    /// The columns whose change is carried over.
-    fn written(&self, way: Way) -> Vec<(String, Type)> {
-        let mut list: Vec<(String, Type)> =
-            self.keys(way).into_iter().zip(&self.mirror.key).map(|(name, key)| (name, key.ty.clone())).collect();
-        if way == Way::Up {
-            list.extend(self.mirror.predicate_columns.iter().cloned());
-        }
-        for lens in &self.mirror.lenses {
-            if way == Way::Up || !Self::downs(lens).is_empty() {
-                list.extend(Self::inputs(lens, way));
-            }
-        }
-        let mut seen = BTreeSet::new();
-        list.retain(|(name, _)| seen.insert(name.clone()));
-        list
-    }
-
-    fn inputs(lens: &SyncLens, way: Way) -> Vec<(String, Type)> {
-        let (side, besides) = match way {
-            Way::Up => (&lens.old, &lens.up_inputs),
-            Way::Down => (&lens.new, &lens.down_inputs),
-        };
-        side.iter().map(|c| (c.name.clone(), c.ty.clone())).chain(besides.iter().cloned()).collect()
-    }
-
-    fn sets(lens: &SyncLens, way: Way) -> Vec<(&SyncColumn, &Formula)> {
-        match way {
-            Way::Up => Self::ups(lens),
-            Way::Down => Self::downs(lens),
-        }
-    }
-
     /// What happens to the other table as a row is inserted or updated, in order.
     fn carried(&self, way: Way, event: Event) -> Vec<String> {
         let back = way.back();
@@ -274,10 +191,13 @@ impl Mirroring<'_> {
                 self.raise(
                     &format!(
                         "UNIQUE constraint failed: a row of {} outside of what {} takes has this key",
-                        self.name(Way::Up),
-                        self.name(Way::Down)
+                        Way::Up.table(self.mirror),
+                        Way::Down.table(self.mirror)
                     ),
-                    &format!("exists (select 1 from {} as other where {at} and ({meant}) is not true)", self.sql.ident(self.name(Way::Up))),
+                    &format!(
+                        "exists (select 1 from {} as other where {at} and ({meant}) is not true)",
+                        self.sql.ident(Way::Up.table(self.mirror))
+                    ),
                 )
             }));
         }
@@ -295,12 +215,12 @@ impl Mirroring<'_> {
                 let target = self.sql.ident(&self.mirror.target);
                 let image = Row::Alias(&target);
                 let mut unlike: Vec<String> = self.unlike(HERE, image).into_iter().collect();
-                let given = self.mirror.lenses.iter().filter(|lens| lens.new.is_empty()).flat_map(Self::downs);
+                let given = self.mirror.lenses.iter().filter(|lens| lens.new.is_empty()).flat_map(SyncLens::downs);
                 unlike.extend(given.map(|set| self.unlike_value(set, HERE, image)));
                 list.push(format!(
                     "delete from {target} where {} and exists (select 1 from {} as here where {} and ({meant}) is not true and ({}))",
                     self.same((back, image), (way, Row::New)),
-                    self.sql.ident(self.name(way)),
+                    self.sql.ident(way.table(self.mirror)),
                     self.same((way, HERE), (way, Row::New)),
                     self.sql.any(&unlike),
                 ));
@@ -311,8 +231,8 @@ impl Mirroring<'_> {
                     self.raise(
                         &format!(
                             "CHECK constraint failed: a row of {} must be one that {} takes",
-                            self.name(Way::Up),
-                            self.name(Way::Down)
+                            Way::Up.table(self.mirror),
+                            Way::Down.table(self.mirror)
                         ),
                         &self.no_row((Way::Up, IMAGE), &there),
                     )
@@ -333,12 +253,12 @@ impl Mirroring<'_> {
     /// Another key: what only the image says goes along.
     fn moved(&self, way: Way) -> String {
         let back = way.back();
-        let (own, other) = (self.sql.ident(self.name(way)), self.sql.ident(self.name(back)));
+        let (own, other) = (self.sql.ident(way.table(self.mirror)), self.sql.ident(back.table(self.mirror)));
         let image = Row::Alias(&other);
-        let mut sets: Vec<String> = self
-            .keys(back)
+        let mut sets: Vec<String> = back
+            .key(self.mirror)
             .iter()
-            .zip(self.keys(way))
+            .zip(way.key(self.mirror))
             .map(|(to, from)| format!("{} = {}", self.sql.ident(to), self.sql.column(&from, HERE)))
             .collect();
         for lens in self.mirror.lenses.iter().filter(|lens| !lens.old.is_empty() && !lens.new.is_empty()) {
@@ -346,7 +266,7 @@ impl Mirroring<'_> {
                 Way::Up => self.disagree(lens, HERE, image),
                 Way::Down => self.disagree(lens, image, HERE),
             };
-            for (column, formula) in Self::sets(lens, way) {
+            for (column, formula) in way.sets(lens) {
                 let value = self.sql.value(formula, &column.ty, HERE);
                 let value = match (&disagree, formula) {
                     (None, _) | (_, Formula::Column(_)) => value,
@@ -371,8 +291,11 @@ impl Mirroring<'_> {
         let back = way.back();
         if way == Way::Down && self.mirror.rest != SourceRest::Goes {
             let there = self.same((back, IMAGE), (way, Row::New));
-            let message =
-                format!("FOREIGN KEY constraint failed: there is no row of {} for this row of {}", self.name(back), self.name(way));
+            let message = format!(
+                "FOREIGN KEY constraint failed: there is no row of {} for this row of {}",
+                back.table(self.mirror),
+                way.table(self.mirror)
+            );
             return self.raise(&message, &self.no_row((back, IMAGE), &there));
         }
         let mut conditions = vec![self.same((way, HERE), (way, Row::New))];
@@ -392,9 +315,9 @@ impl Mirroring<'_> {
 
     /// The columns of the other row that come from this one, and their values.
     fn given(&self, way: Way) -> (String, String) {
-        let mut columns = self.keys(way.back());
-        let mut values: Vec<String> = self.keys(way).iter().map(|name| self.sql.column(name, HERE)).collect();
-        for (column, formula) in self.mirror.lenses.iter().flat_map(|lens| Self::sets(lens, way)) {
+        let mut columns = way.back().key(self.mirror);
+        let mut values: Vec<String> = way.key(self.mirror).iter().map(|name| self.sql.column(name, HERE)).collect();
+        for (column, formula) in self.mirror.lenses.iter().flat_map(|lens| way.sets(lens)) {
             columns.push(column.name.clone());
             values.push(self.sql.value(formula, &column.ty, HERE));
         }
@@ -405,8 +328,8 @@ impl Mirroring<'_> {
         let (columns, values) = self.given(way);
         format!(
             "insert into {} ({columns})\n  select {values} from {} as here\n  where {}",
-            self.sql.ident(self.name(way.back())),
-            self.sql.ident(self.name(way)),
+            self.sql.ident(way.back().table(self.mirror)),
+            self.sql.ident(way.table(self.mirror)),
             conditions.join("\n    and ")
         )
     }
@@ -431,13 +354,13 @@ impl Mirroring<'_> {
             columns,
             values,
             meant: Some(self.uncopied().join("\n  and ")),
-            key: self.sql.list(&self.keys(Way::Down)),
+            key: self.sql.list(&Way::Down.key(self.mirror)),
         }
     }
 
     /// What the other row takes from this one, in one statement: between two of them it might be none that is meant.
     fn followed(&self, way: Way, event: Event) -> Option<String> {
-        let (own, other) = (self.sql.ident(self.name(way)), self.sql.ident(self.name(way.back())));
+        let (own, other) = (self.sql.ident(way.table(self.mirror)), self.sql.ident(way.back().table(self.mirror)));
         let there = Row::Alias(&other);
         let parts: Vec<(String, Vec<(String, String)>)> =
             self.mirror.lenses.iter().filter_map(|lens| self.follows(way, event, lens, there)).collect();
@@ -463,11 +386,11 @@ impl Mirroring<'_> {
 
     /// One lens: when its other side takes something from the row, and what.
     fn follows(&self, way: Way, event: Event, lens: &SyncLens, there: Row<'_>) -> Option<(String, Vec<(String, String)>)> {
-        let sets = Self::sets(lens, way);
+        let sets = way.sets(lens);
         if sets.is_empty() {
             return None;
         }
-        let inputs = Self::inputs(lens, way);
+        let inputs = way.inputs(lens);
         let stays = self.mirror.rest != SourceRest::Goes;
         let mut when = Vec::new();
         if lens.old.is_empty() {
@@ -514,7 +437,7 @@ impl Mirroring<'_> {
     /// The row is gone, or has another key: its image goes, or says nothing any more.
     fn gone(&self, way: Way, when: Option<String>) -> String {
         let back = way.back();
-        let other = self.sql.ident(self.name(back));
+        let other = self.sql.ident(back.table(self.mirror));
         let there = Row::Alias(&other);
         let mut conditions: Vec<String> = when.map(grouped).into_iter().collect();
         conditions.push(self.same((back, there), (way, Row::Old)));
@@ -542,9 +465,4 @@ impl Mirroring<'_> {
             }
         }
     }
-}
-
-/// A condition that can stand beside others.
-fn grouped(condition: String) -> String {
-    if condition.contains(" or ") || condition.contains(" and ") { format!("({condition})") } else { condition }
 }
