@@ -73,6 +73,13 @@ impl Location {
         }
         Ok(Self { config })
     }
+
+    /// The same server and role, another database.
+    pub fn with_database(&self, database: &str) -> Self {
+        let mut config = self.config.clone();
+        config.dbname(database);
+        Self { config }
+    }
 }
 
 const NO_TLS: &str = "not yet: an encrypted connection (sslmode=require). Connect through a tunnel, or with sslmode=prefer where the \

@@ -7,6 +7,8 @@
 pub mod catalog;
 mod law;
 mod place;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod random;
 mod report;
 mod scripts;
@@ -17,8 +19,9 @@ mod values;
 mod workload;
 mod world;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::diff::model::Diff;
@@ -41,7 +44,7 @@ use place::{Database, Place, Refusal};
 use random::Random;
 use shape::{Pair, View};
 use workload::Workload;
-use world::{Event, Kind, Sight, TABLE, World, Write};
+use world::{Event, Given, Kind, Row, Sight, TABLE, World, Write};
 
 /// What is rehearsed.
 #[derive(Debug)]
@@ -158,6 +161,9 @@ impl Tally {
     }
 }
 
+/// What was asked of a lens: the pair of tables, the columns that it gives, the side that it reads, the expressions, and the row.
+type Asked = (usize, Vec<usize>, Side, Vec<Option<String>>, Row);
+
 /// Where one subject is rehearsed.
 struct Lab<'a> {
     dialect: Dialect,
@@ -167,6 +173,8 @@ struct Lab<'a> {
     /// The namespace of the new version, in versioned access.
     version: Option<String>,
     next: &'a Cell<u32>,
+    /// What lenses gave so far.
+    given: RefCell<BTreeMap<Asked, Given>>,
     /// Whether a foreign key may be looked at late.
     has_deferred: bool,
     /// The old and the new snapshot alone, empty.
@@ -176,18 +184,59 @@ struct Lab<'a> {
     new_catalog: Vec<Line>,
 }
 
-/// Rehearses a plan.
+/// What rehearsals are held on: SQLite in this process, or a server.
+pub struct Venue {
+    place: Box<dyn Place>,
+}
+
+impl fmt::Debug for Venue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Venue").field("product", &self.product()).finish()
+    }
+}
+
+impl Venue {
+    /// A throw-away server of programs that are found on this machine. `url`: a server that is there, on which databases of the
+    /// rehearsal's own are made and dropped.
+    ///
+    /// # Errors
+    /// When there is no such engine, or it can't be reached.
+    pub fn open(dialect: Dialect, url: Option<&str>) -> Result<Self, Stopped> {
+        let place: Box<dyn Place> = match (dialect, url) {
+            #[cfg(feature = "sqlite")]
+            (Dialect::Sqlite, None) => Box::new(sqlite::Sqlite::new()?),
+            #[cfg(feature = "postgres")]
+            (Dialect::Postgres, None) => Box::new(postgres::Postgres::start()?),
+            #[cfg(feature = "postgres")]
+            (Dialect::Postgres, Some(url)) => Box::new(postgres::Postgres::at(url)?),
+            (Dialect::Sqlite, Some(_)) => {
+                return Err(Stopped("SQLite is rehearsed in this process, on files of its own: leave `--url` away".to_owned()));
+            }
+            (other, _) => return Err(Stopped(format!("not yet: a rehearsal on {}", other.name()))),
+        };
+        Ok(Self { place })
+    }
+
+    /// What runs there: `PostgreSQL 15.18`.
+    pub fn product(&self) -> String {
+        self.place.product()
+    }
+}
+
+/// Rehearses a plan, on a venue of its own.
 ///
 /// # Errors
 /// When the rehearsal can't be held: there is no engine, or a snapshot can't be installed.
 pub fn rehearse(subject: &Subject<'_>, options: &Options) -> Result<Report, Stopped> {
-    let place: Box<dyn Place> = match subject.diff.dialect {
-        #[cfg(feature = "sqlite")]
-        Dialect::Sqlite => Box::new(sqlite::Sqlite::new()?),
-        other => {
-            return Err(Stopped(format!("not yet: a rehearsal on {}; rehearse with `--dialect sqlite`", other.name())));
-        }
-    };
+    rehearse_at(&Venue::open(subject.diff.dialect, None)?, subject, options)
+}
+
+/// Rehearses a plan.
+///
+/// # Errors
+/// As [`rehearse`].
+pub fn rehearse_at(venue: &Venue, subject: &Subject<'_>, options: &Options) -> Result<Report, Stopped> {
+    let place = &venue.place;
     let next = Cell::new(0);
     let started = Instant::now();
     let lab = Lab::new(place.as_ref(), subject, &next)?;
@@ -321,8 +370,8 @@ impl<'a> Lab<'a> {
     fn new(place: &'a dyn Place, subject: &'a Subject<'a>, next: &'a Cell<u32>) -> Result<Self, Stopped> {
         let dialect = subject.diff.dialect;
         let install = |scripts: &Scripts, what: &str| -> Result<Database<'a>, Stopped> {
-            let database = fresh(place, next);
-            place.create(database.number)?;
+            let database = fresh(place, &subject.plan.schema, next);
+            place.create(database.number, database.schema)?;
             let mut session = database.connect()?;
             for script in [&scripts.expand, &scripts.migrate, &scripts.contract] {
                 for statement in world::split(dialect, script) {
@@ -342,11 +391,24 @@ impl<'a> Lab<'a> {
         let pairs = shape::pairs(subject.diff, subject.plan);
         let views = pairs.iter().flat_map(|pair| [&pair.old, &pair.new]).flatten();
         let has_deferred = views.into_iter().any(|view| view.table.foreign_keys.iter().any(|key| key.deferrable));
-        Ok(Lab { dialect, place, subject, pairs, version, next, has_deferred, old, new, old_catalog, new_catalog })
+        Ok(Lab {
+            dialect,
+            place,
+            subject,
+            pairs,
+            version,
+            next,
+            given: RefCell::default(),
+            has_deferred,
+            old,
+            new,
+            old_catalog,
+            new_catalog,
+        })
     }
 
     fn copy(&self, from: &Database<'_>) -> Result<Database<'a>, Stopped> {
-        let copy = fresh(self.place, self.next);
+        let copy = fresh(self.place, &self.subject.plan.schema, self.next);
         self.place.copy(from.number, copy.number)?;
         Ok(copy)
     }
@@ -547,10 +609,10 @@ impl<'a> Lab<'a> {
     }
 }
 
-fn fresh<'a>(place: &'a dyn Place, next: &Cell<u32>) -> Database<'a> {
+fn fresh<'a>(place: &'a dyn Place, schema: &'a str, next: &Cell<u32>) -> Database<'a> {
     let number = next.get();
     next.set(number + 1);
-    Database { place, number }
+    Database { place, number, schema }
 }
 
 /// The classes of sights by lens.

@@ -2,7 +2,8 @@
 
 use super::Stopped;
 use super::catalog::Line;
-use crate::engine::{Connection, Failure};
+use crate::engine::{Connection, Failure, Notice, Outcome};
+use crate::snapshot::model::Column;
 use crate::sql::Dialect;
 
 /// A server, or a folder, that holds databases of the rehearsal's own.
@@ -10,8 +11,8 @@ pub(super) trait Place {
     /// What runs there: `SQLite 3.50.2`.
     fn product(&self) -> String;
 
-    /// Makes an empty database of this number.
-    fn create(&self, number: u32) -> Result<(), Stopped>;
+    /// Makes an empty database of this number, whose tables will live in a schema.
+    fn create(&self, number: u32, schema: &str) -> Result<(), Stopped>;
 
     /// Makes a database that equals another one, which nobody is connected to.
     fn copy(&self, from: u32, to: u32) -> Result<(), Stopped>;
@@ -22,11 +23,21 @@ pub(super) trait Place {
     /// A connection as scripts are run on.
     fn connect(&self, number: u32) -> Result<Box<dyn Connection>, Failure>;
 
-    /// Makes a connection a client's. `version`: of the version's own namespace.
-    fn enter(&self, session: &mut dyn Connection, version: Option<&str>) -> Result<(), Failure>;
+    /// Makes a connection a client's, of the schema that the tables live in. `version`: of the version's own namespace.
+    fn enter(&self, session: &mut dyn Connection, schema: &str, version: Option<&str>) -> Result<(), Failure>;
 
     /// An expression that shows a column as a literal which gives the same value again.
     fn shown(&self, column: &str) -> String;
+
+    /// An author's expression as a value for a column, before it is stored there.
+    fn meant(&self, expression: &str, _column: &Column) -> String {
+        format!("({expression})")
+    }
+
+    /// The statement that makes an empty temporary table with the columns of a table and none of its rules.
+    fn bench(&self, name: &str, table: &str) -> String {
+        format!("create temporary table {name} as select * from {table} where 1 = 0")
+    }
 
     /// What [`Place::shown`] gave, as the literal.
     fn cell(&self, value: Option<String>) -> String {
@@ -118,6 +129,8 @@ impl Refusal {
 pub(super) struct Database<'a> {
     pub(super) place: &'a dyn Place,
     pub(super) number: u32,
+    /// The schema that the tables live in.
+    pub(super) schema: &'a str,
 }
 
 impl Database<'_> {
@@ -128,13 +141,63 @@ impl Database<'_> {
     /// A connection of a client.
     pub(super) fn client(&self, version: Option<&str>) -> Result<Box<dyn Connection>, Stopped> {
         let mut session = self.connect()?;
-        self.place.enter(session.as_mut(), version)?;
+        self.enter(session.as_mut(), version)?;
         Ok(session)
+    }
+
+    /// Makes a connection a client's.
+    pub(super) fn enter(&self, session: &mut dyn Connection, version: Option<&str>) -> Result<(), Failure> {
+        self.place.enter(session, self.schema, version)
     }
 }
 
 impl Drop for Database<'_> {
     fn drop(&mut self) {
         self.place.remove(self.number);
+    }
+}
+
+/// A server's connection on which a savepoint outside of a transaction opens one until it is released, as it does on SQLite.
+pub(super) struct Nested<S> {
+    pub(super) session: S,
+    /// Whether a transaction is open.
+    is_open: bool,
+    /// The savepoint that opened it.
+    opened_by: Option<String>,
+}
+
+impl<S: Connection> Nested<S> {
+    pub(super) fn new(session: S) -> Self {
+        Self { session, is_open: false, opened_by: None }
+    }
+}
+
+impl<S: Connection> Connection for Nested<S> {
+    fn run(&mut self, statement: &str) -> Result<Outcome, Failure> {
+        if let Some(name) = statement.strip_prefix("savepoint ")
+            && !self.is_open
+        {
+            self.session.run("begin")?;
+            (self.is_open, self.opened_by) = (true, Some(name.to_owned()));
+        }
+        let outcome = self.session.run(statement)?;
+        match statement {
+            "begin" => self.is_open = true,
+            "commit" | "rollback" => (self.is_open, self.opened_by) = (false, None),
+            _ if self.opened_by.is_some() && statement.strip_prefix("release savepoint ") == self.opened_by.as_deref() => {
+                self.session.run("commit")?;
+                (self.is_open, self.opened_by) = (false, None);
+            }
+            _ => {}
+        }
+        Ok(outcome)
+    }
+
+    fn run_with(&mut self, statement: &str, values: &[Option<&str>]) -> Result<Outcome, Failure> {
+        self.session.run_with(statement, values)
+    }
+
+    fn take_notices(&mut self) -> Vec<Notice> {
+        self.session.take_notices()
     }
 }

@@ -106,6 +106,15 @@ impl Report {
                 (Law::LockBudget, "a script is one transaction, and writers wait for its end"),
             ]);
         }
+        if lab.dialect != Dialect::Sqlite {
+            let one = "one client writes at a time here";
+            unasked.extend([
+                (Law::Identity, "keys are always given here"),
+                (Law::BackfillCommutes, one),
+                (Law::Isolation, one),
+                (Law::LockBudget, one),
+            ]);
+        }
         unasked.retain(|(law, _)| options.laws.is_empty() || options.laws.contains(law));
         Report {
             product: lab.place.product(),

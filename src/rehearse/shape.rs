@@ -457,6 +457,12 @@ fn expression<'a>(diff: &Diff<'a>, mapping: Mapping<'a>, from: &'a Table, to: &C
         Value::Number(text) => text.clone(),
         Value::Text(text) => literal(text, dialect),
     };
+    // Where all of a CASE is of one type, texts are: `no answer` is one.
+    let given = |it: &Value| match it {
+        Value::Boolean(truth) if dialect == Dialect::Postgres => literal(&truth.to_string(), dialect),
+        Value::Number(text) if dialect == Dialect::Postgres => literal(text, dialect),
+        other => value(other),
+    };
     Some(match mapping {
         Mapping::Copy(name) | Mapping::Cast(name) => match (&from.columns.get(name)?.ty.kind, &to.ty.kind) {
             (TypeKind::Enum(one), TypeKind::Enum(other)) => {
@@ -472,7 +478,12 @@ fn expression<'a>(diff: &Diff<'a>, mapping: Mapping<'a>, from: &'a Table, to: &C
                     .map(|(old, new)| if upward { (old, new) } else { (new, old) })
                     .map(|(a, b)| format!(" when {} then {}", literal(a, dialect), literal(b, dialect)))
                     .collect();
-                if pairs.is_empty() { column(name) } else { format!("case {0}{pairs} else {0} end", column(name)) }
+                let name = match dialect {
+                    // The other version's labels are none of this type.
+                    Dialect::Postgres => format!("{}::text", column(name)),
+                    Dialect::Mysql | Dialect::Mariadb | Dialect::Sqlite => column(name),
+                };
+                if pairs.is_empty() { name } else { format!("case {name}{pairs} else {name} end") }
             }
             _ => column(name),
         },
@@ -486,11 +497,11 @@ fn expression<'a>(diff: &Diff<'a>, mapping: Mapping<'a>, from: &'a Table, to: &C
                 };
                 if *a != Value::Null && !seen.contains(&a) {
                     seen.push(a);
-                    text.push_str(&format!(" when {} = {} then {}", column(name), value(a), value(b)));
+                    text.push_str(&format!(" when {} = {} then {}", column(name), value(a), given(b)));
                 }
             }
             match (&map.otherwise, direction) {
-                (Some(Otherwise::Value(other)), Direction::Up) => text.push_str(&format!(" else {}", value(other))),
+                (Some(Otherwise::Value(other)), Direction::Up) => text.push_str(&format!(" else {}", given(other))),
                 (_, Direction::Up | Direction::Down) => text.push_str(&format!(" else '{NO_ANSWER}'")),
             }
             text.push_str(" end");

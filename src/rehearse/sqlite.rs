@@ -48,7 +48,7 @@ impl Place for Sqlite {
         format!("SQLite {}", Session::version())
     }
 
-    fn create(&self, number: u32) -> Result<(), Stopped> {
+    fn create(&self, number: u32, _schema: &str) -> Result<(), Stopped> {
         fs::File::create_new(self.file(number)).map(drop).map_err(|error| Stopped(format!("can't make a database: {error}")))
     }
 
@@ -68,7 +68,7 @@ impl Place for Sqlite {
         Ok(Box::new(session))
     }
 
-    fn enter(&self, session: &mut dyn Connection, _version: Option<&str>) -> Result<(), Failure> {
+    fn enter(&self, session: &mut dyn Connection, _schema: &str, _version: Option<&str>) -> Result<(), Failure> {
         session.run("pragma foreign_keys = on").map(drop)
     }
 

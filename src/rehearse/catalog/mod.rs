@@ -1,6 +1,9 @@
 //! The whole schema of a database as ordered lines of text: what two databases must share to be called equal.
 
+mod postgres;
+
 use crate::engine::{Connection, Failure};
+pub use postgres::postgres;
 
 /// Which part of a database a line of its catalog belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
