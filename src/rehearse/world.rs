@@ -66,9 +66,9 @@ pub(super) enum Stage {
 
 pub(super) struct World<'lab> {
     pub(super) lab: &'lab Lab<'lab>,
-    database: Database<'lab>,
-    /// The clients' connection to the database under migration.
+    /// The clients' connection to the database under migration: it goes before the database does.
     client: Option<Box<dyn Connection>>,
+    database: Database<'lab>,
     twins: [Twin<'lab>; 2],
     pub(super) stage: Stage,
     /// What each version's twin holds.
@@ -99,8 +99,8 @@ pub(super) enum Sight {
 }
 
 struct Twin<'lab> {
-    _database: Database<'lab>,
     session: Box<dyn Connection>,
+    _database: Database<'lab>,
 }
 
 fn of(side: Side) -> usize {
