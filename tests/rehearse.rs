@@ -12,9 +12,12 @@ use crossfade::diagnostic::{Sources, has_errors};
 use crossfade::diff::{self, AssumeDrop};
 use crossfade::emit::{Scripts, scripts};
 use crossfade::plan::{self, model::Plan};
-use crossfade::rehearse::{Broke, LensClass, Options, Report, Subject, rehearse};
+use crossfade::rehearse::{Broke, LensClass, Options, Report, Subject, Venue, database_name, rehearse_at};
 use crossfade::snapshot::model::{Access, Schema};
 use crossfade::sql::Dialect;
+
+#[path = "rehearse/servers.rs"]
+mod servers;
 
 const DIALECT: Dialect = Dialect::Sqlite;
 
@@ -23,20 +26,29 @@ fn root() -> PathBuf {
 }
 
 fn read(text: &str) -> Option<Schema> {
+    read_for(text, DIALECT)
+}
+
+fn read_for(text: &str, dialect: Dialect) -> Option<Schema> {
     let mut sources = Sources::default();
     let file = sources.add("snapshot.yaml", text);
     let (snapshot, mut faults) = crossfade::snapshot::read(&sources, &[file]);
-    let (schema, more) = snapshot.resolve(DIALECT);
+    let (schema, more) = snapshot.resolve(dialect);
     faults.extend(more);
     (!has_errors(&faults)).then_some(schema)
 }
 
 /// A plan with its scripts, whatever hazards it has; `None` where compile refuses.
 fn compile(old: &Schema, new: &Schema, access: Access) -> Option<(Plan, Scripts)> {
-    let (diff, mut faults) = diff::diff(old, new, DIALECT, &diff::Options { assume_drop: AssumeDrop::Ask });
+    compile_for(DIALECT, old, new, access)
+}
+
+fn compile_for(dialect: Dialect, old: &Schema, new: &Schema, access: Access) -> Option<(Plan, Scripts)> {
+    let (diff, mut faults) = diff::diff(old, new, dialect, &diff::Options { assume_drop: AssumeDrop::Ask });
     let allow = ["blocks-writes", "drops-data", "old-key-binds", "old-reads-null", "unique-rejects-old-writes", "rebuild-blocks-writers"];
-    let settings = plan::Settings { access, schema: "public".to_owned(), allow: allow.map(str::to_owned).to_vec() };
-    let (plan, more) = plan::plan(&diff, &settings, crossfade::dialect::target(DIALECT).unwrap());
+    let schema = database_name(dialect).unwrap_or("public").to_owned();
+    let settings = plan::Settings { access, schema, allow: allow.map(str::to_owned).to_vec() };
+    let (plan, more) = plan::plan(&diff, &settings, crossfade::dialect::target(dialect).unwrap());
     faults.extend(more);
     if has_errors(&faults) {
         return None;
@@ -47,15 +59,26 @@ fn compile(old: &Schema, new: &Schema, access: Access) -> Option<(Plan, Scripts)
 
 /// Rehearses a folder with scripts that something was done to; `None` where compile refuses.
 fn rehearsed(folder: &Path, access: Access, options: &Options, change: impl FnOnce(&str, Scripts) -> Scripts) -> Option<Report> {
+    rehearsed_at(&Venue::open(DIALECT, None).unwrap(), DIALECT, folder, access, options, change)
+}
+
+fn rehearsed_at(
+    venue: &Venue,
+    dialect: Dialect,
+    folder: &Path,
+    access: Access,
+    options: &Options,
+    change: impl FnOnce(&str, Scripts) -> Scripts,
+) -> Option<Report> {
     let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
-    let (old, new) = (read(&text("old.yaml"))?, read(&text("new.yaml"))?);
+    let (old, new) = (read_for(&text("old.yaml"), dialect)?, read_for(&text("new.yaml"), dialect)?);
     // What the transition asks for, it needs.
     if new.transition.as_ref().and_then(|transition| transition.access).is_some_and(|wanted| wanted != access) {
         return None;
     }
-    let (plan, scripts) = compile(&old, &new, access)?;
-    let (diff, _) = diff::diff(&old, &new, DIALECT, &diff::Options { assume_drop: AssumeDrop::Ask });
-    let install = |schema: &Schema, access: Access| compile(&Schema::default(), schema, access).unwrap().1;
+    let (plan, scripts) = compile_for(dialect, &old, &new, access)?;
+    let (diff, _) = diff::diff(&old, &new, dialect, &diff::Options { assume_drop: AssumeDrop::Ask });
+    let install = |schema: &Schema, access: Access| compile_for(dialect, &Schema::default(), schema, access).unwrap().1;
     let subject = Subject {
         diff: &diff,
         plan: &plan,
@@ -65,7 +88,7 @@ fn rehearsed(folder: &Path, access: Access, options: &Options, change: impl FnOn
         install_plain: install(&new, Access::Shared),
         samples: BTreeMap::new(),
     };
-    Some(rehearse(&subject, options).unwrap_or_else(|stopped| panic!("{}: {stopped}", folder.display())))
+    Some(rehearse_at(venue, &subject, options).unwrap_or_else(|stopped| panic!("{}: {stopped}", folder.display())))
 }
 
 /// What is done to scripts before they are rehearsed.

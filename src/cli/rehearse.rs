@@ -15,7 +15,7 @@ use crate::diff::{self, AssumeDrop};
 use crate::emit::{Scripts, scripts};
 use crate::plan;
 use crate::plan::model::Plan;
-use crate::rehearse::{Law, Options, Report, Subject, junit_document, rehearse};
+use crate::rehearse::{Law, Options, Report, Subject, Venue, junit_document, rehearse_at};
 use crate::snapshot::model::{Access, Schema};
 use crate::snapshot::yaml;
 use crate::sql::Dialect;
@@ -23,7 +23,7 @@ use crate::sql::quote::literal;
 
 /// Prove a plan on a real engine: both versions write through every phase, and the laws are checked.
 ///
-/// A broken law is shown by the shortest SQL that breaks it, and the exit code is 1. SQLite runs in this process.
+/// A broken law is shown by the shortest SQL that breaks it, and the exit code is 1. SQLite runs in this process; for the others a throw-away server is started.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -40,6 +40,10 @@ pub(crate) struct Args {
     /// The user's own rows for the old version: a YAML file, table by table.
     #[arg(long, value_name = "FILE")]
     samples: Option<PathBuf>,
+    /// A scratch server (`postgres://user@host/database`): databases of the rehearsal's own are made there and dropped at the end.
+    /// By default a throw-away server is started from programs found on this machine.
+    #[arg(long, value_name = "URL", env = "CROSSFADE_SCRATCH_URL", hide_env_values = true)]
+    url: Option<String>,
     /// What is printed.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -115,7 +119,9 @@ fn one(args: &Args, plan: &Plan, old: &Schema, new: &Schema, options: &Options) 
             None => BTreeMap::new(),
         },
     };
-    rehearse(&subject, options).with_context(|| format!("the rehearsal on {} could not be held", dialect.name()))
+    Venue::open(dialect, args.url.as_deref())
+        .and_then(|venue| rehearse_at(&venue, &subject, options))
+        .with_context(|| format!("the rehearsal on {} could not be held", dialect.name()))
 }
 
 /// The scripts that install one snapshot in an empty database.

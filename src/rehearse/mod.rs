@@ -223,18 +223,18 @@ impl Venue {
     }
 }
 
-/// Rehearses a plan, on a venue of its own.
-///
-/// # Errors
-/// When the rehearsal can't be held: there is no engine, or a snapshot can't be installed.
-pub fn rehearse(subject: &Subject<'_>, options: &Options) -> Result<Report, Stopped> {
-    rehearse_at(&Venue::open(subject.diff.dialect, None)?, subject, options)
+/// The database that scripts to be rehearsed are compiled for, where scripts name theirs. It stands nowhere else in them.
+pub fn database_name(dialect: Dialect) -> Option<&'static str> {
+    match dialect {
+        Dialect::Postgres | Dialect::Sqlite => None,
+        Dialect::Mysql | Dialect::Mariadb => Some("crossfade_rehearse_0_0"),
+    }
 }
 
 /// Rehearses a plan.
 ///
 /// # Errors
-/// As [`rehearse`].
+/// When the rehearsal can't be held: the venue is lost, or a snapshot can't be installed.
 pub fn rehearse_at(venue: &Venue, subject: &Subject<'_>, options: &Options) -> Result<Report, Stopped> {
     let place = &venue.place;
     let next = Cell::new(0);
