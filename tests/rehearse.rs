@@ -39,10 +39,6 @@ fn read_for(text: &str, dialect: Dialect) -> Option<Schema> {
 }
 
 /// A plan with its scripts, whatever hazards it has; `None` where compile refuses.
-fn compile(old: &Schema, new: &Schema, access: Access) -> Option<(Plan, Scripts)> {
-    compile_for(DIALECT, old, new, access)
-}
-
 fn compile_for(dialect: Dialect, old: &Schema, new: &Schema, access: Access) -> Option<(Plan, Scripts)> {
     let (diff, mut faults) = diff::diff(old, new, dialect, &diff::Options { assume_drop: AssumeDrop::Ask });
     let allow = ["blocks-writes", "drops-data", "old-key-binds", "old-reads-null", "unique-rejects-old-writes", "rebuild-blocks-writers"];
@@ -113,7 +109,11 @@ const INDEX: &str = "tests/cases/index-added";
 
 include!("rehearse/faults.rs");
 
-fn mutated(new: &str, old: &Schema, access: Access, mut scripts: Scripts, fault: &Fault) -> Scripts {
+fn mutated(new: &str, old: &Schema, access: Access, scripts: Scripts, fault: &Fault) -> Scripts {
+    mutated_for(DIALECT, new, old, access, scripts, fault)
+}
+
+fn mutated_for(dialect: Dialect, new: &str, old: &Schema, access: Access, mut scripts: Scripts, fault: &Fault) -> Scripts {
     match fault {
         Script(name, from, to) | Everywhere(name, from, to) => {
             let text = match *name {
@@ -129,8 +129,8 @@ fn mutated(new: &str, old: &Schema, access: Access, mut scripts: Scripts, fault:
         }
         Lens(from, to) => {
             assert!(new.contains(from), "the fault does not apply: {from}");
-            let other = read(&new.replacen(from, to, 1)).expect("the changed snapshot is sound");
-            compile(old, &other, access).expect("the changed snapshot compiles").1
+            let other = read_for(&new.replacen(from, to, 1), dialect).expect("the changed snapshot is sound");
+            compile_for(dialect, old, &other, access).expect("the changed snapshot compiles").1
         }
     }
 }

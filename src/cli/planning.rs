@@ -18,7 +18,7 @@ use crate::snapshot::settings::Settings;
 use crate::sql::Dialect;
 
 /// What every command that plans takes.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct PlanningArgs {
     /// The old schema: a file, a directory, `git:REV:PATH`, a database (`postgres://…`, `sqlite:PATH`), an SQL file or `empty`. With neither: the newest transition of crossfade.yaml.
     #[arg(requires = "new")]

@@ -15,7 +15,7 @@ use crate::diff::{self, AssumeDrop};
 use crate::emit::{Scripts, scripts};
 use crate::plan;
 use crate::plan::model::Plan;
-use crate::rehearse::{Law, Options, Report, Subject, Venue, junit_document, rehearse_at};
+use crate::rehearse::{Law, Options, Report, Subject, Venue, database_name, junit_document, rehearse_at};
 use crate::snapshot::model::{Access, Schema};
 use crate::snapshot::yaml;
 use crate::sql::Dialect;
@@ -73,7 +73,14 @@ const UNTIL_TIME_IS_OVER: usize = 1_000_000;
 const HISTORIES: usize = 6;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let planned = planning::plan(&args.planning)?;
+    let stop = super::run::listen("stopping; the databases of the rehearsal are dropped")?;
+    // Scripts that name their database are compiled for one of the rehearsal's own.
+    let planning = PlanningArgs { database: database_name(Dialect::Mysql).map(str::to_owned), ..args.planning.clone() };
+    let at = args.url.as_deref().map(dialect_of).transpose()?;
+    if let (Some(dialect), Some(other)) = (at, planning.dialects.iter().find(|other| Some(**other) != at)) {
+        bail!("the server is one of {}, and `--dialect {}` was asked for", dialect.name(), other.name());
+    }
+    let planned = planning::plan_for(&planning, at)?;
     planned.report(if args.format == Format::Json { output::Format::Json } else { output::Format::Text })?;
     if planned.failed() {
         return Ok(Exit::Failed);
@@ -83,6 +90,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         laws: args.laws.iter().copied().collect::<BTreeSet<_>>(),
         histories: if args.time.is_some() { UNTIL_TIME_IS_OVER } else { HISTORIES },
         time: args.time.map(Duration::from_secs),
+        stop,
         ..Options::default()
     };
     let mut reports = Vec::new();
@@ -100,6 +108,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     output::print(&text)?;
     Ok(if reports.iter().all(Report::holds) { Exit::Done } else { Exit::Failed })
+}
+
+/// What a scratch server speaks, by its URL.
+fn dialect_of(url: &str) -> anyhow::Result<Dialect> {
+    match url.split_once("://").map(|(scheme, _)| scheme) {
+        Some("postgres" | "postgresql") => Ok(Dialect::Postgres),
+        Some("mysql") => Ok(Dialect::Mysql),
+        Some("mariadb") => Ok(Dialect::Mariadb),
+        _ => bail!("this is no URL of a server (postgres://user@host:port/database, mysql://…, mariadb://…); SQLite needs none"),
+    }
 }
 
 fn one(args: &Args, plan: &Plan, old: &Schema, new: &Schema, options: &Options) -> anyhow::Result<Report> {

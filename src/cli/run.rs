@@ -129,7 +129,7 @@ pub(crate) fn sync(args: &Sync) -> anyhow::Result<Exit> {
     let engine = online::engine(&args.online.url)?;
     let engine = engine.as_ref();
     let Some(program) = online::program(&args.online, engine, args.format)? else { return Ok(Exit::Failed) };
-    let stop = listen()?;
+    let stop = listen(AFTER_THIS)?;
     let mut options = options(args.wait, args.patience, &stop);
     options.workers = usize::from(args.workers);
     // Nobody is left that could be of the old version.
@@ -198,14 +198,17 @@ fn run(args: &RunArgs, task: Task, set: impl FnOnce(&mut Options<'_>)) -> anyhow
             }
         };
     }
-    let stop = listen()?;
+    let stop = listen(AFTER_THIS)?;
     let mut options = options(args.wait, args.patience, &stop);
     set(&mut options);
     drive(engine.as_ref(), &program, task, &options, args.format)
 }
 
-/// Set once somebody presses Ctrl-C.
-fn listen() -> anyhow::Result<Arc<AtomicBool>> {
+/// What a run does when it is to stop.
+const AFTER_THIS: &str = "stopping after this statement or batch";
+
+/// Set once somebody presses Ctrl-C, of which a sentence is said.
+pub(super) fn listen(said: &'static str) -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || {
@@ -213,7 +216,7 @@ fn listen() -> anyhow::Result<Arc<AtomicBool>> {
             // The second time it is meant at once. What is half done the server takes back, and the journal knows the rest.
             std::process::exit(130);
         }
-        anstream::eprintln!("stopping after this statement or batch; Ctrl-C again stops at once");
+        anstream::eprintln!("{said}; Ctrl-C again stops at once");
     })
     .context("can't listen for Ctrl-C")?;
     Ok(stop)

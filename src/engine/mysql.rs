@@ -71,6 +71,12 @@ impl Location {
         Ok(Self { scheme, options: builder.into() })
     }
 
+    /// The same server and account, another database.
+    pub fn with_database(&self, database: &str) -> Self {
+        let options = OptsBuilder::from_opts(self.options.clone()).db_name(Some(database));
+        Self { scheme: self.scheme, options: options.into() }
+    }
+
     /// `mysql` or `mariadb`, as the URL says.
     pub fn scheme(&self) -> &'static str {
         self.scheme

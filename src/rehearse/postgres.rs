@@ -16,8 +16,8 @@ use crate::snapshot::model::{Column, TypeKind};
 use crate::sql::Dialect;
 use crate::sql::quote::ident;
 
-/// The first major version that can be told how to copy a database.
-const HAS_STRATEGY: u32 = 15;
+/// The first major version that scripts run on.
+const OLDEST: u32 = 15;
 /// How long a connection that was closed may stay.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -70,6 +70,9 @@ impl Postgres {
         let mut admin = server.connect(None)?;
         let version = admin.value("show server_version")?.unwrap_or_default();
         let version = version.split(' ').next().unwrap_or_default().to_owned();
+        if version.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major < OLDEST) {
+            return Err(Stopped(format!("crossfade needs PostgreSQL {OLDEST} or later, and this is {version}")));
+        }
         if let Where::Given(location) = &server {
             may_rehearse(&mut admin, location)?;
         }
@@ -83,10 +86,8 @@ impl Postgres {
     }
 
     fn create_from(&self, number: u32, template: &str) -> Result<(), Stopped> {
-        let major = self.version.split('.').next().and_then(|major| major.parse::<u32>().ok()).unwrap_or_default();
-        // The other way goes through the log, row by row.
-        let strategy = if major >= HAS_STRATEGY { " strategy file_copy" } else { "" };
-        self.admin.borrow_mut().run(&format!("create database {} template {template}{strategy}", self.name(number)))?;
+        // The server's other way goes through the log, row by row.
+        self.admin.borrow_mut().run(&format!("create database {} template {template} strategy file_copy", self.name(number)))?;
         self.made.borrow_mut().insert(number);
         Ok(())
     }

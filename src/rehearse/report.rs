@@ -473,12 +473,18 @@ fn script(lab: &Lab<'_>, broken: &Broken, events: &[Event], seed: u64) -> String
         Dialect::Sqlite => format!(".read {path}\n"),
     };
     let old = plan.old_version.as_deref().unwrap_or_default();
+    let database = super::database_name(dialect).map(|name| format!(" --database {name}")).unwrap_or_default();
     let _ = writeln!(
         out,
-        "-- To see it: crossfade compile empty OLD --dialect {0} --out m && crossfade compile OLD NEW --dialect {0} --out m,",
+        "-- To see it: crossfade compile empty OLD --dialect {0} --out m && crossfade compile OLD NEW --dialect {0}{database} --out m,",
         dialect.name()
     );
-    out.push_str("-- then this script in an empty database.\n");
+    match super::database_name(dialect) {
+        Some(name) => {
+            let _ = writeln!(out, "-- then this script in an empty database that is called {name}.");
+        }
+        None => out.push_str("-- then this script in an empty database.\n"),
+    }
     for phase in Phase::ALL {
         out.push_str(&include(format!("m/{old}/{}/{}.sql", dialect.name(), phase.name())));
     }

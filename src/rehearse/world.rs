@@ -720,11 +720,18 @@ impl<'lab> World<'lab> {
             session.run("release savepoint crossfade_lens")?;
             let given: Vec<String> = done?.rows.into_iter().next().unwrap_or_default().into_iter().map(|value| place.cell(value)).collect();
             let names: Vec<String> = link.of(to).iter().map(|at| ident(&target.columns[*at].name, dialect)).collect();
+            // Said of each column: some servers have no default even for what may be NULL.
+            let rest: Vec<String> = (0..target.columns.len())
+                .filter(|at| !link.of(to).contains(at))
+                .map(|at| ident(&target.columns[at].name, dialect))
+                .collect();
+            let all: Vec<&str> = names.iter().chain(&rest).map(String::as_str).collect();
+            let values: Vec<&str> = given.iter().map(String::as_str).chain(rest.iter().map(|_| "null")).collect();
             let session = self.twins[of(to)].session.as_mut();
             session.run("savepoint crossfade_lens")?;
             let shown: Vec<String> = names.iter().map(|name| place.shown(name)).collect();
             let done = session
-                .run(&format!("insert into {bench} ({}) values ({})", names.join(", "), given.join(", ")))
+                .run(&format!("insert into {bench} ({}) values ({})", all.join(", "), values.join(", ")))
                 .and_then(|_| session.run(&format!("select {} from {bench}", shown.join(", "))));
             session.run("rollback to savepoint crossfade_lens")?;
             session.run("release savepoint crossfade_lens")?;

@@ -44,6 +44,7 @@ fn alarms(dialect: Dialect, folders: &[PathBuf], options: &Options) -> (usize, S
             };
             *count.lock().unwrap() += 1;
             if let Some(said) = said {
+                eprintln!("==== {} {access:?}\n{said}", folder.display());
                 let _ = writeln!(alarms.lock().unwrap(), "==== {} {access:?}\n{said}", folder.display());
             }
         }
@@ -70,4 +71,175 @@ fn every_case(dialect: Dialect) {
 #[ignore = "it takes minutes"]
 fn every_case_on_postgres() {
     every_case(Dialect::Postgres);
+}
+
+#[test]
+#[ignore = "it takes minutes"]
+fn every_case_on_mysql() {
+    every_case(Dialect::Mysql);
+}
+
+#[test]
+#[ignore = "it takes minutes"]
+fn every_case_on_mariadb() {
+    every_case(Dialect::Mariadb);
+}
+
+/// All six examples, each in the accesses that it can have.
+fn examples_hold(dialect: Dialect, least: usize) {
+    let examples = folders(&["examples"], dialect);
+    let (count, alarms) = alarms(dialect, &examples, &Options { histories: 1, ..Options::default() });
+    assert!(alarms.is_empty(), "\n{alarms}");
+    assert!(count >= least, "only {count} were rehearsed");
+}
+
+#[test]
+fn examples_hold_on_postgres() {
+    examples_hold(Dialect::Postgres, 6);
+}
+
+#[test]
+fn examples_hold_on_mysql() {
+    examples_hold(Dialect::Mysql, 4);
+}
+
+#[test]
+fn examples_hold_on_mariadb() {
+    examples_hold(Dialect::Mariadb, 4);
+}
+
+/// Each fault is caught by its law on a server.
+fn caught(dialect: Dialect, faults: &[Seeded]) {
+    let wrong = Mutex::new(String::new());
+    let next = Mutex::new(faults.iter());
+    let work = || {
+        let venue = Venue::open(dialect, None).unwrap();
+        loop {
+            let Some((name, folder, access, fault, law)) = next.lock().unwrap().next() else { return };
+            let folder = root().join(folder);
+            let old = read_for(&std::fs::read_to_string(folder.join("old.yaml")).unwrap(), dialect).unwrap();
+            let options = Options { histories: 3, shrink: Duration::ZERO, ..Options::default() };
+            let change = |new: &str, scripts| mutated_for(dialect, new, &old, *access, scripts, fault);
+            let report = rehearsed_at(&venue, dialect, &folder, *access, &options, change).unwrap();
+            let found: BTreeSet<&str> = report.broken.iter().map(|broke| broke.law.as_str()).collect();
+            if !found.contains(law) {
+                let _ = writeln!(wrong.lock().unwrap(), "`{name}` was not caught by {law} but by {found:?}");
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+/// What only a server can have, and some that each can.
+const POSTGRES: &[Seeded] = &[
+    (
+        "a guard by a setting of the transaction",
+        SPLIT,
+        Access::Shared,
+        Script(
+            "expand",
+            "  if tg_op = 'INSERT' then\n",
+            "  if current_setting('app.syncing', true) = 'yes' then\n    return new;\n  end if;\n  perform set_config('app.syncing', 'yes', true);\n  if tg_op = 'INSERT' then\n",
+        ),
+        "L18",
+    ),
+    (
+        "a comparison that misses NULL",
+        SPLIT,
+        Access::Shared,
+        Everywhere("expand", "new.full_name is distinct from old.full_name", "new.full_name <> old.full_name"),
+        "L22",
+    ),
+    (
+        "a trigger for one column's updates",
+        SPLIT,
+        Access::Shared,
+        Script("expand", "before update on public.users", "before update of full_name on public.users"),
+        "L16",
+    ),
+    ("abort forgets a function", SPLIT, Access::Shared, Script("abort", "drop function if exists crossfade.sync_users();", ""), "L19"),
+    (
+        "contract out of order",
+        INDEX,
+        Access::Shared,
+        Script("contract", "latest.release is distinct from 'v2' or latest.phase in ('begun', 'expand')", "false"),
+        "L20",
+    ),
+    (
+        "an index is not built",
+        INDEX,
+        Access::Shared,
+        Everywhere("expand", "create index concurrently if not exists users_team_idx on public.users (team);", ""),
+        "L22",
+    ),
+    (
+        "a view shows another value",
+        RENAMED,
+        Access::Versioned,
+        Script("expand", "  select id, email\n", "  select id, upper(email) as email\n"),
+        "L4",
+    ),
+];
+
+#[test]
+fn faults_are_caught_on_postgres() {
+    caught(Dialect::Postgres, POSTGRES);
+}
+
+/// No trigger for what one version updates; a backfill that does nothing.
+const FAMILY: &[Seeded] = &[
+    (
+        "abort forgets a trigger",
+        SPLIT,
+        Access::Shared,
+        Script("abort", "drop trigger if exists zz_crossfade_sync_users_update;", ""),
+        "L19",
+    ),
+    (
+        "a backfill of something else",
+        SPLIT,
+        Access::Shared,
+        Script(
+            "migrate",
+            "update users set first_name = (substring_index(full_name, '' '', 1))",
+            "update users set first_name = (substring_index(full_name, '' '', 2))",
+        ),
+        "L4",
+    ),
+];
+
+#[test]
+fn faults_are_caught_on_mysql() {
+    caught(Dialect::Mysql, FAMILY);
+}
+
+#[test]
+fn faults_are_caught_on_mariadb() {
+    caught(Dialect::Mariadb, FAMILY);
+}
+
+/// On a server that is there, nothing of the rehearsal stays, and nothing else goes.
+#[test]
+fn a_scratch_server_is_left_as_it_was() {
+    use crossfade::engine::ephemeral::postgres::{Server, installations};
+    use crossfade::engine::postgres::Session;
+    let Some(installation) = installations().pop() else { return };
+    let server = Server::start(&installation).unwrap();
+    let address = server.address("postgres");
+    let mut admin = Session::connect(&address).unwrap();
+    admin.run("create database crossfade_rehearse_of_others").unwrap();
+    let databases = |admin: &mut Session| admin.value("select string_agg(datname, ' ' order by datname) from pg_database").unwrap();
+    let before = databases(&mut admin);
+    let folder = address.socket_folder.display().to_string().replace('/', "%2F");
+    let url = format!("postgres://postgres@{folder}:{}/postgres", address.port);
+    let example = ["examples/placeholder/old.yaml", "examples/placeholder/new.yaml"];
+    let (code, text) = crossfade(&["rehearse", example[0], example[1], "--url", &url, "--time", "1"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains(&format!("on PostgreSQL {}", installation.major)) && text.contains("all laws hold"), "{text}");
+    assert_eq!(databases(&mut admin), before);
 }

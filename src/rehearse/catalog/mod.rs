@@ -1,5 +1,6 @@
 //! The whole schema of a database as ordered lines of text: what two databases must share to be called equal.
 
+pub mod family;
 mod postgres;
 
 use crate::engine::{Connection, Failure};

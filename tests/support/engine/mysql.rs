@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossfade::engine::ephemeral::mysql::{Flavour, Installation, Server};
 use crossfade::engine::mysql::Session;
 use crossfade::engine::{Connection as _, Failure};
+use crossfade::rehearse::catalog::family;
 use crossfade::sql::Dialect;
 
 use super::{Engine, Inspect, Part, REFUSALS, Table};
@@ -107,134 +108,7 @@ impl Mysql {
 
     /// The databases that belong to one, itself first.
     fn databases(&self, name: &str) -> Result<Vec<String>, Failure> {
-        self.admin.lock().unwrap_or_else(PoisonError::into_inner).databases(name)
-    }
-
-    /// Copies tables with their rows, then the views and triggers over them.
-    fn copy_all(&self, from: &str, to: &str) -> Result<(), Failure> {
-        let databases = self.databases(from)?;
-        let renamed = |text: &str| text.replace(from, to);
-        let mut session = Session::connect(&self.server.address(None))?;
-        session.run("set foreign_key_checks = 0, unique_checks = 0")?;
-        session.run("set session sql_mode = concat(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')")?;
-        let mut views = Vec::new();
-        for database in &databases {
-            let mut create = created(&mut session, &format!("show create database `{database}`"), 1)?;
-            session.run(&renamed(&create))?;
-            session.run(&format!("use `{}`", renamed(database)))?;
-            for (name, is_table) in session.relations(database)? {
-                let relation = format!("`{database}`.{}", Session::quoted(&name));
-                if !is_table {
-                    create = created(&mut session, &format!("show create view {relation}"), 1)?;
-                    views.push((renamed(database), renamed(&create)));
-                    continue;
-                }
-                create = created(&mut session, &format!("show create table {relation}"), 1)?;
-                session.run(&renamed(&create))?;
-                let columns: Vec<String> = session
-                    .columns(database, &name)?
-                    .into_iter()
-                    .filter(|(_, generated)| !generated)
-                    .map(|(column, _)| Session::quoted(&column))
-                    .collect();
-                let columns = columns.join(", ");
-                session.run(&format!("insert into {} ({columns}) select {columns} from {relation}", Session::quoted(&name)))?;
-            }
-        }
-        // A view over a view has to wait for it.
-        while !views.is_empty() {
-            let before = views.len();
-            let mut last = None;
-            let mut left = Vec::new();
-            for (database, create) in views {
-                session.run(&format!("use `{database}`"))?;
-                if let Err(failure) = session.run(&create) {
-                    last = Some(failure);
-                    left.push((database, create));
-                }
-            }
-            if let (true, Some(failure)) = (left.len() == before, last) {
-                return Err(failure);
-            }
-            views = left;
-        }
-        for database in &databases {
-            session.run(&format!("use `{}`", renamed(database)))?;
-            let triggers = session.run(&format!(
-                "select trigger_name from information_schema.triggers where trigger_schema = '{database}'
-                 order by event_object_table, event_manipulation, action_timing, action_order"
-            ))?;
-            for row in triggers.rows {
-                let name = Session::quoted(row[0].as_deref().unwrap_or_default());
-                let row = session.run(&format!("show create trigger `{database}`.{name}"))?.rows.pop().unwrap_or_default();
-                let [_, Some(mode), Some(create), ..] = &row[..] else { continue };
-                session.run(&format!("set session sql_mode = '{mode}'"))?;
-                session.run(&renamed(create))?;
-            }
-            let routines = session
-                .run(&format!("select routine_type, routine_name from information_schema.routines where routine_schema = '{database}'"))?;
-            for row in routines.rows {
-                let [Some(kind), Some(name)] = &row[..] else { continue };
-                let create = created(&mut session, &format!("show create {kind} `{database}`.{}", Session::quoted(name)), 2)?;
-                session.run(&renamed(&create))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn created(session: &mut Session, query: &str, column: usize) -> Result<String, Failure> {
-    let row = session.run(query)?.rows.pop().unwrap_or_default();
-    Ok(row.into_iter().nth(column).flatten().unwrap_or_default())
-}
-
-trait Look {
-    fn databases(&mut self, name: &str) -> Result<Vec<String>, Failure>;
-    /// Tables and views, each with whether it is a table.
-    fn relations(&mut self, database: &str) -> Result<Vec<(String, bool)>, Failure>;
-    /// Columns, each with whether it is generated.
-    fn columns(&mut self, database: &str, relation: &str) -> Result<Vec<(String, bool)>, Failure>;
-    fn pairs(&mut self, query: &str) -> Result<Vec<(String, bool)>, Failure>;
-}
-
-impl Look for Session {
-    fn databases(&mut self, name: &str) -> Result<Vec<String>, Failure> {
-        let rows = self.run(&format!("show databases like '{name}%'"))?.rows;
-        let mut names: Vec<String> = rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
-        names.sort();
-        Ok(names)
-    }
-
-    fn relations(&mut self, database: &str) -> Result<Vec<(String, bool)>, Failure> {
-        let rows = self.run(&format!("show full tables from `{database}`"))?.rows;
-        let mut relations: Vec<(String, bool)> = rows
-            .into_iter()
-            .filter_map(|row| match &row[..] {
-                [Some(name), Some(kind), ..] => Some((name.clone(), kind == "BASE TABLE")),
-                _ => None,
-            })
-            .collect();
-        relations.sort();
-        Ok(relations)
-    }
-
-    fn columns(&mut self, database: &str, relation: &str) -> Result<Vec<(String, bool)>, Failure> {
-        self.pairs(&format!(
-            "select column_name, coalesce(generation_expression, '') <> '' from information_schema.columns
-             where table_schema = '{database}' and table_name = '{}' order by ordinal_position",
-            relation.replace('\'', "''")
-        ))
-    }
-
-    fn pairs(&mut self, query: &str) -> Result<Vec<(String, bool)>, Failure> {
-        let rows = self.run(query)?.rows;
-        Ok(rows
-            .into_iter()
-            .filter_map(|row| match &row[..] {
-                [Some(name), Some(is)] => Some((name.clone(), is == "1")),
-                _ => None,
-            })
-            .collect())
+        family::databases(&mut *self.admin.lock().unwrap_or_else(PoisonError::into_inner), name)
     }
 }
 
@@ -262,13 +136,14 @@ impl Engine for Mysql {
     }
 
     fn copy(&self, from: &str, to: &str) -> Result<(), String> {
-        self.copy_all(from, to).map_err(|failure| format!("copying a database: {failure}"))
+        let copied = Session::connect(&self.server.address(None)).and_then(|mut session| family::copy(&mut session, from, to));
+        copied.map_err(|failure| format!("copying a database: {failure}"))
     }
 
     fn remove(&self, name: &str) {
         let mut admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
         // A database that stays goes with its server.
-        for database in admin.databases(name).unwrap_or_default() {
+        for database in family::databases(&mut *admin, name).unwrap_or_default() {
             let _ = admin.run(&format!("drop database if exists `{database}`"));
         }
     }
@@ -321,56 +196,15 @@ impl Engine for Mysql {
 
 impl Inspect for Session {
     fn catalog(&mut self) -> Result<Vec<(Part, String)>, Failure> {
-        let Some(base) = self.value("select database()")? else { return Ok(Vec::new()) };
-        let mut lines = Vec::new();
-        for database in self.databases(&base)? {
-            let shown = database.replace(&base, "app");
-            let create = created(self, &format!("show create database `{database}`"), 1)?;
-            lines.push((Part::Product, format!("database {shown} {}", create.replace(&base, "app"))));
-            for (name, is_table) in self.relations(&database)? {
-                let (part, path) = (part(&name), format!("{shown}.{name}"));
-                let kind = if is_table { "table" } else { "view" };
-                let create =
-                    created(self, &format!("show create {kind} `{database}`.{}", Session::quoted(&name)), 1)?.replace(&base, "app");
-                if is_table {
-                    lines.extend(table_lines(&path, &create).into_iter().map(|line| (part, line)));
-                } else {
-                    lines.push((part, format!("view {path} {create}")));
-                }
-            }
-            for (kind, query) in [
-                (
-                    "trigger",
-                    "select trigger_name, event_object_table, action_timing, event_manipulation, action_order, sql_mode, definer, action_statement
-                     from information_schema.triggers where trigger_schema = ",
-                ),
-                (
-                    "routine",
-                    "select routine_name, routine_type, dtd_identifier, security_type, sql_mode, definer, routine_definition
-                     from information_schema.routines where routine_schema = ",
-                ),
-                (
-                    "event",
-                    "select event_name, event_definition, interval_value, interval_field, status from information_schema.events
-                     where event_schema = ",
-                ),
-            ] {
-                for row in self.run(&format!("{query}'{database}'"))?.rows {
-                    let values: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
-                    let line = format!("{kind} {shown}.{}", values.join(" ")).replace(&base, "app");
-                    lines.push((part(&values[0]), line));
-                }
-            }
-        }
-        Ok(lines)
+        family::catalog(self)
     }
 
     fn shape(&mut self) -> Result<Shape, Failure> {
         let Some(base) = self.value("select database()")? else { return Ok(Shape::default()) };
         let mut shape = Shape::default();
-        for (relation, is_table) in self.relations(&base)? {
-            if part(&relation) == Part::Product {
-                for (name, read_only) in self.columns(&base, &relation)? {
+        for (relation, is_table) in family::relations(self, &base)? {
+            if family::part(&relation) == Part::Product {
+                for (name, read_only) in family::columns(self, &base, &relation)? {
                     shape.push(&relation, is_table, Column { name, read_only });
                 }
             }
@@ -381,10 +215,10 @@ impl Inspect for Session {
     fn tables(&mut self) -> Result<Vec<Table>, Failure> {
         let Some(base) = self.value("select database()")? else { return Ok(Vec::new()) };
         let mut tables = Vec::new();
-        for database in self.databases(&base)? {
-            for (relation, is_table) in self.relations(&database)? {
-                if is_table && part(&relation) == Part::Product {
-                    let mut columns = self.columns(&database, &relation)?;
+        for database in family::databases(self, &base)? {
+            for (relation, is_table) in family::relations(self, &database)? {
+                if is_table && family::part(&relation) == Part::Product {
+                    let mut columns = family::columns(self, &database, &relation)?;
                     columns.sort();
                     tables.push(Table {
                         name: format!("{}.{relation}", database.replace(&base, "app")),
@@ -442,33 +276,4 @@ impl Inspect for Session {
             None => code == expected,
         }
     }
-}
-
-/// Version tables stay; what else has this prefix helps while two versions run.
-fn part(name: &str) -> Part {
-    const STAY: [&str; 5] =
-        ["crossfade_revision", "crossfade_journal", "crossfade_checkpoint", "crossfade_failing_row", "crossfade_version"];
-    match name {
-        name if STAY.contains(&name) => Part::Version,
-        name if name.starts_with("crossfade_") => Part::Helper,
-        _ => Part::Product,
-    }
-}
-
-/// The lines of `show create table`, each a fact of its own, so that their order is none. The next number of a counter is data.
-fn table_lines(path: &str, create: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    for line in create.lines().skip(1) {
-        if let Some(options) = line.strip_prefix(") ") {
-            let options: Vec<&str> = options.split(' ').filter(|option| !option.starts_with("AUTO_INCREMENT=")).collect();
-            lines.push(format!("table {path} {}", options.join(" ")));
-            continue;
-        }
-        let line = line.trim().trim_end_matches(',');
-        lines.push(match line.strip_prefix('`').and_then(|rest| rest.split_once('`')) {
-            Some((column, definition)) => format!("column {path}.{column}{definition}"),
-            None => format!("constraint {path} {line}"),
-        });
-    }
-    lines
 }

@@ -1,0 +1,212 @@
+//! The catalog of a MySQL or MariaDB database, with the databases of the namespaces beside it: `app`, `app_v2`.
+
+use super::{Line, Part, sqlite_part};
+use crate::engine::{Connection, Failure};
+use crate::sql::Dialect;
+use crate::sql::quote::ident;
+
+/// What a database is called in the lines of its catalog.
+const SHOWN: &str = "app";
+
+/// The catalog of the session's database and of those beside it, sorted.
+///
+/// # Errors
+/// When it can't be read.
+pub fn catalog(session: &mut dyn Connection) -> Result<Vec<Line>, Failure> {
+    let Some(base) = session.value("select database()")? else { return Ok(Vec::new()) };
+    let mut lines = Vec::new();
+    for database in databases(session, &base)? {
+        let shown = database.replace(&base, SHOWN);
+        let create = created(session, &format!("show create database `{database}`"), 1)?;
+        lines.push((Part::Product, format!("database {shown} {}", create.replace(&base, SHOWN))));
+        for (name, is_table) in relations(session, &database)? {
+            let (part, path) = (part(&name), format!("{shown}.{name}"));
+            let kind = if is_table { "table" } else { "view" };
+            let create = created(session, &format!("show create {kind} `{database}`.{}", quoted(&name)), 1)?.replace(&base, SHOWN);
+            if is_table {
+                lines.extend(table_lines(&path, &create).into_iter().map(|line| (part, line)));
+            } else {
+                lines.push((part, format!("view {path} {create}")));
+            }
+        }
+        for (kind, query) in [
+            (
+                "trigger",
+                "select trigger_name, event_object_table, action_timing, event_manipulation, action_order, sql_mode, definer, action_statement
+                 from information_schema.triggers where trigger_schema = ",
+            ),
+            (
+                "routine",
+                "select routine_name, routine_type, dtd_identifier, security_type, sql_mode, definer, routine_definition
+                 from information_schema.routines where routine_schema = ",
+            ),
+            (
+                "event",
+                "select event_name, event_definition, interval_value, interval_field, status from information_schema.events
+                 where event_schema = ",
+            ),
+        ] {
+            for row in session.run(&format!("{query}'{database}'"))?.rows {
+                let values: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
+                let line = format!("{kind} {shown}.{}", values.join(" ")).replace(&base, SHOWN);
+                lines.push((part(values.first().map_or("", String::as_str)), line));
+            }
+        }
+    }
+    lines.sort();
+    Ok(lines)
+}
+
+/// The databases that belong to one, itself first.
+///
+/// # Errors
+/// When they can't be listed.
+pub fn databases(session: &mut dyn Connection, name: &str) -> Result<Vec<String>, Failure> {
+    let rows = session.run(&format!("show databases like '{}%'", name.replace('_', "\\_")))?.rows;
+    let mut names: Vec<String> = rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Tables and views of a database, each with whether it is a table.
+///
+/// # Errors
+/// When they can't be listed.
+pub fn relations(session: &mut dyn Connection, database: &str) -> Result<Vec<(String, bool)>, Failure> {
+    let rows = session.run(&format!("show full tables from `{database}`"))?.rows;
+    let mut relations: Vec<(String, bool)> = rows
+        .into_iter()
+        .filter_map(|row| match &row[..] {
+            [Some(name), Some(kind), ..] => Some((name.clone(), kind == "BASE TABLE")),
+            _ => None,
+        })
+        .collect();
+    relations.sort();
+    Ok(relations)
+}
+
+/// Columns of a relation, each with whether it is generated.
+///
+/// # Errors
+/// When they can't be listed.
+pub fn columns(session: &mut dyn Connection, database: &str, relation: &str) -> Result<Vec<(String, bool)>, Failure> {
+    let query = format!(
+        "select column_name, coalesce(generation_expression, '') <> '' from information_schema.columns
+         where table_schema = '{database}' and table_name = '{}' order by ordinal_position",
+        relation.replace('\'', "''")
+    );
+    let rows = session.run(&query)?.rows;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| match &row[..] {
+            [Some(name), Some(is)] => Some((name.clone(), is == "1")),
+            _ => None,
+        })
+        .collect())
+}
+
+/// Copies a database with those beside it: tables with their rows, then the views and triggers over them. The server has no
+/// statement for that.
+///
+/// # Errors
+/// When a statement is refused.
+pub fn copy(session: &mut dyn Connection, from: &str, to: &str) -> Result<(), Failure> {
+    let databases = databases(session, from)?;
+    let renamed = |text: &str| text.replace(from, to);
+    session.run("set foreign_key_checks = 0, unique_checks = 0")?;
+    session.run("set session sql_mode = concat(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')")?;
+    let mut views = Vec::new();
+    for database in &databases {
+        let mut create = created(session, &format!("show create database `{database}`"), 1)?;
+        session.run(&renamed(&create))?;
+        session.run(&format!("use `{}`", renamed(database)))?;
+        for (name, is_table) in relations(session, database)? {
+            let relation = format!("`{database}`.{}", quoted(&name));
+            if !is_table {
+                create = created(session, &format!("show create view {relation}"), 1)?;
+                views.push((renamed(database), renamed(&create)));
+                continue;
+            }
+            create = created(session, &format!("show create table {relation}"), 1)?;
+            session.run(&renamed(&create))?;
+            let columns: Vec<String> = columns(session, database, &name)?
+                .into_iter()
+                .filter(|(_, generated)| !generated)
+                .map(|(column, _)| quoted(&column))
+                .collect();
+            let columns = columns.join(", ");
+            session.run(&format!("insert into {} ({columns}) select {columns} from {relation}", quoted(&name)))?;
+        }
+    }
+    // A view over a view has to wait for it.
+    while !views.is_empty() {
+        let before = views.len();
+        let mut last = None;
+        let mut left = Vec::new();
+        for (database, create) in views {
+            session.run(&format!("use `{database}`"))?;
+            if let Err(failure) = session.run(&create) {
+                last = Some(failure);
+                left.push((database, create));
+            }
+        }
+        if let (true, Some(failure)) = (left.len() == before, last) {
+            return Err(failure);
+        }
+        views = left;
+    }
+    for database in &databases {
+        session.run(&format!("use `{}`", renamed(database)))?;
+        let triggers = session.run(&format!(
+            "select trigger_name from information_schema.triggers where trigger_schema = '{database}'
+             order by event_object_table, event_manipulation, action_timing, action_order"
+        ))?;
+        for row in triggers.rows {
+            let name = quoted(row.first().and_then(Option::as_deref).unwrap_or_default());
+            let row = session.run(&format!("show create trigger `{database}`.{name}"))?.rows.pop().unwrap_or_default();
+            let [_, Some(mode), Some(create), ..] = &row[..] else { continue };
+            session.run(&format!("set session sql_mode = '{mode}'"))?;
+            session.run(&renamed(create))?;
+        }
+        let routines = session
+            .run(&format!("select routine_type, routine_name from information_schema.routines where routine_schema = '{database}'"))?;
+        for row in routines.rows {
+            let [Some(kind), Some(name)] = &row[..] else { continue };
+            let create = created(session, &format!("show create {kind} `{database}`.{}", quoted(name)), 2)?;
+            session.run(&renamed(&create))?;
+        }
+    }
+    Ok(())
+}
+
+fn created(session: &mut dyn Connection, query: &str, column: usize) -> Result<String, Failure> {
+    let row = session.run(query)?.rows.pop().unwrap_or_default();
+    Ok(row.into_iter().nth(column).flatten().unwrap_or_default())
+}
+
+fn quoted(name: &str) -> String {
+    ident(name, Dialect::Mysql)
+}
+
+/// Whether a relation is crossfade's own: as on SQLite.
+pub fn part(name: &str) -> Part {
+    sqlite_part(name)
+}
+
+/// The lines of `show create table`, each a fact of its own, so that their order is none. The next number of a counter is data.
+fn table_lines(path: &str, create: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in create.lines().skip(1) {
+        if let Some(options) = line.strip_prefix(") ") {
+            let options: Vec<&str> = options.split(' ').filter(|option| !option.starts_with("AUTO_INCREMENT=")).collect();
+            lines.push(format!("table {path} {}", options.join(" ")));
+            continue;
+        }
+        let line = line.trim().trim_end_matches(',');
+        lines.push(match line.strip_prefix('`').and_then(|rest| rest.split_once('`')) {
+            Some((column, definition)) => format!("column {path}.{column}{definition}"),
+            None => format!("constraint {path} {line}"),
+        });
+    }
+    lines
+}
