@@ -82,13 +82,23 @@ pub struct Options {
     pub time: Option<Duration>,
     /// How long a shorter history is looked for that breaks the same law.
     pub shrink: Duration,
+    /// How many kills of each script are tried.
+    pub kills: usize,
     /// Set once somebody wants the rehearsal to end at once.
     pub stop: Arc<AtomicBool>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { seed: 1, laws: BTreeSet::new(), histories: 6, time: None, shrink: Duration::from_secs(20), stop: Arc::default() }
+        Options {
+            seed: 1,
+            laws: BTreeSet::new(),
+            histories: 6,
+            time: None,
+            shrink: Duration::from_secs(20),
+            kills: 12,
+            stop: Arc::default(),
+        }
     }
 }
 
@@ -181,6 +191,8 @@ struct Lab<'a> {
     next: &'a Cell<u32>,
     /// What lenses gave so far.
     given: RefCell<BTreeMap<Asked, Given>>,
+    /// How many kills of each script are tried.
+    kills: usize,
     /// Set once the rehearsal is to end.
     stop: Arc<AtomicBool>,
     /// Whether a foreign key may be looked at late.
@@ -255,7 +267,7 @@ pub fn rehearse_at(venue: &Venue, subject: &Subject<'_>, options: &Options) -> R
     let place = &venue.place;
     let next = Cell::new(0);
     let started = Instant::now();
-    let lab = Lab::new(place.as_ref(), subject, &next, Arc::clone(&options.stop))?;
+    let lab = Lab::new(place.as_ref(), subject, &next, options)?;
     let mut report = Report::new(&lab, options);
     let wanted = |law: Law| options.laws.is_empty() || options.laws.contains(&law);
     let over = || options.time.is_some_and(|time| started.elapsed() >= time);
@@ -384,7 +396,7 @@ fn shrink(lab: &Lab<'_>, mut events: Vec<Event>, broken: &Broken, budget: Durati
 }
 
 impl<'a> Lab<'a> {
-    fn new(place: &'a dyn Place, subject: &'a Subject<'a>, next: &'a Cell<u32>, stop: Arc<AtomicBool>) -> Result<Self, Stopped> {
+    fn new(place: &'a dyn Place, subject: &'a Subject<'a>, next: &'a Cell<u32>, options: &Options) -> Result<Self, Stopped> {
         let dialect = subject.diff.dialect;
         let install = |scripts: &Scripts, what: &str| -> Result<Database<'a>, Stopped> {
             let database = fresh(place, &subject.plan.schema, next);
@@ -416,7 +428,8 @@ impl<'a> Lab<'a> {
             version,
             next,
             given: RefCell::default(),
-            stop,
+            kills: options.kills,
+            stop: Arc::clone(&options.stop),
             has_deferred,
             old,
             new,

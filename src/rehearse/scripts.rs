@@ -11,9 +11,6 @@ use crate::run::Task;
 use crate::sql::Dialect;
 use crate::sql::quote::ident;
 
-/// How many kills of each script are tried.
-const KILLS: usize = 12;
-
 /// Checks them on a database of the old version with these rows. Gives back what is broken.
 pub(super) fn laws(lab: &Lab<'_>, rows: &[Rows], tally: &mut Tally, seed: u64) -> Result<Vec<Broken>, Stopped> {
     let mut broken = Vec::new();
@@ -106,7 +103,7 @@ fn kill(
             last_before_commit || !open[k - 1]
         })
         .collect();
-    let every = points.len().div_ceil(KILLS).max(1);
+    let every = points.len().div_ceil(lab.kills.max(1)).max(1);
     let first = usize::try_from(seed).unwrap_or(0) % every;
     for k in points.into_iter().skip(first).step_by(every) {
         tally.hold(Law::Resume, 0);
