@@ -107,7 +107,9 @@ impl Place for Mysql {
     fn copy(&self, from: u32, to: u32) -> Result<(), Stopped> {
         self.made.borrow_mut().insert(to);
         // A session of its own, since it sets much aside.
-        Ok(family::copy(&mut self.server.connect(None)?, &self.name(from), &self.name(to))?)
+        let mut session = self.server.connect(None)?;
+        let recipe = family::recipe(&mut session, &self.name(from))?;
+        Ok(family::make(&mut session, &recipe, &self.name(to))?)
     }
 
     fn remove(&self, number: u32) {
@@ -177,7 +179,8 @@ impl Place for Mysql {
             if !is_table || family::part(&name) != Part::Product {
                 continue;
             }
-            let mut columns: Vec<String> = family::columns(session, &database, &name)?.into_iter().map(|(column, _)| column).collect();
+            let mut columns: Vec<String> =
+                family::columns_of_table(session, &database, &name)?.into_iter().map(|(column, _)| column).collect();
             columns.sort();
             let list: Vec<String> = columns
                 .iter()

@@ -105,58 +105,71 @@ pub fn columns(session: &mut dyn Connection, database: &str, relation: &str) -> 
         .collect())
 }
 
-/// Copies a database with those beside it: tables with their rows, then the views and triggers over them. The server has no
-/// statement for that.
+/// The columns of a table, each with whether it is computed, by its definition. The information schema says the same, and takes ten
+/// times as long.
 ///
 /// # Errors
-/// When a statement is refused.
-pub fn copy(session: &mut dyn Connection, from: &str, to: &str) -> Result<(), Failure> {
+/// When they can't be read.
+pub fn columns_of_table(session: &mut dyn Connection, database: &str, table: &str) -> Result<Vec<(String, bool)>, Failure> {
+    Ok(columns_of(&created(session, &format!("show create table `{database}`.{}", quoted(table)), 1)?))
+}
+
+fn columns_of(create: &str) -> Vec<(String, bool)> {
+    create
+        .lines()
+        .filter_map(|line| {
+            // A backtick in a name is written twice.
+            let line = line.trim().strip_prefix('`')?.replace("``", "\u{1}");
+            let (name, definition) = line.split_once('`')?;
+            Some((name.replace('\u{1}', "`"), definition.contains(" GENERATED ALWAYS AS ")))
+        })
+        .collect()
+}
+
+/// Stands in a recipe for the name of the database that is made.
+const COPY: &str = "<the copy>";
+
+/// The statements that make a database anew, with those beside it. The server has no statement for that.
+#[derive(Debug, Default)]
+pub struct Recipe {
+    /// The databases, and tables with their rows.
+    tables: Vec<String>,
+    /// Views, each behind the choice of its database.
+    views: Vec<(String, String)>,
+    /// Triggers and routines.
+    programs: Vec<String>,
+}
+
+/// Reads what makes a database and those beside it anew.
+///
+/// # Errors
+/// When it can't be read.
+pub fn recipe(session: &mut dyn Connection, from: &str) -> Result<Recipe, Failure> {
     let databases = databases(session, from)?;
-    let renamed = |text: &str| text.replace(from, to);
-    session.run("set foreign_key_checks = 0, unique_checks = 0")?;
-    session.run("set session sql_mode = concat(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')")?;
-    let mut views = Vec::new();
+    let renamed = |text: &str| text.replace(from, COPY);
+    let mut recipe = Recipe::default();
     for database in &databases {
-        let mut create = created(session, &format!("show create database `{database}`"), 1)?;
-        session.run(&renamed(&create))?;
-        session.run(&format!("use `{}`", renamed(database)))?;
+        let create = created(session, &format!("show create database `{database}`"), 1)?;
+        recipe.tables.push(renamed(&create));
+        recipe.tables.push(format!("use `{}`", renamed(database)));
         for (name, is_table) in relations(session, database)? {
-            let relation = format!("`{database}`.{}", quoted(&name));
+            let name = quoted(&name);
+            let relation = format!("`{database}`.{name}");
             if !is_table {
-                create = created(session, &format!("show create view {relation}"), 1)?;
-                views.push((renamed(database), renamed(&create)));
+                let create = created(session, &format!("show create view {relation}"), 1)?;
+                recipe.views.push((format!("use `{}`", renamed(database)), renamed(&create)));
                 continue;
             }
-            create = created(session, &format!("show create table {relation}"), 1)?;
-            session.run(&renamed(&create))?;
-            let columns: Vec<String> = columns(session, database, &name)?
-                .into_iter()
-                .filter(|(_, generated)| !generated)
-                .map(|(column, _)| quoted(&column))
-                .collect();
+            let create = created(session, &format!("show create table {relation}"), 1)?;
+            let columns: Vec<String> =
+                columns_of(&create).into_iter().filter(|(_, generated)| !generated).map(|(name, _)| quoted(&name)).collect();
             let columns = columns.join(", ");
-            session.run(&format!("insert into {} ({columns}) select {columns} from {relation}", quoted(&name)))?;
+            recipe.tables.push(renamed(&create));
+            recipe.tables.push(format!("insert into {name} ({columns}) select {columns} from {relation}"));
         }
-    }
-    // A view over a view has to wait for it.
-    while !views.is_empty() {
-        let before = views.len();
-        let mut last = None;
-        let mut left = Vec::new();
-        for (database, create) in views {
-            session.run(&format!("use `{database}`"))?;
-            if let Err(failure) = session.run(&create) {
-                last = Some(failure);
-                left.push((database, create));
-            }
-        }
-        if let (true, Some(failure)) = (left.len() == before, last) {
-            return Err(failure);
-        }
-        views = left;
     }
     for database in &databases {
-        session.run(&format!("use `{}`", renamed(database)))?;
+        recipe.programs.push(format!("use `{}`", renamed(database)));
         let triggers = session.run(&format!(
             "select trigger_name from information_schema.triggers where trigger_schema = '{database}'
              order by event_object_table, event_manipulation, action_timing, action_order"
@@ -165,16 +178,52 @@ pub fn copy(session: &mut dyn Connection, from: &str, to: &str) -> Result<(), Fa
             let name = quoted(row.first().and_then(Option::as_deref).unwrap_or_default());
             let row = session.run(&format!("show create trigger `{database}`.{name}"))?.rows.pop().unwrap_or_default();
             let [_, Some(mode), Some(create), ..] = &row[..] else { continue };
-            session.run(&format!("set session sql_mode = '{mode}'"))?;
-            session.run(&renamed(create))?;
+            recipe.programs.push(format!("set session sql_mode = '{mode}'"));
+            recipe.programs.push(renamed(create));
         }
         let routines = session
             .run(&format!("select routine_type, routine_name from information_schema.routines where routine_schema = '{database}'"))?;
         for row in routines.rows {
             let [Some(kind), Some(name)] = &row[..] else { continue };
             let create = created(session, &format!("show create {kind} `{database}`.{}", quoted(name)), 2)?;
-            session.run(&renamed(&create))?;
+            recipe.programs.push(renamed(&create));
         }
+    }
+    Ok(recipe)
+}
+
+/// Makes a database by a recipe: tables with their rows, then the views and triggers over them. The session sets much aside for
+/// that, and is good for nothing else afterwards.
+///
+/// # Errors
+/// When a statement is refused.
+pub fn make(session: &mut dyn Connection, recipe: &Recipe, to: &str) -> Result<(), Failure> {
+    session.run("set foreign_key_checks = 0, unique_checks = 0")?;
+    session.run("set session sql_mode = concat(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')")?;
+    for statement in &recipe.tables {
+        session.run(&statement.replace(COPY, to))?;
+    }
+    // A view over a view has to wait for it.
+    let mut views: Vec<&(String, String)> = recipe.views.iter().collect();
+    while !views.is_empty() {
+        let before = views.len();
+        let mut last = None;
+        let mut left = Vec::new();
+        for view in views {
+            let (enter, create) = view;
+            session.run(&enter.replace(COPY, to))?;
+            if let Err(failure) = session.run(&create.replace(COPY, to)) {
+                last = Some(failure);
+                left.push(view);
+            }
+        }
+        if let (true, Some(failure)) = (left.len() == before, last) {
+            return Err(failure);
+        }
+        views = left;
+    }
+    for statement in &recipe.programs {
+        session.run(&statement.replace(COPY, to))?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossfade::engine::ephemeral::mysql::{Flavour, Installation, Server};
 use crossfade::engine::mysql::Session;
 use crossfade::engine::{Connection as _, Failure};
-use crossfade::rehearse::catalog::family;
+use crossfade::rehearse::catalog::family::{self, Recipe};
 use crossfade::sql::Dialect;
 
 use super::{Engine, Inspect, Part, REFUSALS, Table};
@@ -110,10 +110,21 @@ impl Mysql {
     fn databases(&self, name: &str) -> Result<Vec<String>, Failure> {
         family::databases(&mut *self.admin.lock().unwrap_or_else(PoisonError::into_inner), name)
     }
+
+    /// Copies a database, by a recipe that is read the first time.
+    fn copy_all(&self, from: &str, to: &str, recipe: &mut Option<Recipe>) -> Result<(), Failure> {
+        let mut session = Session::connect(&self.server.address(None))?;
+        let recipe = match recipe {
+            Some(recipe) => recipe,
+            None => recipe.insert(family::recipe(&mut session, from)?),
+        };
+        family::make(&mut session, recipe, to)
+    }
 }
 
 impl Engine for Mysql {
     type Session = Session;
+    type Recipe = Option<Recipe>;
 
     fn dialect(&self) -> Dialect {
         match self.server.installation().flavour {
@@ -135,9 +146,8 @@ impl Engine for Mysql {
         admin.run(&format!("create database `{name}`")).map(drop).map_err(|failure| failure.to_string())
     }
 
-    fn copy(&self, from: &str, to: &str) -> Result<(), String> {
-        let copied = Session::connect(&self.server.address(None)).and_then(|mut session| family::copy(&mut session, from, to));
-        copied.map_err(|failure| format!("copying a database: {failure}"))
+    fn copy(&self, from: &str, to: &str, recipe: &mut Self::Recipe) -> Result<(), String> {
+        self.copy_all(from, to, recipe).map_err(|failure| format!("copying a database: {failure}"))
     }
 
     fn remove(&self, name: &str) {
@@ -218,7 +228,7 @@ impl Inspect for Session {
         for database in family::databases(self, &base)? {
             for (relation, is_table) in family::relations(self, &database)? {
                 if is_table && family::part(&relation) == Part::Product {
-                    let mut columns = family::columns(self, &database, &relation)?;
+                    let mut columns = family::columns_of_table(self, &database, &relation)?;
                     columns.sort();
                     tables.push(Table {
                         name: format!("{}.{relation}", database.replace(&base, "app")),

@@ -37,6 +37,7 @@ impl Postgres {
 
 impl Engine for Postgres {
     type Session = Session;
+    type Recipe = ();
 
     fn dialect(&self) -> Dialect {
         Dialect::Postgres
@@ -51,7 +52,7 @@ impl Engine for Postgres {
         self.create_from(name, "template1")
     }
 
-    fn copy(&self, from: &str, to: &str) -> Result<(), String> {
+    fn copy(&self, from: &str, to: &str, (): &mut ()) -> Result<(), String> {
         self.wait_alone(from)?;
         self.create_from(to, from)
     }
