@@ -169,6 +169,7 @@ impl<'lab> World<'lab> {
 
     /// Does what happens, and holds it against the laws.
     pub(super) fn happen(&mut self, event: &Event) -> Result<(), Trouble> {
+        self.lab.go_on()?;
         match event {
             Event::Write(write) => self.write(write),
             Event::Run(phase) => self.run(*phase),
