@@ -4,8 +4,10 @@
 
 use crate::dialect::mysql_like::{MARIADB, MYSQL};
 use crate::plan::model::{Action, Finding, Phase, Plan};
+use crate::snapshot::model::Access;
 use crate::sql::Dialect;
 
+pub mod drain;
 pub mod live;
 pub mod manifest;
 mod mirror;
@@ -45,6 +47,16 @@ fn agreements(plan: &Plan) -> impl Iterator<Item = (&str, &Finding)> {
         }
         _ => None,
     })
+}
+
+/// Whether each of two versions has a namespace, which tells who writes.
+fn can_drain(plan: &Plan) -> bool {
+    plan.access == Access::Versioned && plan.old_version.is_some()
+}
+
+/// The tables that clients of the two versions write to, where it can be told who writes.
+fn written_tables(plan: &Plan) -> impl Iterator<Item = &String> {
+    plan.tables.iter().filter(|_| can_drain(plan))
 }
 
 /// The physical columns that name a row of which something is found.

@@ -32,15 +32,27 @@ pub(super) type Session = Box<dyn Connection + Send>;
 /// # Errors
 /// Why it did not come to its end. What was done is in the journal: the same call goes on behind it.
 pub fn run(engine: &dyn Engine, program: &Program, task: Task, options: &Options<'_>, observer: &dyn Observer) -> Result<End, Stopped> {
-    let name = format!("crossfade {} {}", task.name(), program.release);
-    let mut session = open(engine, &name)?;
+    at_work(engine, program, Some(task), options, observer, |runner| runner.run(task))
+}
+
+/// Does something as the only runner: a task, or a drain.
+pub(super) fn at_work(
+    engine: &dyn Engine,
+    program: &Program,
+    task: Option<Task>,
+    options: &Options<'_>,
+    observer: &dyn Observer,
+    work: impl FnOnce(Runner<'_>) -> Result<End, Stopped>,
+) -> Result<End, Stopped> {
+    let doing = doing(task);
+    let mut session = open(engine, &format!("crossfade {doing} {}", program.release))?;
     take_lock(engine, session.as_mut(), options, observer)?;
-    let id = session.value(engine.words().own_id).map_err(|failure| lost(engine, task, &failure))?.unwrap_or_default();
+    let id = session.value(engine.words().own_id).map_err(|failure| lost(engine, doing, &failure))?.unwrap_or_default();
     std::thread::scope(|scope| {
         let sentry = Sentry::post(scope, engine, id, observer);
         let allowance = Arc::new(AtomicU64::new(options.max_batches.unwrap_or(u64::MAX)));
         let journal = BTreeMap::new();
-        Runner { engine, program, task, options, observer, session, allowance, sentry, journal, hint: None }.run()
+        work(Runner { engine, program, task, options, observer, session, allowance, sentry, journal, hint: None })
     })
 }
 
@@ -120,15 +132,20 @@ pub(super) fn open(engine: &dyn Engine, name: &str) -> Result<Session, Stopped> 
     engine.connect(name).map_err(|failure| Stopped::by(format!("can't connect to {}", engine.place()), &failure))
 }
 
-fn lost(engine: &dyn Engine, task: Task, failure: &Failure) -> Stopped {
-    let stopped = Stopped::by(format!("{} failed", task.name()), failure);
-    if engine.class(failure) == Class::Lost { again(stopped, task) } else { stopped }
+/// The name of the command.
+fn doing(task: Option<Task>) -> &'static str {
+    task.map_or("drain", Task::name)
+}
+
+fn lost(engine: &dyn Engine, doing: &str, failure: &Failure) -> Stopped {
+    let stopped = Stopped::by(format!("{doing} failed"), failure);
+    if engine.class(failure) == Class::Lost { again(stopped, doing) } else { stopped }
 }
 
 /// The connection is gone: what to do.
-fn again(mut stopped: Stopped, task: Task) -> Stopped {
-    stopped.message = format!("the connection to the server was lost during {}", task.name());
-    stopped.help(format!("run `crossfade {}` again: it goes on behind the last statement that is through", task.name()))
+fn again(mut stopped: Stopped, doing: &str) -> Stopped {
+    stopped.message = format!("the connection to the server was lost during {doing}");
+    stopped.help(format!("run `crossfade {doing}` again: it goes on behind the last statement that is through"))
 }
 
 /// Two runners at once would not harm the data, but each would wait for the other's locks.
@@ -306,7 +323,8 @@ fn step(task: Task, unit: &Unit) -> String {
 pub(super) struct Runner<'a> {
     pub(super) engine: &'a dyn Engine,
     pub(super) program: &'a Program,
-    pub(super) task: Task,
+    /// `None`: a drain, which has no script.
+    pub(super) task: Option<Task>,
     pub(super) options: &'a Options<'a>,
     pub(super) observer: &'a dyn Observer,
     pub(super) session: Session,
@@ -319,47 +337,58 @@ pub(super) struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    fn run(mut self) -> Result<End, Stopped> {
-        let ended = self.through();
-        // The session ends a moment after the program does, and the next one may come at once. A lost one has let go of it.
-        let _ = self.session.run("rollback");
-        let _ = self.session.run(self.engine.words().unlock);
+    fn run(mut self, task: Task) -> Result<End, Stopped> {
+        let ended = self.through(task);
+        self.close();
         ended
     }
 
-    fn through(&mut self) -> Result<End, Stopped> {
+    /// The session ends a moment after the program does, and the next one may come at once. A lost one has let go of the lock.
+    pub(super) fn close(&mut self) {
+        let _ = self.session.run("rollback");
+        let _ = self.session.run(self.engine.words().unlock);
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        doing(self.task)
+    }
+
+    fn through(&mut self, task: Task) -> Result<End, Stopped> {
         same_database(self.engine, self.program)?;
         let state = State::read(self.session.as_mut(), self.engine).map_err(|failure| self.failed(&failure))?;
         if state.is_set_up {
             self.read_journal()?;
         }
         same_scripts(self.program, &self.journal)?;
-        if let Turn::Done(why) = turn(self.program, self.task, &state, &self.journal)? {
-            if self.task == Task::Phase(Phase::Migrate) {
+        if let Turn::Done(why) = turn(self.program, task, &state, &self.journal)? {
+            if task == Task::Phase(Phase::Migrate) {
                 self.take_back()?;
             }
             return Ok(End::Already(why));
         }
-        if self.task == Task::Phase(Phase::Contract) {
+        if task == Task::Phase(Phase::Contract) {
             self.may_contract()?;
         }
-        let units = self.program.units(script(self.program, self.task));
+        if matches!(task, Task::Phase(Phase::Contract) | Task::Abort) {
+            self.lift_drains()?;
+        }
+        let units = self.program.units(script(self.program, task));
         if self.engine.runs_whole() {
-            return self.whole(units, state.is_set_up);
+            return self.whole(task, units, state.is_set_up);
         }
         let (gates, units): (Vec<Unit>, Vec<Unit>) = units.into_iter().partition(|unit| unit.section.is_empty() || unit.section == "Gates");
         self.gates(&gates)?;
         // What the gates have put aside is not done any more.
         self.read_journal()?;
         self.remember_scripts()?;
-        if self.task == Task::Phase(Phase::Migrate) {
+        if task == Task::Phase(Phase::Migrate) {
             self.take_back()?;
         }
         for unit in &units {
             if self.options.stop.load(Ordering::Relaxed) {
                 return Err(self.interrupted());
             }
-            if let Some(end) = self.unit(unit)? {
+            if let Some(end) = self.unit(task, unit)? {
                 return Ok(end);
             }
         }
@@ -367,11 +396,11 @@ impl Runner<'_> {
     }
 
     pub(super) fn failed(&self, failure: &Failure) -> Stopped {
-        lost(self.engine, self.task, failure)
+        lost(self.engine, self.name(), failure)
     }
 
     pub(super) fn interrupted(&self) -> Stopped {
-        let name = self.task.name();
+        let name = self.name();
         Stopped::new(format!("{name} was stopped between two statements"))
             .help(format!("run `crossfade {name}` again: it goes on from here"))
     }
@@ -424,12 +453,18 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Settings and gates. They are not in the journal, whose tables they make, and run each time. A refusal leaves nothing.
-    fn gates(&mut self, gates: &[Unit]) -> Result<(), Stopped> {
-        let (settings, gates): (Vec<&Unit>, Vec<&Unit>) = gates.iter().partition(|unit| unit.section.is_empty());
-        for unit in settings {
+    /// The settings of a script's session: its lock timeout, for one.
+    pub(super) fn settings(&mut self, units: &[Unit]) -> Result<(), Stopped> {
+        for unit in units.iter().take_while(|unit| unit.section.is_empty()) {
             self.try_often(&unit.statements, unit.bracketed, None)?;
         }
+        Ok(())
+    }
+
+    /// Settings and gates. They are not in the journal, whose tables they make, and run each time. A refusal leaves nothing.
+    fn gates(&mut self, gates: &[Unit]) -> Result<(), Stopped> {
+        self.settings(gates)?;
+        let gates: Vec<&Unit> = gates.iter().filter(|unit| !unit.section.is_empty()).collect();
         // Up to the first block, which is the gate: the version tables before it only stay if it is passed.
         let first =
             gates.iter().position(|unit| unit.statements.iter().any(|text| code(text).starts_with("do "))).map_or(gates.len(), |at| at + 1);
@@ -464,15 +499,15 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn unit(&mut self, unit: &Unit) -> Result<Option<End>, Stopped> {
+    fn unit(&mut self, task: Task, unit: &Unit) -> Result<Option<End>, Stopped> {
         if unit.is_setting() {
             self.try_often(&unit.statements, false, None)?;
             return Ok(None);
         }
-        let step = step(self.task, unit);
+        let step = step(task, unit);
         let hash = unit.hash();
         // The way back is short, and each run of it begins with what may have been done since.
-        if self.task != Task::Abort && self.journal.get(&step).is_some_and(|entry| entry.finished && entry.hash == hash) {
+        if task != Task::Abort && self.journal.get(&step).is_some_and(|entry| entry.finished && entry.hash == hash) {
             self.observer.hear(&Event::WasDone(&unit.section, unit.title()));
             return Ok(None);
         }
@@ -524,7 +559,7 @@ impl Runner<'_> {
 
     /// Runs statements, in one transaction with their mark in the journal where they can be. Who meets a lock gives up at once,
     /// since others queue behind, and tries again after a pause.
-    fn try_often(&mut self, statements: &[String], bracketed: bool, marked: Option<(&str, &str)>) -> Result<(), Stopped> {
+    pub(super) fn try_often(&mut self, statements: &[String], bracketed: bool, marked: Option<(&str, &str)>) -> Result<(), Stopped> {
         let begun = Instant::now();
         let together = bracketed || (marked.is_some() && statements.iter().all(|text| self.engine.is_transactional(text)));
         let mut attempt = 0;
@@ -564,13 +599,13 @@ impl Runner<'_> {
     /// A pause after a try that met a lock, unless there is no patience left.
     pub(super) fn after_lock(&self, begun: Instant, attempt: u32, blockers: &[Blocker], failure: &Failure) -> Result<(), Stopped> {
         if begun.elapsed() >= self.options.patience || self.options.stop.load(Ordering::Relaxed) {
-            let mut stopped = Stopped::by(format!("{} met a lock {attempt} times and gave up", self.task.name()), failure);
+            let mut stopped = Stopped::by(format!("{} met a lock {attempt} times and gave up", self.name()), failure);
             for blocker in blockers {
                 stopped = stopped.note(format!("it waited for {blocker}"));
             }
             return Err(stopped.help(format!(
                 "end these sessions, or wait until they are through; then run `crossfade {}` again: it goes on from here",
-                self.task.name()
+                self.name()
             )));
         }
         let pause = pause(attempt);
@@ -606,8 +641,9 @@ impl Runner<'_> {
     fn note_failure(&mut self, step: &str, failure: &Failure, rolled_back: bool) -> Result<(), Stopped> {
         let words = self.engine.words();
         let release = Some(self.program.release.as_str());
-        let is_first =
-            self.task == Task::Phase(Phase::Contract) && rolled_back && !self.journal.keys().any(|other| other.starts_with("contract"));
+        let is_first = self.task == Some(Task::Phase(Phase::Contract))
+            && rolled_back
+            && !self.journal.keys().any(|other| other.starts_with("contract"));
         let noted = if is_first {
             self.session.run_with(words.forget_statement, &[release, Some(step)])
         } else {
@@ -617,7 +653,7 @@ impl Runner<'_> {
     }
 
     fn refused(&self, statements: &[String], failure: &Failure) -> Stopped {
-        let mut stopped = Stopped::by(format!("{} of {} failed", self.task.name(), self.program.release), failure);
+        let mut stopped = Stopped::by(format!("{} of {} failed", self.name(), self.program.release), failure);
         // A gate or a check has said it all.
         if !matches!(failure.code.as_deref(), Some("P0001" | "45000"))
             && let [statement] = statements
@@ -635,7 +671,7 @@ impl Runner<'_> {
 
     /// What a script says, where it speaks of itself.
     pub(super) fn in_own_words(&self, text: &str) -> String {
-        text.replace("run this script again", &format!("run `crossfade {}` again", self.task.name()))
+        text.replace("run this script again", &format!("run `crossfade {}` again", self.name()))
     }
 
     pub(super) fn sleep(&self, pause: Duration) {

@@ -12,7 +12,7 @@ use crate::sql::Dialect;
 use super::live;
 use super::renderer::{Check, Grants, Header, Live, Renderer, Script};
 use super::templates::Templates;
-use super::{EmitError, Rendered};
+use super::{EmitError, Rendered, can_drain, written_tables};
 
 mod action;
 mod mirror;
@@ -92,7 +92,7 @@ impl<'a> MysqlLikeRenderer<'a> {
                 )
             }
             Phase::Migrate => self.actions.render("gate_migrate", context! { latest, release }),
-            Phase::Contract => self.actions.render("gate_contract", context! { latest, release }),
+            Phase::Contract => self.actions.render("gate_contract", context! { latest, release, versioned => can_drain(plan) }),
         }
     }
 }
@@ -130,7 +130,7 @@ impl Renderer for MysqlLikeRenderer<'_> {
             Script::Phase(phase) => self.gate(phase)?,
             Script::Abort => {
                 let release = self.actions.sql.literal(&self.plan.release);
-                self.actions.render("gate_abort", context! { latest => self.latest()?, release })?
+                self.actions.render("gate_abort", context! { latest => self.latest()?, release, versioned => can_drain(self.plan) })?
             }
         };
         let mut parts = vec![tables, gate];
@@ -235,6 +235,7 @@ impl Renderer for MysqlLikeRenderer<'_> {
             steps().find_map(of_step).unwrap_or_default()
         };
         Live {
+            tables: written_tables(self.plan).map(|table| sql.ident(table)).collect(),
             backfills: steps().filter_map(|action| self.actions.live(action)).collect(),
             checks: checks
                 .iter()
