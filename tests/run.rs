@@ -138,6 +138,18 @@ fn verify_leaves_the_new_version_its_word() {
     });
 }
 
+/// A row is named by its own table's key, where another table has a lens of the same words.
+#[test]
+fn verify_names_a_row_by_its_own_key() {
+    on_each(|lab| {
+        let rows = "insert into products (id, name, price) values (1, 'Pen', 2); insert into sellers (name, zip) values ('Ada', 4711)";
+        let field = Field::new(lab, "columns-added", Access::Shared, rows);
+        field.run(&["expand"]).must(0);
+        let verified = field.run(&["verify"]).must(1);
+        verified.says("products: description (until migrate has ended): 1 rows disagree").says("  (Ada, 4711): {");
+    });
+}
+
 #[test]
 fn all_phases_and_their_turns() {
     on_each(|lab| {

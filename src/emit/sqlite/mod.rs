@@ -8,7 +8,7 @@ use crate::snapshot::model::Access;
 
 use super::renderer::{Check, Grants, Header, Live, Renderer, Script};
 use super::templates::Templates;
-use super::{EmitError, Rendered, key_of, live};
+use super::{EmitError, Rendered, live};
 
 mod action;
 mod mirror;
@@ -259,14 +259,13 @@ impl Renderer for Sqlite<'_> {
                 .iter()
                 .filter_map(|check| {
                     let own = |column: &String| [sql.ident(check.table), sql.ident(column)].join(".");
-                    let key = key_of(self.plan, check.finding);
                     Some(live::Check {
                         what: check.what.clone(),
                         table: sql.ident(check.table),
-                        key: if key.is_empty() {
+                        key: if check.key.is_empty() {
                             vec![[&sql.ident(check.table), "._rowid_"].concat()]
                         } else {
-                            key.iter().map(own).collect()
+                            check.key.iter().map(own).collect()
                         },
                         columns: match check.finding {
                             Finding::Disagree(lens) => lens.old.iter().chain(&lens.new).map(|column| sql.ident(&column.name)).collect(),
