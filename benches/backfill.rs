@@ -126,6 +126,7 @@ impl Bench {
             pause_file: None,
             max_lag: None,
             skip_failing: 0,
+            schema_lock: false,
             all_nodes_upgraded: false,
             stop: &stop,
         };

@@ -104,7 +104,7 @@ impl Runner<'_> {
         if drain.refuse.is_empty() {
             self.finish(&step)?;
         } else {
-            self.try_often(&drain.refuse, true, Some((&step, &hash)))?;
+            self.try_often(&drain.refuse, true, Some((&step, &hash)), false)?;
         }
         Ok(End::Done)
     }
@@ -148,7 +148,7 @@ impl Runner<'_> {
     /// Statements that may meet a lock; nobody queues behind them for longer than the lock timeout.
     fn several(&mut self, statements: &[String]) -> Result<(), Stopped> {
         for statement in statements {
-            self.try_often(std::slice::from_ref(statement), false, None)?;
+            self.try_often(std::slice::from_ref(statement), false, None, false)?;
         }
         Ok(())
     }
