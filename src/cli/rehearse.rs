@@ -73,7 +73,7 @@ const UNTIL_TIME_IS_OVER: usize = 1_000_000;
 const HISTORIES: usize = 6;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let stop = super::run::listen("stopping; the databases of the rehearsal are dropped")?;
+    let stop = super::run::listen_saying("stopping; the databases of the rehearsal are dropped")?;
     // Scripts that name their database are compiled for one of the rehearsal's own.
     let planning = PlanningArgs { database: database_name(Dialect::Mysql).map(str::to_owned), ..args.planning.clone() };
     let at = args.url.as_deref().map(dialect_of).transpose()?;
