@@ -226,16 +226,8 @@ impl Renderer for MysqlLikeRenderer<'_> {
 
     fn live(&self, checks: &[Check<'_>]) -> Live {
         let sql = &self.actions.sql;
-        let steps = || self.plan.steps.iter().map(|step| &step.action);
-        let key_of = |found: &Finding| {
-            let of_step = |action: &Action| match action {
-                Action::CheckRows { key, finding, .. } if finding == found => Some(key.clone()),
-                _ => None,
-            };
-            steps().find_map(of_step).unwrap_or_default()
-        };
         Live {
-            backfills: steps().filter_map(|action| self.actions.live(action)).collect(),
+            backfills: self.plan.steps.iter().filter_map(|step| self.actions.live(&step.action)).collect(),
             checks: checks
                 .iter()
                 .filter_map(|check| {
@@ -244,7 +236,7 @@ impl Renderer for MysqlLikeRenderer<'_> {
                     Some(live::Check {
                         what: check.what.clone(),
                         table: sql.ident(check.table),
-                        key: key_of(check.finding).iter().map(own).collect(),
+                        key: check.key.iter().map(own).collect(),
                         columns: lens.old.iter().chain(&lens.new).map(|column| sql.ident(&column.name)).collect(),
                         condition: sql.disagree(lens, Row::Table(check.table)),
                         until_migrated: check.until_migrated,
