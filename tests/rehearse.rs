@@ -168,9 +168,6 @@ fn what_is_right_holds() {
             let is_case = folder.join("case.yaml").is_file();
             if report.broken.iter().any(|broke| !(is_case && is_loss(broke))) {
                 let alarm = format!("{} {access:?}, seed {seed}\n{}", folder.display(), report.text());
-                if seeds > 1 {
-                    eprintln!("{alarm}");
-                }
                 let _ = writeln!(alarms.lock().unwrap(), "{alarm}");
             }
         }
