@@ -179,6 +179,7 @@ pub fn wants_parentheses(ty: &Type, dialect: Dialect) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::model::TypeKind;
 
     #[test]
     fn literals_are_told_from_expressions() {
