@@ -108,6 +108,7 @@ const RENAMED: &str = "tests/cases/table-renamed";
 const INDEX: &str = "tests/cases/index-added";
 
 include!("rehearse/faults.rs");
+include!("rehearse/pairs.rs");
 
 fn mutated(new: &str, old: &Schema, access: Access, scripts: Scripts, fault: &Fault) -> Scripts {
     mutated_for(DIALECT, new, old, access, scripts, fault)
