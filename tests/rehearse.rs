@@ -89,6 +89,7 @@ const RENAMED: &str = "tests/cases/table-renamed";
 const INDEX: &str = "tests/cases/index-added";
 
 include!("rehearse/faults.rs");
+include!("rehearse/pairs.rs");
 
 fn mutated(new: &str, old: &Schema, access: Access, mut scripts: Scripts, fault: &Fault) -> Scripts {
     match fault {
