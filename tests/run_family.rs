@@ -247,6 +247,29 @@ fn all_phases_and_their_turns() {
     });
 }
 
+/// Rows in two tables are compared from both ends, and their keys are shown. What fires no trigger makes them differ.
+#[test]
+fn verify_compares_the_tables_of_a_mirror() {
+    on(&FAMILY[..2], &[], |lab, dialect| {
+        let seed = "insert into countries (code) values ('de'); insert into accounts (id, email, cents) values (7, 'ann@x.org', 150), (8, 'bo@x.org', 99)";
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/mirror-move");
+        let case = Case::read(&folder).unwrap().in_dialect(dialect).unwrap();
+        let field = Field::of(lab, dialect, case, Access::Shared, seed);
+        field.run(&["expand"]).must(0);
+        field.run(&["verify"]).must(1).says("2 rows disagree").says("7").says("8");
+        field.run(&["migrate"]).must(0);
+        let whole = field.run(&["verify"]).must(0).says(": 0 rows disagree").out;
+        assert!(whole.matches("0 rows disagree").count() >= 2, "both ends are looked at: {whole}");
+        let mut client = field.session();
+        let trigger = field.value(
+            "select trigger_name from information_schema.triggers where trigger_schema = database() and event_object_table = 'accounts' and event_manipulation = 'UPDATE' and action_timing = 'AFTER'",
+        );
+        client.run(&format!("drop trigger {trigger}")).unwrap();
+        client.run("update accounts set cents = 151 where id = 7").unwrap();
+        field.run(&["verify"]).must(1).says("1 rows disagree").says("7");
+    });
+}
+
 #[test]
 fn a_lock_is_tried_again_and_who_holds_it_is_named() {
     // With what each server knows by itself, and with the performance schema.
