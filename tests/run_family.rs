@@ -298,6 +298,83 @@ fn a_lock_is_tried_again_and_who_holds_it_is_named() {
     }
 }
 
+/// With `schema_lock: true` a client that shares the lock keeps the runner waiting, and is named; the runner never keeps a client
+/// waiting longer than it waits itself, and leaves no lock when it is killed.
+#[test]
+fn clients_share_a_lock_with_the_runner() {
+    on_each(|lab, dialect| {
+        let field = Field::new(lab, dialect, "split", Access::Shared, &people(100));
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("crossfade.yaml"), "schema_lock: true\n").unwrap();
+        let mut setup = field.session();
+        setup.run("create user if not exists app@localhost").unwrap();
+        setup.run(&format!("grant select on {}.* to app@localhost", field.database.name)).unwrap();
+        let app = || Session::connect(&Address { user: "app".to_owned(), ..field.address.clone() }).unwrap();
+        let share = if dialect == Dialect::Mysql { "for share" } else { "lock in share mode" };
+        let begin = |session: &mut Session| {
+            session.run("begin").unwrap();
+            session.value(&format!("select phase from crossfade_version {share}")).unwrap().unwrap()
+        };
+        let mut client = app();
+        let named = format!("held by session {} (app", client.id());
+        for arguments in [&["expand"] as &[&str], &["contract", "--all-nodes-upgraded"]] {
+            let before = begin(&mut client);
+            std::thread::scope(|scope| {
+                let runner = scope.spawn(|| {
+                    let output = field.command(arguments).args(["--patience", "1"]).current_dir(folder.path()).output().unwrap();
+                    Ran::of(&output).must(1).says("met the schema lock held by clients").says(&named)
+                });
+                // Meanwhile others share it at once: the runner is not in the queue.
+                let (mut other, mut slowest) = (app(), Duration::ZERO);
+                while !runner.is_finished() {
+                    let begun = Instant::now();
+                    assert_eq!(begin(&mut other), before);
+                    slowest = slowest.max(begun.elapsed());
+                    other.run("commit").unwrap();
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                runner.join().unwrap();
+                assert!(slowest < Duration::from_millis(900), "{slowest:?}");
+            });
+            client.run("commit").unwrap();
+            if arguments == ["expand"] {
+                for phase in ["expand", "migrate"] {
+                    let output = field.command(&[phase]).current_dir(folder.path()).output().unwrap();
+                    Ran::of(&output).must(0);
+                }
+            }
+        }
+
+        // In its moment the runner meets a reader of the table: others wait as long as it does, and a kill ends that.
+        let mut reader = field.session();
+        reader.run("begin").unwrap();
+        reader.run("select count(*) from users").unwrap();
+        let waits = "select cast(count(*) as char) from information_schema.processlist where state like '%metadata lock%'";
+        let mut runner = field.command(&["contract", "--all-nodes-upgraded"]);
+        let mut runner = runner.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut share = |slowest: Duration| {
+            let begun = Instant::now();
+            begin(&mut client);
+            client.run("commit").unwrap();
+            slowest.max(begun.elapsed())
+        };
+        let wait = || field.wait_for("it never waited for the table", |field| field.value(waits) != "0");
+        wait();
+        let slowest = share(Duration::ZERO);
+        wait();
+        runner.kill().unwrap();
+        runner.wait().unwrap();
+        let slowest = share(slowest);
+        eprintln!("a client waited {slowest:?} for the runner's moment");
+        assert!(slowest < Duration::from_secs(4), "{slowest:?}");
+        reader.run("commit").unwrap();
+        let output = field.command(&["contract", "--all-nodes-upgraded", "--wait", "30"]).current_dir(folder.path()).output().unwrap();
+        Ran::of(&output).must(0);
+        assert_eq!(begin(&mut client), "contract");
+        field.must_be_new(lab);
+    });
+}
+
 #[test]
 fn one_runner_at_a_time() {
     on(&FAMILY[..2], &[], |lab, dialect| {

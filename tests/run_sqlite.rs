@@ -219,7 +219,8 @@ fn from_the_folder_of_scripts_and_by_the_shell() {
     crossfade(&["compile", &old, &new, "--dialect", "sqlite", "--access", "versioned"]).must(0);
     // What can't be kept is not promised.
     std::fs::write(folder.path().join("crossfade.yaml"), "schema_lock: true\n").unwrap();
-    crossfade(&["expand"]).must(1).says("`schema_lock: true` in crossfade.yaml can't be kept yet");
+    crossfade(&["expand"]).must(1).says("`schema_lock: true` in crossfade.yaml can't be kept on sqlite").says("nothing was changed");
+    crossfade(&["expand", "--dry-run"]).must(1).says("`schema_lock: true`");
     crossfade(&["sync", "--offline"]).must(1).says("`schema_lock: true`");
     std::fs::remove_file(folder.path().join("crossfade.yaml")).unwrap();
     crossfade(&["expand"]).must(0).says("expand of v2 is done");

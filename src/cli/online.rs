@@ -57,12 +57,27 @@ pub(crate) fn engine(url: &str) -> anyhow::Result<Box<dyn Engine>> {
     bail!("not yet: running an upgrade on {scheme}; run the scripts with the database's own client")
 }
 
+/// An upgrade that is to be run.
+pub(crate) struct Upgrade {
+    pub(crate) program: Program,
+    /// Whether crossfade.yaml wants the lock that applications share with the runner.
+    pub(crate) schema_lock: bool,
+}
+
+/// The program of [`upgrade`], for who runs nothing.
+///
+/// # Errors
+/// As there.
+pub(crate) fn program(args: &OnlineArgs, engine: &dyn Engine, format: Format) -> anyhow::Result<Option<Program>> {
+    Ok(upgrade(args, engine, format)?.map(|upgrade| upgrade.program))
+}
+
 /// The upgrade that is meant: of two sources, or out of the folder of compiled scripts. `None`: there were errors, and they
 /// have been told.
 ///
 /// # Errors
 /// When it can't be found.
-pub(crate) fn program(args: &OnlineArgs, engine: &dyn Engine, format: Format) -> anyhow::Result<Option<Program>> {
+pub(crate) fn upgrade(args: &OnlineArgs, engine: &dyn Engine, format: Format) -> anyhow::Result<Option<Upgrade>> {
     let dialect = engine.dialect();
     if let Some(other) = args.planning.dialects.iter().find(|other| **other != dialect) {
         bail!("the database is one of {}, and `--dialect {}` was asked for", dialect.name(), other.name());
@@ -71,7 +86,7 @@ pub(crate) fn program(args: &OnlineArgs, engine: &dyn Engine, format: Format) ->
         let planned = planning::plan_for(&args.planning, Some(dialect))?;
         planned.report(format)?;
         return match planned.plans.first() {
-            Some(plan) if !planned.failed() => Ok(Some(Program::of(plan)?)),
+            Some(plan) if !planned.failed() => Ok(Some(Upgrade { program: Program::of(plan)?, schema_lock: planned.settings.schema_lock })),
             _ => Ok(None),
         };
     }
@@ -106,7 +121,7 @@ pub(crate) fn program(args: &OnlineArgs, engine: &dyn Engine, format: Format) ->
     let Some((path, stored)) = found.pop() else { return Ok(None) };
     let scripts = scripts(&path.join(dialect.name()))?;
     match Program::stored(stored, dialect, scripts) {
-        Some(program) => Ok(Some(program)),
+        Some(program) => Ok(Some(Upgrade { program, schema_lock: settings.schema_lock })),
         None => bail!("`{}` was not compiled for {}", path.display(), dialect.name()),
     }
 }

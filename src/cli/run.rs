@@ -8,11 +8,9 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::Exit;
-use super::online::{self, OnlineArgs};
+use super::online::{self, OnlineArgs, Upgrade};
 use super::output::{self, Format};
-use super::planning;
 use super::watch::Watcher;
-use crate::diagnostic::Sources;
 use crate::emit::program::Program;
 use crate::plan::model::Phase;
 use crate::run::engine::Engine;
@@ -114,23 +112,13 @@ pub(crate) struct Sync {
     format: Format,
 }
 
-/// Who asks for the lock that applications share with the runner is not to believe that it is taken.
-fn no_schema_lock() -> anyhow::Result<()> {
-    let asked = planning::settings(&mut Sources::default(), &mut Vec::new())?.schema_lock;
-    anyhow::ensure!(
-        !asked,
-        "`schema_lock: true` in crossfade.yaml can't be kept yet: nothing was done. Take it out to run without the lock that applications share"
-    );
-    Ok(())
-}
-
 pub(crate) fn sync(args: &Sync) -> anyhow::Result<Exit> {
-    no_schema_lock()?;
     let engine = online::engine(&args.online.url)?;
     let engine = engine.as_ref();
-    let Some(program) = online::program(&args.online, engine, args.format)? else { return Ok(Exit::Failed) };
+    let Some(Upgrade { program, schema_lock }) = online::upgrade(&args.online, engine, args.format)? else { return Ok(Exit::Failed) };
     let stop = listen()?;
     let mut options = options(args.wait, args.patience, &stop);
+    options.schema_lock = schema_lock;
     options.workers = usize::from(args.workers);
     // Nobody is left that could be of the old version.
     options.all_nodes_upgraded = true;
@@ -183,11 +171,12 @@ pub(crate) fn abort(args: &Abort) -> anyhow::Result<Exit> {
 }
 
 fn run(args: &RunArgs, task: Task, set: impl FnOnce(&mut Options<'_>)) -> anyhow::Result<Exit> {
-    no_schema_lock()?;
     let engine = online::engine(&args.online.url)?;
-    let Some(program) = online::program(&args.online, engine.as_ref(), args.format)? else { return Ok(Exit::Failed) };
+    let Some(Upgrade { program, schema_lock }) = online::upgrade(&args.online, engine.as_ref(), args.format)? else {
+        return Ok(Exit::Failed);
+    };
     if args.dry_run {
-        return match crate::run::dry_run(engine.as_ref(), &program, task) {
+        return match crate::run::dry_run(engine.as_ref(), &program, task, schema_lock) {
             Ok(text) => {
                 output::print(&text)?;
                 Ok(Exit::Done)
@@ -200,6 +189,7 @@ fn run(args: &RunArgs, task: Task, set: impl FnOnce(&mut Options<'_>)) -> anyhow
     }
     let stop = listen()?;
     let mut options = options(args.wait, args.patience, &stop);
+    options.schema_lock = schema_lock;
     set(&mut options);
     drive(engine.as_ref(), &program, task, &options, args.format)
 }
@@ -229,6 +219,7 @@ fn options(wait: u64, patience: u64, stop: &AtomicBool) -> Options<'_> {
         pause_file: None,
         max_lag: None,
         skip_failing: 0,
+        schema_lock: false,
         all_nodes_upgraded: false,
         stop,
     }

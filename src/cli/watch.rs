@@ -120,6 +120,14 @@ impl Observer for Watcher {
                 let json = json!({ "event": "lock", "try": attempt, "pause_ms": pause.as_millis(), "blockers": blockers });
                 self.say(fill, &text, &json);
             }
+            Event::MetReaders(readers, attempt, pause) => {
+                let mut text = format!("  clients hold the schema lock (try {attempt}); again in {} ms", pause.as_millis());
+                for reader in *readers {
+                    text.push_str(&format!("\n  it is held by {reader}"));
+                }
+                let json = json!({ "event": "schema_lock", "try": attempt, "pause_ms": pause.as_millis(), "readers": readers });
+                self.say(fill, &text, &json);
+            }
             Event::Waits(blockers) => {
                 let text: Vec<String> = blockers.iter().map(|blocker| format!("  still waiting for {blocker}")).collect();
                 self.say(fill, &text.join("\n"), &json!({ "event": "waits", "blockers": blockers }));

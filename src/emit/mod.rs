@@ -3,7 +3,7 @@
 //! Invariant: it decides nothing. What is done, in which phase and in which order is the plan's; how it is said is the templates'.
 
 use crate::dialect::mysql_like::{MARIADB, MYSQL};
-use crate::plan::model::{Action, Finding, Phase, Plan};
+use crate::plan::model::Plan;
 use crate::sql::Dialect;
 
 pub mod live;
@@ -34,27 +34,6 @@ pub struct EmitError {
 
 /// A rendered text, or the template that does not fit.
 type Rendered = Result<String, EmitError>;
-
-/// What two versions must agree on by the end of migrate, with the table that each one is read from.
-fn agreements(plan: &Plan) -> impl Iterator<Item = (&str, &Finding)> {
-    plan.steps.iter().filter_map(|step| match &step.action {
-        Action::CheckRows { table, finding: finding @ (Finding::Disagree(_) | Finding::Unlike(..)), .. }
-            if step.phase == Phase::Migrate =>
-        {
-            Some((table.as_str(), finding))
-        }
-        _ => None,
-    })
-}
-
-/// The physical columns that name a row of which something is found.
-fn key_of(plan: &Plan, found: &Finding) -> Vec<String> {
-    let of_step = |action: &Action| match action {
-        Action::CheckRows { key, finding, .. } if finding == found => Some(key.clone()),
-        _ => None,
-    };
-    plan.steps.iter().find_map(|step| of_step(&step.action)).unwrap_or_default()
-}
 
 /// How the dialect of a plan says what the plan does.
 fn renderer<'a>(plan: &'a Plan, templates: &'a templates::Templates) -> Result<Box<dyn Renderer + 'a>, EmitError> {

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::live::{Backfill, Check, Work};
 use super::script::{RULE, Scripts};
 use super::{EmitError, script};
-use crate::plan::model::Plan;
+use crate::plan::model::{Cost, Plan};
 use crate::snapshot::model::Access;
 use crate::sql::Dialect;
 use crate::sql::split::{Bracket, Statement, split_as};
@@ -109,6 +109,32 @@ impl Unit {
     /// Hash of what it does; comments and layout don't count.
     pub fn hash(&self) -> String {
         hash_of(&self.statements)
+    }
+
+    /// Whether it writes the table that says how far the database is, which clients that share a lock with the runner hold.
+    pub fn writes_revision(&self) -> bool {
+        let writes = |code: &str| {
+            let code = code.to_lowercase();
+            ["crossfade.revision", "crossfade_revision"].iter().any(|table| {
+                ["insert into ", "insert ignore into ", "update ", "delete from "]
+                    .iter()
+                    .any(|verb| code.contains(&[verb, *table].concat()))
+            })
+        };
+        self.statements.iter().any(|text| writes(&code(text)))
+    }
+
+    /// Whether all that it does takes its time (a scan, a copy, a table written anew), by the last word of each step's comment. The
+    /// comments in a block count; of a statement without one, that of its step (`before`) does.
+    pub fn takes_time(&self, before: &str) -> bool {
+        let of_steps = |text: &str| {
+            let lines = text.lines().map(str::trim).filter_map(|line| line.strip_prefix("-- "));
+            lines.collect::<Vec<_>>().join(" ")
+        };
+        let said: String = self.statements.iter().map(|text| of_steps(text)).collect::<Vec<_>>().join(" ");
+        let said = if said.contains("Locks ") { said } else { before.to_owned() };
+        let costs = |cost: Cost| said.contains(&["; ", cost.name(), "."].concat());
+        !costs(Cost::Instant) && [Cost::Scan, Cost::Rewrite, Cost::Copy].into_iter().any(costs)
     }
 
     /// Whether it only changes settings of the session, or takes away what the session has made for itself.
@@ -349,6 +375,19 @@ mod tests {
             .collect();
         let unit = |title: &str, statements, setting| ("p_migrate01".to_owned(), title.to_owned(), statements, setting);
         assert_eq!(found, [unit("Do they agree?", 5, false), unit("Next", 1, false), unit("drop procedure crossfade_step", 1, true)]);
+    }
+
+    #[test]
+    fn what_takes_its_time_says_so() {
+        let script = "-- Why.\n-- Locks a METADATA EXCLUSIVE; instant.\ncall x(1);\ncall x(2);\n\n-- Built beside\n-- writers. Locks a NONE;\n-- rewrite.\ncall x(3);\n\n\
+                      update crossfade_revision set phase = 'x';\n";
+        let found: Vec<_> = units(Dialect::Mysql, script);
+        let times: Vec<bool> = found.iter().map(|unit| unit.takes_time("")).collect();
+        assert_eq!(times, [false, false, true, false]);
+        assert!(found[1].takes_time(&found[2].comment));
+        assert_eq!(found.iter().map(Unit::writes_revision).collect::<Vec<_>>(), [false, false, false, true]);
+        let block = "do $$\nbegin\n  -- Counted.\n  -- Locks a ACCESS SHARE; scan.\n  select 1;\n  -- Goes.\n  -- Locks a ACCESS EXCLUSIVE; instant.\n  drop x;\nend\n$$;\n";
+        assert!(!units(Dialect::Postgres, block)[0].takes_time(""));
     }
 
     #[test]

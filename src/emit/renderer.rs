@@ -46,6 +46,8 @@ pub(super) struct Check<'a> {
     pub(super) what: String,
     /// Physical table.
     pub(super) table: &'a str,
+    /// The physical columns that name a row.
+    pub(super) key: &'a [String],
     /// What is compared: the two sides of a lens, or the rows of a mirror.
     pub(super) finding: &'a Finding,
     /// Whether it is looked at until migrate has ended only.

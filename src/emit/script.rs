@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::plan::model::{Action, Finding, MirrorSide, Phase, Plan, Step};
 
 use super::templates::Templates;
-use super::{Check, EmitError, Grants, Header, Live, Renderer, Script, agreements, renderer};
+use super::{Check, EmitError, Grants, Header, Live, Renderer, Script, renderer};
 
 /// The scripts of one plan, as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -240,11 +240,23 @@ pub(super) fn live(plan: &Plan) -> Result<Live, EmitError> {
     Ok(renderer(plan, &templates)?.live(&checks(plan)))
 }
 
-/// What `verify` counts.
+/// What `verify` counts: what two versions must agree on by the end of migrate.
 fn checks(plan: &Plan) -> Vec<Check<'_>> {
     let names = |columns: &[crate::plan::model::SyncColumn]| columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
-    agreements(plan)
-        .map(|(table, finding)| {
+    let agreements = |phase: Phase| {
+        plan.steps.iter().filter(move |step| step.phase == phase).filter_map(|step| match &step.action {
+            Action::CheckRows { table, key, finding: finding @ (Finding::Disagree(_) | Finding::Unlike(..)), .. } => {
+                Some((table.as_str(), key.as_slice(), finding))
+            }
+            _ => None,
+        })
+    };
+    let mut in_contract: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+    for (table, _, finding) in agreements(Phase::Contract) {
+        in_contract.entry(table).or_default().push(finding);
+    }
+    agreements(Phase::Migrate)
+        .map(|(table, key, finding)| {
             let what = match finding {
                 Finding::Disagree(lens) => match (lens.old.is_empty(), lens.new.is_empty()) {
                     (false, false) => format!("{table}: {} <-> {}", names(&lens.old), names(&lens.new)),
@@ -256,12 +268,10 @@ fn checks(plan: &Plan) -> Vec<Check<'_>> {
                 Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => table.to_owned(),
             };
             // What contract looks at no more is the new version's word from the end of migrate on.
-            let in_contract = |step: &Step| {
-                step.phase == Phase::Contract && matches!(&step.action, Action::CheckRows { finding: other, .. } if other == finding)
-            };
-            let until_migrated = matches!(finding, Finding::Disagree(_)) && !plan.steps.iter().any(in_contract);
+            let until_migrated =
+                matches!(finding, Finding::Disagree(_)) && !in_contract.get(table).is_some_and(|findings| findings.contains(&finding));
             let what = if until_migrated { format!("{what} (until migrate has ended)") } else { what };
-            Check { what, table, finding, until_migrated }
+            Check { what, table, key, finding, until_migrated }
         })
         .collect()
 }

@@ -252,18 +252,7 @@ impl Reader {
     fn table(&mut self, name: &str, mut cursor: Cursor<'_>) -> Option<()> {
         self.forget(name);
         let body = cursor.group()?;
-        let mut table = Table {
-            name: name.to_owned(),
-            comment: None,
-            columns: IndexMap::new(),
-            primary_key: None,
-            uniques: Vec::new(),
-            foreign_keys: Vec::new(),
-            checks: Vec::new(),
-            exclusions: Vec::new(),
-            indexes: Vec::new(),
-            span: Span::default(),
-        };
+        let mut table = Table::empty(name, Span::default());
         for part in body.parts() {
             let quoted = matches!(part.tokens().first().map(|token| &token.kind), Some(Kind::Quoted(_)));
             let read = if quoted || !RULES.iter().any(|words| part.is(words)) {

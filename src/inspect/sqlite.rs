@@ -187,18 +187,7 @@ impl Reader {
                 self.leave_out("tables without rowid (read as ordinary ones)", shown(&object.name));
             }
         }
-        let mut table = Table {
-            name: object.name.clone(),
-            comment: None,
-            columns: IndexMap::new(),
-            primary_key: None,
-            uniques: Vec::new(),
-            foreign_keys: Vec::new(),
-            checks: Vec::new(),
-            exclusions: Vec::new(),
-            indexes: Vec::new(),
-            span: Span::default(),
-        };
+        let mut table = Table::empty(&object.name, Span::default());
         let mut nullable = Vec::new();
         for mut part in body.parts() {
             // Rules of the table come last; commas between them may be missing.

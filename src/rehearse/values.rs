@@ -170,18 +170,7 @@ mod tests {
     #[test]
     fn literals_are_found_in_expressions() {
         let text = "case when a = 'x y' then b1 > 30 and c < 1.5 end".to_owned();
-        let empty = Table {
-            name: String::new(),
-            comment: None,
-            columns: indexmap::IndexMap::new(),
-            primary_key: None,
-            uniques: Vec::new(),
-            foreign_keys: Vec::new(),
-            checks: Vec::new(),
-            exclusions: Vec::new(),
-            indexes: Vec::new(),
-            span: crate::diagnostic::Span::default(),
-        };
+        let empty = Table::empty("", crate::diagnostic::Span::default());
         assert_eq!(mined(&empty, &[text]), ["'x y'", "29", "30", "31"]);
     }
 }

@@ -104,6 +104,8 @@ pub struct Words {
     pub holder: &'static str,
     /// Gives: whether the version tables are there.
     pub is_set_up: &'static str,
+    /// Gives: whether all of them are there, with the view that is made last.
+    pub is_complete: &'static str,
     /// Gives: release, old version, new version, phase, and the last revision of each phase; the latest last.
     pub revisions: &'static str,
     /// Release. Gives: step, hash, whether finished, attempts, error.
@@ -133,6 +135,8 @@ pub struct Words {
     pub finish_parts: &'static str,
     /// A table. Gives: about how many rows it has.
     pub estimate: &'static str,
+    /// The lock that applications share with the runner; none where the database knows no such locks.
+    pub schema_lock: Option<&'static SchemaLock>,
     /// A table. Gives: assignments for a backfill's end, of columns that the server would set on every UPDATE.
     pub kept: Option<&'static str>,
     /// Release, backfill, key, error.
@@ -154,6 +158,19 @@ pub struct Words {
     pub doctor: &'static [&'static str],
     /// What a session of batches sets first.
     pub batch_settings: &'static [&'static str],
+}
+
+/// The exclusive side of the lock whose shared side applications take on the row of `crossfade.version`.
+#[derive(Debug)]
+pub struct SchemaLock {
+    /// Takes it for the transaction, or fails at once.
+    pub try_lock: &'static str,
+    /// Gives who shares it, as [`Words::blockers`] does. Of several ways the first one counts that knows any.
+    pub readers: &'static [&'static str],
+    /// Whether statements that change the schema commit: then a session beside holds it while they run.
+    pub beside: bool,
+    /// A time in milliseconds: the longest that the next statement of the transaction may wait for a lock.
+    pub wait: Option<&'static str>,
 }
 
 /// The rows of the first of several ways to ask that knows any.

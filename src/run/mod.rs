@@ -69,6 +69,8 @@ pub struct Options<'a> {
     pub max_lag: Option<u64>,
     /// How many rows that can't be filled may be set aside.
     pub skip_failing: u64,
+    /// Whether applications share a lock with the runner: it changes the shape only at a moment when nobody holds it.
+    pub schema_lock: bool,
     /// Whether the operator says that no client of the old version is left.
     pub all_nodes_upgraded: bool,
     /// Set when the run is to stop as soon as it can do so in good order.
@@ -97,6 +99,8 @@ pub enum Event<'a> {
     WasDone(&'a str, String),
     /// A statement met a lock: who holds it, which try this was, how long the pause is.
     MetLock(&'a [Blocker], u32, Duration),
+    /// Applications share the lock that the next statement needs: who, which try this was, how long the pause is.
+    MetReaders(&'a [Blocker], u32, Duration),
     /// A statement has waited for these sessions for a while, and goes on waiting.
     Waits(&'a [Blocker]),
     /// The server's own words.

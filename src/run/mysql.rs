@@ -1,6 +1,6 @@
 //! MySQL and MariaDB for the runner: their words, and what their errors mean. Each statement is a file of this module's folder.
 
-use super::engine::{Class, Engine, Words};
+use super::engine::{Class, Engine, SchemaLock, Words};
 use crate::emit::program::code;
 use crate::engine::mysql::{Location, Session};
 use crate::engine::{Connection, Failure, Notice, Outcome};
@@ -42,6 +42,7 @@ static MYSQL: Words = Words {
     unlock: include_str!("mysql/unlock.sql"),
     holder: include_str!("mysql/holder.sql"),
     is_set_up: include_str!("mysql/is_set_up.sql"),
+    is_complete: include_str!("mysql/is_complete.sql"),
     revisions: include_str!("mysql/revisions.sql"),
     journal: include_str!("mysql/journal.sql"),
     begin_statement: include_str!("mysql/begin_statement.sql"),
@@ -57,6 +58,7 @@ static MYSQL: Words = Words {
     finish_parts: include_str!("mysql/finish_parts.sql"),
     estimate: include_str!("mysql/estimate.sql"),
     kept: Some(include_str!("mysql/kept.sql")),
+    schema_lock: Some(&SCHEMA_LOCK),
     set_aside: include_str!("mysql/set_aside.sql"),
     take_back: include_str!("mysql/take_back.sql"),
     failing: include_str!("mysql/failing.sql"),
@@ -73,6 +75,14 @@ static MYSQL: Words = Words {
         // Rows that a batch only looks at are not locked.
         "set session transaction isolation level read committed",
     ],
+};
+
+static SCHEMA_LOCK: SchemaLock = SchemaLock {
+    try_lock: include_str!("mysql/schema_lock.sql"),
+    readers: &[include_str!("mysql/schema_readers.sql"), include_str!("mysql/schema_readers_of_rows.sql")],
+    beside: true,
+    // The scripts' own second is the shortest time.
+    wait: None,
 };
 
 static MARIADB: Words = Words {

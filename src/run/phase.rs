@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::backfill;
-use super::engine::{Class, Engine};
+use super::engine::{Class, Engine, SchemaLock};
 use super::look::{clients, holder};
-use super::sentry::{Blocker, Sentry};
+use super::sentry::{Blocker, Sentry, who};
 use super::state::{Entry, Revision, State, aside, journal};
 use super::{End, Event, Observer, Options, Stopped, Task};
 use crate::emit::live::{self, Aside, Backfill, batch_statements, count_statement};
@@ -19,6 +19,10 @@ use crate::plan::model::Phase;
 
 /// The shortest and the longest pause between two tries of a statement that met a lock.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// The longest pause before the lock that applications share is tried again: a try holds nobody up.
+const READERS_PAUSE: Duration = Duration::from_secs(1);
+/// The longest that applications wait for the runner's side of that lock, beside what its statements take themselves.
+const BUDGET: Duration = Duration::from_millis(300);
 /// How long a pause is slept at once: a stop is heard that soon.
 const NAP: Duration = Duration::from_millis(100);
 
@@ -32,6 +36,7 @@ pub(super) type Session = Box<dyn Connection + Send>;
 /// # Errors
 /// Why it did not come to its end. What was done is in the journal: the same call goes on behind it.
 pub fn run(engine: &dyn Engine, program: &Program, task: Task, options: &Options<'_>, observer: &dyn Observer) -> Result<End, Stopped> {
+    can_keep(engine, options.schema_lock)?;
     let name = format!("crossfade {} {}", task.name(), program.release);
     let mut session = open(engine, &name)?;
     take_lock(engine, session.as_mut(), options, observer)?;
@@ -40,8 +45,33 @@ pub fn run(engine: &dyn Engine, program: &Program, task: Task, options: &Options
         let sentry = Sentry::post(scope, engine, id, observer);
         let allowance = Arc::new(AtomicU64::new(options.max_batches.unwrap_or(u64::MAX)));
         let journal = BTreeMap::new();
-        Runner { engine, program, task, options, observer, session, allowance, sentry, journal, hint: None }.run()
+        Runner {
+            engine,
+            program,
+            task,
+            options,
+            observer,
+            session,
+            allowance,
+            sentry,
+            journal,
+            hint: None,
+            met_readers: false,
+            comment: String::new(),
+        }
+        .run()
     })
+}
+
+/// Who asks for the lock that applications share with the runner is not to believe that it is taken.
+fn can_keep(engine: &dyn Engine, schema_lock: bool) -> Result<(), Stopped> {
+    if !schema_lock || engine.words().schema_lock.is_some() {
+        return Ok(());
+    }
+    let name = engine.dialect().name();
+    Err(Stopped::new(format!("`schema_lock: true` in crossfade.yaml can't be kept on {name}: no row of it can be locked"))
+        .note("nothing was changed")
+        .help("take it out for this database; there a transaction that has begun to write (`begin immediate`) keeps every other writer waiting, the runner too"))
 }
 
 /// Whether the application is stopped: nobody is connected but this program.
@@ -74,7 +104,8 @@ pub fn nobody_is_connected(engine: &dyn Engine) -> Result<(), Stopped> {
 ///
 /// # Errors
 /// When the task is out of turn, or the server can't be asked.
-pub fn dry_run(engine: &dyn Engine, program: &Program, task: Task) -> Result<String, Stopped> {
+pub fn dry_run(engine: &dyn Engine, program: &Program, task: Task, schema_lock: bool) -> Result<String, Stopped> {
+    can_keep(engine, schema_lock)?;
     same_database(engine, program)?;
     let mut session = open(engine, "crossfade dry run")?;
     let read = |failure: Failure| Stopped::by("the version tables can't be read", &failure);
@@ -90,7 +121,11 @@ pub fn dry_run(engine: &dyn Engine, program: &Program, task: Task) -> Result<Str
             text.push_str(&batches(program, backfill)?);
         }
     }
+    let mut comment = String::new();
     for unit in program.units(script(program, task)) {
+        if !unit.comment.is_empty() {
+            comment.clone_from(&unit.comment);
+        }
         let done = journal.get(&step(task, &unit)).filter(|entry| entry.finished && entry.hash == unit.hash());
         if done.is_some() && task != Task::Abort {
             text.push_str(&format!("-- already done: {}/{}: {}\n\n", unit.section, unit.number, unit.title()));
@@ -100,7 +135,10 @@ pub fn dry_run(engine: &dyn Engine, program: &Program, task: Task) -> Result<Str
             text.push_str(&batches(program, backfill)?);
             continue;
         }
-        let (begin, commit) = if unit.bracketed { ([engine.begin(), ";\n"].concat(), "commit;\n") } else { (String::new(), "") };
+        let (mut begin, commit) = if unit.bracketed { ([engine.begin(), ";\n"].concat(), "commit;\n") } else { (String::new(), "") };
+        if schema_lock && state.is_set_up && changes_shape(program, &unit, &comment) {
+            begin.insert_str(0, "-- When no client holds the lock on crossfade's version, and with it:\n");
+        }
         text.push_str(&format!("{begin}{};\n{commit}\n", unit.statements.join(";\n")));
     }
     Ok(text)
@@ -298,6 +336,27 @@ pub(super) fn script(program: &Program, task: Task) -> &str {
     }
 }
 
+/// Whether a unit changes what clients see, in a moment. What takes its time runs beside them and changes no names.
+fn changes_shape(program: &Program, unit: &Unit, comment: &str) -> bool {
+    if unit.writes_revision() {
+        return true;
+    }
+    !unit.is_setting()
+        && !matches!(unit.section.as_str(), "" | "Gates")
+        && program.backfill(unit).is_none()
+        && program.check(unit).is_none()
+        && !unit.takes_time(comment)
+}
+
+/// Whether a statement makes a version table, or the view that applications ask. Where they are there, to make them again would need
+/// locks that wait for the end of each transaction which has asked.
+fn makes_version_tables(statement: &str) -> bool {
+    let code = code(statement);
+    let made =
+        |name: &str| code.contains(&format!(" view {name}version as ")) || code.starts_with(&format!("create table if not exists {name}"));
+    code.starts_with("create ") && ["crossfade.", "crossfade_"].into_iter().any(made)
+}
+
 /// What the journal calls a unit. The scripts look for names that begin with `contract`.
 fn step(task: Task, unit: &Unit) -> String {
     format!("{}: {}/{:02}", task.name(), unit.section, unit.number)
@@ -316,6 +375,10 @@ pub(super) struct Runner<'a> {
     pub(super) journal: BTreeMap<String, Entry>,
     /// What a check said is to be done, before it stopped the script.
     hint: Option<String>,
+    /// Whether the last try came no further than to the lock that applications share.
+    met_readers: bool,
+    /// The comment of the step that runs.
+    comment: String,
 }
 
 impl Runner<'_> {
@@ -348,7 +411,7 @@ impl Runner<'_> {
             return self.whole(units, state.is_set_up);
         }
         let (gates, units): (Vec<Unit>, Vec<Unit>) = units.into_iter().partition(|unit| unit.section.is_empty() || unit.section == "Gates");
-        self.gates(&gates)?;
+        self.gates(&gates, state.is_set_up)?;
         // What the gates have put aside is not done any more.
         self.read_journal()?;
         self.remember_scripts()?;
@@ -425,10 +488,17 @@ impl Runner<'_> {
     }
 
     /// Settings and gates. They are not in the journal, whose tables they make, and run each time. A refusal leaves nothing.
-    fn gates(&mut self, gates: &[Unit]) -> Result<(), Stopped> {
+    fn gates(&mut self, gates: &[Unit], set_up: bool) -> Result<(), Stopped> {
+        let mut gates = gates.to_vec();
+        let complete = self.session.value(self.engine.words().is_complete).map_err(|failure| self.failed(&failure))?;
+        if complete.as_deref() == Some("true") {
+            gates.iter_mut().for_each(|unit| unit.statements.retain(|text| !makes_version_tables(text)));
+            gates.retain(|unit| !unit.statements.is_empty());
+        }
+        let guarded = |units: &[&Unit]| set_up && units.iter().any(|unit| unit.writes_revision());
         let (settings, gates): (Vec<&Unit>, Vec<&Unit>) = gates.iter().partition(|unit| unit.section.is_empty());
         for unit in settings {
-            self.try_often(&unit.statements, unit.bracketed, None)?;
+            self.try_often(&unit.statements, unit.bracketed, None, false)?;
         }
         // Up to the first block, which is the gate: the version tables before it only stay if it is passed.
         let first =
@@ -436,15 +506,15 @@ impl Runner<'_> {
         let (entry, rest) = gates.split_at(first);
         let statements: Vec<String> = entry.iter().flat_map(|unit| unit.statements.clone()).collect();
         if statements.iter().all(|text| self.engine.is_transactional(text)) {
-            self.try_often(&statements, true, None)?;
+            self.try_often(&statements, true, None, guarded(entry))?;
         } else {
             for unit in entry {
-                self.try_often(&unit.statements, unit.bracketed, None)?;
+                self.try_often(&unit.statements, unit.bracketed, None, guarded(&[unit]))?;
             }
         }
         for unit in rest {
             self.observer.hear(&Event::Begins(&unit.section, unit.title()));
-            self.try_often(&unit.statements, unit.bracketed, None)?;
+            self.try_often(&unit.statements, unit.bracketed, None, guarded(&[unit]))?;
         }
         Ok(())
     }
@@ -465,8 +535,11 @@ impl Runner<'_> {
     }
 
     fn unit(&mut self, unit: &Unit) -> Result<Option<End>, Stopped> {
+        if !unit.comment.is_empty() {
+            self.comment.clone_from(&unit.comment);
+        }
         if unit.is_setting() {
-            self.try_often(&unit.statements, false, None)?;
+            self.try_often(&unit.statements, false, None, false)?;
             return Ok(None);
         }
         let step = step(self.task, unit);
@@ -495,7 +568,8 @@ impl Runner<'_> {
             self.finish(&step)?;
             return Ok(None);
         }
-        self.try_often(&unit.statements, unit.bracketed, Some((&step, &hash)))?;
+        let guarded = changes_shape(self.program, unit, &self.comment);
+        self.try_often(&unit.statements, unit.bracketed, Some((&step, &hash)), guarded)?;
         Ok(None)
     }
 
@@ -524,9 +598,13 @@ impl Runner<'_> {
 
     /// Runs statements, in one transaction with their mark in the journal where they can be. Who meets a lock gives up at once,
     /// since others queue behind, and tries again after a pause.
-    fn try_often(&mut self, statements: &[String], bracketed: bool, marked: Option<(&str, &str)>) -> Result<(), Stopped> {
+    ///
+    /// `guarded`: with the lock that applications share, if they do.
+    fn try_often(&mut self, statements: &[String], bracketed: bool, marked: Option<(&str, &str)>, guarded: bool) -> Result<(), Stopped> {
         let begun = Instant::now();
-        let together = bracketed || (marked.is_some() && statements.iter().all(|text| self.engine.is_transactional(text)));
+        let guard = self.engine.words().schema_lock.filter(|_| guarded && self.options.schema_lock);
+        let together =
+            bracketed || ((marked.is_some() || guard.is_some()) && statements.iter().all(|text| self.engine.is_transactional(text)));
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -534,8 +612,9 @@ impl Runner<'_> {
                 self.begin(step, hash)?;
             }
             self.sentry.watch();
-            let tried = self.once(statements, together, marked.map(|(step, _)| step));
-            let blockers = self.sentry.rest();
+            self.met_readers = false;
+            let tried = self.once(statements, together, marked.map(|(step, _)| step), guard);
+            let mut blockers = self.sentry.rest();
             for notice in self.session.take_notices() {
                 self.observer.hear(&Event::Notice(&notice.severity, &notice.message));
             }
@@ -557,6 +636,10 @@ impl Runner<'_> {
             if class != Class::Lock {
                 return Err(self.refused(statements, &failure));
             }
+            if let Some(guard) = guard.filter(|_| self.met_readers) {
+                // Between the try and this look they may have ended.
+                blockers = who(self.session.as_mut(), guard.readers, &[]).unwrap_or_default();
+            }
             self.after_lock(begun, attempt, &blockers, &failure)?;
         }
     }
@@ -564,26 +647,75 @@ impl Runner<'_> {
     /// A pause after a try that met a lock, unless there is no patience left.
     pub(super) fn after_lock(&self, begun: Instant, attempt: u32, blockers: &[Blocker], failure: &Failure) -> Result<(), Stopped> {
         if begun.elapsed() >= self.options.patience || self.options.stop.load(Ordering::Relaxed) {
-            let mut stopped = Stopped::by(format!("{} met a lock {attempt} times and gave up", self.task.name()), failure);
+            let (what, by) =
+                if self.met_readers { ("the schema lock held by clients", "it is held by") } else { ("a lock", "it waited for") };
+            let mut stopped = Stopped::by(format!("{} met {what} {attempt} times and gave up", self.task.name()), failure);
             for blocker in blockers {
-                stopped = stopped.note(format!("it waited for {blocker}"));
+                stopped = stopped.note(format!("{by} {blocker}"));
             }
             return Err(stopped.help(format!(
                 "end these sessions, or wait until they are through; then run `crossfade {}` again: it goes on from here",
                 self.task.name()
             )));
         }
-        let pause = pause(attempt);
-        self.observer.hear(&Event::MetLock(blockers, attempt, pause));
+        let pause = if self.met_readers { pause(attempt).min(READERS_PAUSE.mul_f64(0.5 + 0.5 * random())) } else { pause(attempt) };
+        let event = if self.met_readers { Event::MetReaders } else { Event::MetLock };
+        self.observer.hear(&event(blockers, attempt, pause));
         self.sleep(pause);
         Ok(())
     }
 
-    fn once(&mut self, statements: &[String], together: bool, step: Option<&str>) -> Result<(), Failure> {
+    fn once(
+        &mut self,
+        statements: &[String],
+        together: bool,
+        step: Option<&str>,
+        guard: Option<&'static SchemaLock>,
+    ) -> Result<(), Failure> {
+        let beside = match guard.filter(|guard| guard.beside && !together) {
+            Some(guard) => {
+                let mut session = self.engine.connect("crossfade guard")?;
+                session.run(self.engine.begin())?;
+                let tried = session.run(guard.try_lock);
+                self.met(tried)?;
+                Some(session)
+            }
+            None => None,
+        };
+        let done = self.statements(statements, together, step, guard.filter(|_| together));
+        if let Some(mut session) = beside {
+            // At once: a session that is only dropped ends when the server notices.
+            session.run("rollback")?;
+        }
+        done
+    }
+
+    /// Notes whether applications keep the runner from their lock. It never waits for it: the next ones would wait behind.
+    fn met<T>(&mut self, tried: Result<T, Failure>) -> Result<T, Failure> {
+        self.met_readers = tried.as_ref().is_err_and(|failure| self.engine.class(failure) == Class::Lock);
+        tried
+    }
+
+    fn statements(
+        &mut self,
+        statements: &[String],
+        together: bool,
+        step: Option<&str>,
+        guard: Option<&'static SchemaLock>,
+    ) -> Result<(), Failure> {
         if together {
             self.session.run(self.engine.begin())?;
         }
+        if let Some(guard) = guard {
+            let tried = self.session.run(guard.try_lock);
+            self.met(tried)?;
+        }
+        let begun = Instant::now();
         for statement in statements {
+            if let Some(wait) = guard.and_then(|guard| guard.wait) {
+                let left = BUDGET.saturating_sub(begun.elapsed()).as_millis().max(1).to_string();
+                self.session.run_with(wait, &[Some(&left)])?;
+            }
             let outcome = self.session.run(statement)?;
             for notice in self.engine.spoken(&outcome) {
                 if notice.severity == "HINT" {

@@ -1,6 +1,6 @@
 //! PostgreSQL for the runner: its words, and what its errors mean. Each statement is a file of this module's folder.
 
-use super::engine::{Class, Engine, Words};
+use super::engine::{Class, Engine, SchemaLock, Words};
 use crate::emit::program::code;
 use crate::engine::postgres::{Location, Session};
 use crate::engine::{Connection, Failure};
@@ -28,6 +28,7 @@ static WORDS: Words = Words {
     unlock: include_str!("postgres/unlock.sql"),
     holder: include_str!("postgres/holder.sql"),
     is_set_up: include_str!("postgres/is_set_up.sql"),
+    is_complete: include_str!("postgres/is_complete.sql"),
     revisions: include_str!("postgres/revisions.sql"),
     journal: include_str!("postgres/journal.sql"),
     begin_statement: include_str!("postgres/begin_statement.sql"),
@@ -43,6 +44,7 @@ static WORDS: Words = Words {
     finish_parts: include_str!("postgres/finish_parts.sql"),
     estimate: include_str!("postgres/estimate.sql"),
     kept: None,
+    schema_lock: Some(&SCHEMA_LOCK),
     set_aside: include_str!("postgres/set_aside.sql"),
     take_back: include_str!("postgres/take_back.sql"),
     failing: include_str!("postgres/failing.sql"),
@@ -61,6 +63,13 @@ static WORDS: Words = Words {
         "set row_security = off",
         "set statement_timeout = 0",
     ],
+};
+
+static SCHEMA_LOCK: SchemaLock = SchemaLock {
+    try_lock: include_str!("postgres/schema_lock.sql"),
+    readers: &[include_str!("postgres/schema_readers.sql")],
+    beside: false,
+    wait: Some("select set_config('lock_timeout', $1, true)"),
 };
 
 impl Engine for Postgres {

@@ -91,7 +91,7 @@ fn stand(engine: &dyn Engine, id: &str, orders: &Receiver<Order>, seen: &Mutex<V
                 session = Some(opened);
             }
             let Some(open) = session.as_mut() else { return };
-            let Ok(blockers) = blockers(open.as_mut(), engine, id) else { return };
+            let Ok(blockers) = who(open.as_mut(), engine.words().blockers, &[Some(id)]) else { return };
             if blockers.is_empty() {
                 continue;
             }
@@ -105,8 +105,9 @@ fn stand(engine: &dyn Engine, id: &str, orders: &Receiver<Order>, seen: &Mutex<V
     }
 }
 
-fn blockers(session: &mut dyn Connection, engine: &dyn Engine, id: &str) -> Result<Vec<Blocker>, Failure> {
-    let rows = first_that_knows(session, engine.words().blockers, &[Some(id)])?;
+/// The sessions that the first of several ways to ask knows.
+pub(super) fn who(session: &mut dyn Connection, ways: &[&str], values: &[Option<&str>]) -> Result<Vec<Blocker>, Failure> {
+    let rows = first_that_knows(session, ways, values)?;
     Ok(rows
         .into_iter()
         .map(|row| {

@@ -602,6 +602,6 @@ struct Settings {
     migrations: Option<String>,
     /// The folder of the snapshots; by default `schemas`.
     schemas: Option<String>,
-    /// Whether clients hold a reader's lock in their transactions, so that the runner never makes them wait.
+    /// Whether the runner changes the shape only while no client holds the row of `crossfade.version` with a shared lock; not on SQLite.
     schema_lock: Option<bool>,
 }

@@ -125,6 +125,24 @@ pub struct Table {
     pub span: Span,
 }
 
+impl Table {
+    /// A table that has a name and nothing else.
+    pub fn empty(name: &str, span: Span) -> Self {
+        Table {
+            name: name.to_owned(),
+            comment: None,
+            columns: IndexMap::new(),
+            primary_key: None,
+            uniques: Vec::new(),
+            foreign_keys: Vec::new(),
+            checks: Vec::new(),
+            exclusions: Vec::new(),
+            indexes: Vec::new(),
+            span,
+        }
+    }
+}
+
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {

@@ -358,18 +358,7 @@ impl Resolver {
             let resolved = self.column(raw, column);
             columns.insert(name.clone(), resolved);
         }
-        Table {
-            name: raw.name.value.clone(),
-            comment: raw.comment.clone(),
-            columns,
-            primary_key: None,
-            uniques: Vec::new(),
-            foreign_keys: Vec::new(),
-            checks: Vec::new(),
-            exclusions: Vec::new(),
-            indexes: Vec::new(),
-            span: raw.name.span,
-        }
+        Table { comment: raw.comment.clone(), columns, ..Table::empty(&raw.name.value, raw.name.span) }
     }
 
     fn column(&mut self, table: &RawTable, raw: &RawColumn) -> Column {

@@ -12,7 +12,7 @@ use crate::sql::Dialect;
 use super::live;
 use super::renderer::{Check, Grants, Header, Live, Renderer, Script};
 use super::templates::Templates;
-use super::{EmitError, Rendered, key_of};
+use super::{EmitError, Rendered};
 
 mod action;
 mod mirror;
@@ -221,9 +221,8 @@ impl Renderer for MysqlLikeRenderer<'_> {
 
     fn live(&self, checks: &[Check<'_>]) -> Live {
         let sql = &self.actions.sql;
-        let steps = self.plan.steps.iter().map(|step| &step.action);
         Live {
-            backfills: steps.filter_map(|action| self.actions.live(action)).collect(),
+            backfills: self.plan.steps.iter().filter_map(|step| self.actions.live(&step.action)).collect(),
             checks: checks
                 .iter()
                 .filter_map(|check| {
@@ -231,7 +230,7 @@ impl Renderer for MysqlLikeRenderer<'_> {
                     Some(live::Check {
                         what: check.what.clone(),
                         table: sql.ident(check.table),
-                        key: key_of(self.plan, check.finding).iter().map(own).collect(),
+                        key: check.key.iter().map(own).collect(),
                         columns: match check.finding {
                             Finding::Disagree(lens) => lens.old.iter().chain(&lens.new).map(|column| sql.ident(&column.name)).collect(),
                             _ => Vec::new(),

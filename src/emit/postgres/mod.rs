@@ -13,7 +13,7 @@ use crate::snapshot::types::type_of_the_database;
 use super::live;
 use super::renderer::{Check, Grants, Header, Live, Renderer, Script};
 use super::templates::Templates;
-use super::{EmitError, Rendered, key_of};
+use super::{EmitError, Rendered};
 
 mod action;
 mod mirror;
@@ -232,11 +232,14 @@ impl Renderer for Postgres<'_> {
                 .map(|check| {
                     let sql = &self.actions.sql;
                     let own = |column: &String| [sql.ident(check.table), sql.ident(column)].join(".");
-                    let key = key_of(self.plan, check.finding);
                     live::Check {
                         what: check.what.clone(),
                         table: sql.table(check.table),
-                        key: if key.is_empty() { vec![[&sql.ident(check.table), ".ctid"].concat()] } else { key.iter().map(own).collect() },
+                        key: if check.key.is_empty() {
+                            vec![[&sql.ident(check.table), ".ctid"].concat()]
+                        } else {
+                            check.key.iter().map(own).collect()
+                        },
                         columns: match check.finding {
                             Finding::Disagree(lens) => lens.old.iter().chain(&lens.new).map(|column| sql.ident(&column.name)).collect(),
                             _ => Vec::new(),

@@ -2,13 +2,14 @@
 
 use minijinja::context;
 
-use crate::dialect::sqlite::expression::{Expressions, Row, Sides};
+use crate::dialect::language::{Language as _, Row};
+use crate::dialect::sqlite::expression::Expressions;
 use crate::plan::model::{Action, Finding, Footprint, Phase, Plan};
 use crate::snapshot::model::Access;
 
 use super::renderer::{Check, Grants, Header, Live, Renderer, Script};
 use super::templates::Templates;
-use super::{EmitError, Rendered, key_of, live};
+use super::{EmitError, Rendered, live};
 
 mod action;
 mod mirror;
@@ -24,7 +25,7 @@ pub(super) struct Sqlite<'a> {
 
 impl<'a> Sqlite<'a> {
     pub(super) fn new(plan: &'a Plan, templates: &'a Templates) -> Self {
-        Sqlite { plan, actions: Actions { templates, plan, sql: Expressions { schema: &plan.schema } } }
+        Sqlite { plan, actions: Actions { templates, plan, sql: Expressions { schema: &plan.schema, collated: &[] } } }
     }
 
     /// The steps whose statements are in a script.
@@ -258,14 +259,13 @@ impl Renderer for Sqlite<'_> {
                 .iter()
                 .filter_map(|check| {
                     let own = |column: &String| [sql.ident(check.table), sql.ident(column)].join(".");
-                    let key = key_of(self.plan, check.finding);
                     Some(live::Check {
                         what: check.what.clone(),
                         table: sql.ident(check.table),
-                        key: if key.is_empty() {
+                        key: if check.key.is_empty() {
                             vec![[&sql.ident(check.table), "._rowid_"].concat()]
                         } else {
-                            key.iter().map(own).collect()
+                            check.key.iter().map(own).collect()
                         },
                         columns: match check.finding {
                             Finding::Disagree(lens) => lens.old.iter().chain(&lens.new).map(|column| sql.ident(&column.name)).collect(),
@@ -286,7 +286,7 @@ impl Sqlite<'_> {
         let sql = self.actions.sql;
         match check.finding {
             Finding::Disagree(lens) => {
-                Some(Sides { sql, lens, collated: self.actions.collated(check.table) }.disagreement(Row::Table(check.table)))
+                Some(Expressions { collated: self.actions.collated(check.table), ..sql }.disagree(lens, Row::Table(check.table)))
             }
             Finding::Unlike(mirror, side) => Some(self.actions.mirroring(mirror).found(*side)),
             Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => None,

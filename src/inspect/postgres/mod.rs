@@ -200,16 +200,9 @@ impl<'r> Reader<'r> {
         for relation in self.rows.relations.iter().filter(|r| self.tables.contains_key(&r.oid)).collect::<Vec<_>>() {
             let of_table = columns.remove(&relation.oid).unwrap_or_default();
             let mut table = Table {
-                name: relation.name.clone(),
                 comment: relation.comment.clone(),
                 columns: of_table.into_iter().map(|row| (row.name.clone(), self.column(row))).collect(),
-                primary_key: None,
-                uniques: Vec::new(),
-                foreign_keys: Vec::new(),
-                checks: Vec::new(),
-                exclusions: Vec::new(),
-                indexes: Vec::new(),
-                span: Span::default(),
+                ..Table::empty(&relation.name, Span::default())
             };
             for row in constraints.remove(&relation.oid).unwrap_or_default() {
                 if self.constraint(&mut table, row).is_none() {

@@ -84,13 +84,11 @@ create table if not exists crossfade_failing_row (
   error       text not null,
   primary key (`release`, backfill, row_key)
 ) engine = InnoDB default charset = utf8mb4 collate = utf8mb4_bin;
--- What an application asks to learn which versions this database serves.
+-- What an application asks to learn which versions this database serves. Without LIMIT, through which no row can be locked.
 create or replace sql security invoker view crossfade_version as
   select old_version, new_version, phase, coalesce(contract, migrate, `expand`, '') as revision
   from crossfade_revision
-  where phase <> 'aborted'
-  order by ordinal desc
-  limit 1;
+  where ordinal = (select max(ordinal) from crossfade_revision where phase <> 'aborted');
 
 -- Nothing is changed unless the database is where this script starts from.
 insert into crossfade_gate select concat('this script is for MariaDB, and this server is ', version())

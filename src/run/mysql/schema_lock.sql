@@ -1,0 +1,1 @@
+select `release` from crossfade_revision order by ordinal for update nowait

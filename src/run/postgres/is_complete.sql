@@ -1,0 +1,1 @@
+select (to_regclass('crossfade.version') is not null)::text

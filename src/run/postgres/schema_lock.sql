@@ -1,0 +1,1 @@
+select release from crossfade.revision order by ordinal for update nowait
