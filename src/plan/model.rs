@@ -1167,6 +1167,8 @@ pub enum Action {
         drops: Vec<String>,
         /// Those of them that the server computes.
         computed: Vec<String>,
+        /// Those of them that it stores.
+        stored: Vec<String>,
         /// The columns that come, without default and NOT NULL.
         columns: Vec<ColumnSpec>,
         /// Whether the table has a marker, and so triggers.

@@ -214,8 +214,8 @@ impl Actions<'_> {
                 }
                 drops.iter().map(|column| self.drop_column(table, column, computed.contains(column))).collect::<Vec<_>>().join("\n")
             }
-            Action::ReturnColumns { table, drops, computed, columns, marker } => {
-                self.return_columns(table, drops, computed, columns, *marker)
+            Action::ReturnColumns { table, drops, computed, stored, columns, marker } => {
+                self.return_columns(table, drops, (computed, stored), columns, *marker)
             }
             Action::TakeEither { table, key, lenses } => {
                 let mut statements = Vec::new();
@@ -397,7 +397,14 @@ impl Actions<'_> {
 
     /// Old columns go and others take their names. The triggers name both, so there is no instant without either: one statement,
     /// which also gives the marker another default, so that every row says from then on how the triggers are to read it.
-    fn return_columns(&self, table: &str, drops: &[String], computed: &[String], columns: &[ColumnSpec], marker: Marker) -> String {
+    fn return_columns(
+        &self,
+        table: &str,
+        drops: &[String],
+        (computed, stored): (&[String], &[String]),
+        columns: &[ColumnSpec],
+        marker: Marker,
+    ) -> String {
         let (sql, probe) = (&self.sql, self.probe());
         let is_computed = |name: &String| computed.contains(name);
         let (virtuals, plain): (Vec<&ColumnSpec>, Vec<&ColumnSpec>) = columns.iter().partition(|column| column.generated.is_some());
@@ -409,7 +416,8 @@ impl Actions<'_> {
                 .map(|column| {
                     let gone = drops.iter().filter(|name| **name == column.name).map(|name| format!("drop column {}, ", sql.ident(name)));
                     let change = format!("{}add column {}", gone.collect::<String>(), self.column_definition(column));
-                    self.alter(&needed, table, &change, self.server.metadata)
+                    // To MySQL it is one or the other, by what goes.
+                    self.alter(&needed, table, &change, if stored.contains(&column.name) { INSTANT } else { self.server.metadata })
                 })
                 .collect();
             statements.push(format!(
@@ -445,7 +453,7 @@ impl Actions<'_> {
             let change = format!("add column {}", self.column_definition(column));
             if drops.iter().any(|name| *name == column.name && becomes_virtual(name)) {
                 let still = probe.column_with(table, &column.name, " and lower(extra) not like '%generated%'");
-                return self.alter(&still, table, &format!("drop column {}, {change}", sql.ident(&column.name)), self.server.metadata);
+                return self.alter(&still, table, &format!("drop column {}, {change}", sql.ident(&column.name)), INSTANT);
             }
             self.alter(&not(&probe.column(table, &column.name)), table, &change, self.server.metadata)
         }));

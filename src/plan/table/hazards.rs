@@ -39,7 +39,8 @@ impl<'a> Planner<'a> {
         }
         for physical in &work.layout.columns {
             let (Role::Both, Some(old), Some(new)) = (physical.role, physical.old, physical.new) else { continue };
-            if !default_comes_late(old, new, self.diff.dialect) {
+            // An identity counts for both until then.
+            if !default_comes_late(old, new, self.diff.dialect) || old.identity.is_some() {
                 continue;
             }
             let (gets, own) = match (&old.default, &new.default) {

@@ -82,14 +82,6 @@ impl<'a> Planner<'a> {
             if moves && new.identity.is_none() {
                 self.not_yet(&object, "it changes under its name, and a primary key that it is in gets other columns", new.span);
             }
-            if new.identity.is_some() {
-                self.no_way(
-                    &object,
-                    "the server gives a row its number behind the triggers, so that no second column can follow it",
-                    "let the rows move to a table of another name, whose triggers know the number: `from:` in the transition",
-                    new.span,
-                );
-            }
             self.refuse_referred(work, new);
             if let Some(default) = &new.default
                 && !new.not_null
@@ -190,6 +182,9 @@ impl<'a> Planner<'a> {
             let not_null = spec.not_null && spec.generated.is_some() && !self.can.hides_not_null;
             Some(ColumnSpec { not_null, default: None, identity: None, ..spec })
         };
+        let old_computed: Vec<&Column> =
+            back.iter().filter_map(|c| layout.of_old(&c.new?.name)?.old).filter(|old| old.generated.is_some()).collect();
+        let is_stored = |old: &&&Column| old.generated.as_ref().is_some_and(|generated| generated.stored);
         steps.push((
             format!("return_columns.{table}"),
             table.clone(),
@@ -198,12 +193,8 @@ impl<'a> Planner<'a> {
             Action::ReturnColumns {
                 table: table.clone(),
                 drops: names.iter().filter(|(_, name)| layout.of_old(name).is_some()).map(|(_, name)| name.clone()).collect(),
-                computed: back
-                    .iter()
-                    .filter_map(|c| layout.of_old(&c.new?.name)?.old)
-                    .filter(|old| old.generated.is_some())
-                    .map(|old| old.name.clone())
-                    .collect(),
+                computed: old_computed.iter().map(|old| old.name.clone()).collect(),
+                stored: old_computed.iter().filter(is_stored).map(|old| old.name.clone()).collect(),
                 columns: back.iter().filter_map(empty).collect(),
                 marker: if marked { Marker::With } else { Marker::Without },
             },
