@@ -6,7 +6,6 @@
 use crate::dialect::language::{Language, Row};
 use crate::plan::model::{Follow, Formula, SyncColumn, SyncLens, Writer};
 use crate::snapshot::model::{OnConflict, TypeKind};
-use crate::sql::Dialect;
 use crate::sql::expression::may_fail;
 
 /// How a dialect writes the statements of a trigger.
@@ -23,8 +22,6 @@ pub(super) trait Words: Language {
     fn fail(&self, why: &str) -> String;
     /// Statements that may fail, at an indent of two more, and what is done then.
     fn attempt(&self, statements: Vec<String>, otherwise: Vec<String>, indent: &str) -> Vec<String>;
-    /// The dialect.
-    fn dialect(&self) -> Dialect;
     /// A statement that does nothing.
     fn nothing(&self) -> &'static str;
     /// The condition that the marker says the new version wrote; `given` is the one by which shared access tells.
@@ -340,7 +337,7 @@ impl Body<'_> {
             .new
             .iter()
             .filter_map(|c| {
-                let formula = c.backfill.as_ref().or(c.formula.as_ref())?;
+                let formula = c.of_backfill()?;
                 Some(self.sql.distinct(&self.new_column(&c.name), &self.sql.value(formula, &c.ty, Row::Old), &c.ty))
             })
             .collect();

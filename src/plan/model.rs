@@ -542,6 +542,13 @@ pub struct SyncColumn {
     pub counts: bool,
 }
 
+impl SyncColumn {
+    /// What rows that were there before get, if the other shape says anything of the column.
+    pub fn of_backfill(&self) -> Option<&Formula> {
+        self.backfill.as_ref().or(self.formula.as_ref())
+    }
+}
+
 /// A lens over physical columns of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncLens {

@@ -13,22 +13,23 @@ use super::engine::{Engine, Inspect};
 use super::lab::{Client, Database, Lab, Stopped, open_after, run};
 use super::scripts::{Phase, Scripts};
 use super::shape::{Shape, dump_tables, row_text};
+use super::splitter::Statement;
 use super::text::{indent, same};
 
 /// Checks a case. The error lists every broken law.
 pub fn check<E: Engine>(lab: &Lab<E>, case: &Case, access: Access, scripts: &Scripts) -> Result<(), String> {
     let bench = Bench::set_up(lab, case, access, scripts)?;
     let mut broken = Vec::new();
-    let laws: [(&str, Law<'_, E>); 7] = [
-        ("the old version notices nothing, the end equals the new snapshot, twice changes nothing", Bench::quiet),
-        ("scripts refuse the wrong order", Bench::order),
-        ("abort gives the old snapshot back", Bench::abort),
-        ("a phase that was killed and runs again ends in the same place", Bench::kill),
-        ("the database's own client runs the scripts as files", Bench::as_files),
-        ("both versions write between every two statements", Bench::live),
-        ("an idle update changes nothing", Bench::idle),
+    let laws: [(&str, Law<'_, E>, bool); 7] = [
+        ("the old version notices nothing, the end equals the new snapshot, twice changes nothing", Bench::quiet, true),
+        ("scripts refuse the wrong order", Bench::order, bench.has_turn()),
+        ("abort gives the old snapshot back", Bench::abort, bench.has_turn()),
+        ("a phase that was killed and runs again ends in the same place", Bench::kill, true),
+        ("the database's own client runs the scripts as files", Bench::as_files, bench.has_turn()),
+        ("both versions write between every two statements", Bench::live, true),
+        ("an idle update changes nothing", Bench::idle, true),
     ];
-    for (title, law) in laws {
+    for (title, law, _) in laws.into_iter().filter(|(.., here)| *here) {
         if let Err(report) = law(&bench) {
             broken.push(format!("broken: {title}\n{}", indent(&report)));
         }
@@ -54,7 +55,16 @@ struct Bench<'lab, E: Engine> {
     new_catalog: Catalog,
     /// The old snapshot after expand, after migrate and after contract, nobody having written: made when a law asks, and
     /// only copied from then on.
-    states: [OnceCell<Database<'lab, E>>; 3],
+    states: [OnceCell<State<'lab, E>>; 3],
+}
+
+/// A database after a phase.
+struct State<'lab, E: Engine> {
+    database: Database<'lab, E>,
+    /// All that there is of it, read when a law asks.
+    everything: OnceCell<String>,
+    /// The statements of the phase after which a kill makes a difference.
+    points: Vec<usize>,
 }
 
 impl<'lab, E: Engine> Bench<'lab, E> {
@@ -80,6 +90,20 @@ impl<'lab, E: Engine> Bench<'lab, E> {
         Ok(Self { case, access, scripts, lab, old_shape, new_shape, old, old_catalog, new_catalog, states: Default::default() })
     }
 
+    /// Whether laws that two servers share out are this one's: each has them in one access mode, the other server in the
+    /// other one. A case with a single mode, or a single server, has them everywhere.
+    fn has_turn(&self) -> bool {
+        let (turn, turns) = self.lab.engine.turn();
+        let file = &self.case.file;
+        let shared_out = turns == 2 && file.access.len() == 2 && file.servers.is_empty() && !self.lab.every_law;
+        !shared_out || self.shift() % 2 == turn
+    }
+
+    /// Each case and each of its access modes begins at a place of its own, so that all of them together leave nothing out.
+    fn shift(&self) -> usize {
+        self.case.name.bytes().map(usize::from).sum::<usize>() + usize::from(self.access == Access::Shared)
+    }
+
     /// A client of a version, connected as `crossfade connect` says.
     fn client<'database>(&self, database: &'database Database<'_, E>, side: Side) -> Result<Client<'database, E>, String> {
         let version = (side == Side::New && self.access == Access::Versioned).then_some(self.scripts.new_version.as_str());
@@ -103,27 +127,47 @@ impl<'lab, E: Engine> Bench<'lab, E> {
     }
 
     fn everything(&self, database: &Database<'_, E>) -> Result<String, String> {
-        everything(database, &self.case.file.random)
+        everything(database, &self.case.file.random).map(|(_, text)| text)
     }
 
     fn run(&self, database: &Database<'_, E>, phase: Phase) -> Result<(), String> {
         database.run(self.scripts.of(phase), phase.name())
     }
 
+    /// The old snapshot before a phase of the way forward.
+    fn before(&self, phase: Phase) -> Result<&Database<'lab, E>, String> {
+        match phase {
+            Phase::Expand => Ok(&self.old),
+            Phase::Migrate => Ok(&self.after(Phase::Expand)?.database),
+            Phase::Contract | Phase::Abort => Ok(&self.after(Phase::Migrate)?.database),
+        }
+    }
+
     /// The database after a phase of the way forward, nobody having written. To be copied before anything is changed.
-    fn after(&self, phase: Phase) -> Result<&Database<'lab, E>, String> {
-        let (state, before) = match phase {
-            Phase::Expand => (&self.states[0], &self.old),
-            Phase::Migrate => (&self.states[1], self.after(Phase::Expand)?),
-            Phase::Contract => (&self.states[2], self.after(Phase::Migrate)?),
+    fn after(&self, phase: Phase) -> Result<&State<'lab, E>, String> {
+        let state = match phase {
+            Phase::Expand => &self.states[0],
+            Phase::Migrate => &self.states[1],
+            Phase::Contract => &self.states[2],
             Phase::Abort => return Err("abort leads to no state of its own".to_owned()),
         };
-        if let Some(database) = state.get() {
-            return Ok(database);
+        if let Some(state) = state.get() {
+            return Ok(state);
         }
-        let copy = before.copy()?;
-        self.run(&copy, phase)?;
-        Ok(state.get_or_init(|| copy))
+        let database = self.before(phase)?.copy()?;
+        let points = self.kill_points(&database, phase)?;
+        Ok(state.get_or_init(|| State { database, everything: OnceCell::new(), points }))
+    }
+
+    /// All that there is after a phase, in a database that was copied as often as another one that has just been through it:
+    /// a copy of MySQL's shows some definitions in other words.
+    fn everything_after(&self, phase: Phase) -> Result<&str, String> {
+        let State { database, everything, .. } = self.after(phase)?;
+        if let Some(known) = everything.get() {
+            return Ok(known);
+        }
+        let found = self.everything(database)?;
+        Ok(everything.get_or_init(|| found))
     }
 
     /// Nobody writes: each phase in turn, then once more.
@@ -195,11 +239,11 @@ impl<'lab, E: Engine> Bench<'lab, E> {
         let mut reports = Vec::new();
         let states = [
             ("before expand", &self.old, &[(Phase::Migrate, &["expand"][..]), (Phase::Contract, &["expand"])][..]),
-            ("before migrate", expanded, &[(Phase::Contract, &["migrate"])]),
+            ("before migrate", &expanded.database, &[(Phase::Contract, &["migrate"])]),
             // After the end the earlier phases have nothing to do; whether they say so or do nothing is theirs.
             (
                 "after contract",
-                contracted,
+                &contracted.database,
                 &[(Phase::Abort, &["forward", "contract", "contracted"]), (Phase::Expand, &[]), (Phase::Migrate, &[])],
             ),
         ];
@@ -224,12 +268,12 @@ impl<'lab, E: Engine> Bench<'lab, E> {
 
     /// Abort after expand, after half of migrate and after migrate.
     fn abort(&self) -> Result<(), String> {
-        let (expanded, migrated) = (self.after(Phase::Expand)?, self.after(Phase::Migrate)?);
+        let (expanded, migrated) = (&self.after(Phase::Expand)?.database, &self.after(Phase::Migrate)?.database);
+        let end = self.everything_after(Phase::Migrate)?;
         let half = expanded.copy()?;
         let migrate = half.statements(&self.scripts.migrate);
         run(&mut half.connect()?, &migrate[..migrate.len() / 2]).map_err(|stopped| format!("half of migrate: {stopped}"))?;
         half.wait_alone()?;
-        let end = self.everything(migrated)?;
         let before = self.untouched(&self.old)?;
         let mut reports = Vec::new();
         for (state, database) in [("expand", expanded), ("half of migrate", &half), ("migrate", migrated)] {
@@ -238,11 +282,10 @@ impl<'lab, E: Engine> Bench<'lab, E> {
                 reports.push(format!("abort after {state}: {report}"));
                 continue;
             }
-            let found = catalog(&copy)?;
+            let (found, once) = everything(&copy, &self.case.file.random)?;
             reports.extend(self.must_be_old(&found, &format!("the catalog after {state} and abort")).err());
             reports.extend(nothing_left(&found).err());
             reports.extend(same(&format!("the old version's rows after {state} and abort"), &before, &self.untouched(&copy)?).err());
-            let once = self.everything(&copy)?;
             reports.extend(self.again(&copy, Phase::Abort).err().map(|report| format!("after {state}: {report}")));
             reports.extend(same(&format!("abort after {state}, a second time"), &once, &self.everything(&copy)?).err());
             for phase in [Phase::Expand, Phase::Migrate] {
@@ -251,52 +294,63 @@ impl<'lab, E: Engine> Bench<'lab, E> {
                     return all(reports);
                 }
             }
-            reports.extend(same(&format!("the whole way again, after {state} and abort"), &end, &self.everything(&copy)?).err());
+            reports.extend(same(&format!("the whole way again, after {state} and abort"), end, &self.everything(&copy)?).err());
         }
         all(reports)
     }
 
     /// Each phase is killed after statement k and run again.
     fn kill(&self) -> Result<(), String> {
-        let mut start = self.old.copy()?;
         let mut reports = Vec::new();
         for phase in [Phase::Expand, Phase::Migrate, Phase::Contract] {
-            let end = start.copy()?;
-            let points = self.kill_points(&end, phase)?;
-            let expected = self.everything(&end)?;
-            self.kill_at(&points, phase, &start, &mut reports, |copy| self.everything(copy).map(|found| same("", &expected, &found)))?;
-            start = end;
+            let (start, expected) = (self.before(phase)?, self.everything_after(phase)?);
+            let points = &self.after(phase)?.points;
+            self.kill_at(points, phase, start, &mut reports, |copy| self.everything(copy).map(|found| same("", expected, &found)))?;
         }
         // The same for the way back, from the end of migrate.
-        let migrated = self.after(Phase::Migrate)?;
-        let points = self.kill_points(&migrated.copy()?, Phase::Abort)?;
+        let migrated = self.before(Phase::Abort)?;
+        let statements = migrated.statements(&self.scripts.abort);
+        let marks = migrated.client()?.written().map_err(|failure| failure.to_string())?.is_some();
+        let points = if marks {
+            self.kill_points(&migrated.copy()?, Phase::Abort)?
+        } else {
+            let wrote: Vec<bool> = statements.iter().map(|statement| may_write(&statement.text)).collect();
+            self.share_of_points(&statements, &wrote)
+        };
         self.kill_at(&points, Phase::Abort, migrated, &mut reports, |copy| Ok(self.must_be_old(&catalog(copy)?, "")))?;
         all(reports)
     }
 
-    /// Runs a phase on a database. Gives back the numbers of statements after which a kill is not the same as after the one
-    /// before: all kills within one transaction are the same kill (the one that loses most stands for them), and so is one
-    /// after a statement that wrote nothing. The servers take turns: what one leaves out, the other tries.
+    /// Runs a phase on a database. Gives back the numbers of statements after which a kill is to be tried.
     fn kill_points(&self, database: &Database<'_, E>, phase: Phase) -> Result<Vec<usize>, String> {
         let statements = database.statements(self.scripts.of(phase));
-        let open = open_after(&statements);
         let mut session = database.connect()?;
         let mut observer = database.client()?;
         let mut written = || observer.written().map_err(|failure| failure.to_string());
-        let mut points = Vec::new();
+        let mut wrote = Vec::new();
         let mut before = written()?;
-        for k in 1..=statements.len() {
-            run(&mut session, &statements[k - 1..k]).map_err(|stopped| format!("{}: {stopped}", phase.name()))?;
+        for (index, statement) in statements.iter().enumerate() {
+            run(&mut session, std::slice::from_ref(statement))
+                .map_err(|stopped| format!("{}: {}", phase.name(), Stopped { number: index + 1, ..*stopped }))?;
             let after = written()?;
-            let last_before_commit = open[k - 1] && !open.get(k).is_some_and(|open| *open);
-            let wrote = if after.is_some() { after != before } else { may_write(&statements[k - 1].text) };
-            if k < statements.len() && (last_before_commit || (!open[k - 1] && wrote)) {
-                points.push(k);
-            }
+            wrote.push(if after.is_some() { after != before } else { may_write(&statement.text) });
             before = after;
         }
+        Ok(self.share_of_points(&statements, &wrote))
+    }
+
+    /// The numbers of statements after which a kill is not the same as after the one before: all kills within one transaction
+    /// are the same kill (the one that loses most stands for them), and so is one after a statement that wrote nothing. The
+    /// servers take turns: what one leaves out, the other tries.
+    fn share_of_points(&self, statements: &[Statement], wrote: &[bool]) -> Vec<usize> {
+        let open = open_after(statements);
+        let counts = |k: usize| {
+            let last_before_commit = open[k - 1] && !open.get(k).is_some_and(|open| *open);
+            last_before_commit || (!open[k - 1] && wrote[k - 1])
+        };
+        let points = (1..statements.len()).filter(|k| counts(*k));
         if self.lab.every_kill {
-            return Ok(points);
+            return points.collect();
         }
         let (mut turn, mut turns) = self.lab.engine.turn();
         // Where two servers share the points, so do the access modes, whose scripts have nearly all statements in common.
@@ -305,10 +359,8 @@ impl<'lab, E: Engine> Bench<'lab, E> {
             turn = turn * 2 + usize::from(modes[0] != self.access);
             turns = 4;
         }
-        // Each case begins at a place of its own, so that all of them together leave none out.
-        let shift =
-            if turns > 2 { self.case.name.bytes().map(usize::from).sum::<usize>() + usize::from(self.access == Access::Shared) } else { 0 };
-        Ok(points.into_iter().enumerate().filter(|(index, _)| (index + shift) % turns == turn).map(|(_, k)| k).collect())
+        let shift = if turns > 2 { self.shift() } else { 0 };
+        points.enumerate().filter(|(index, _)| (index + shift) % turns == turn).map(|(_, k)| k).collect()
     }
 
     fn kill_at(
@@ -408,7 +460,7 @@ impl<'lab, E: Engine> Bench<'lab, E> {
 
     /// `update t set c = c`, for every column, by either version, on the seed alone.
     fn idle(&self) -> Result<(), String> {
-        let database = self.after(Phase::Migrate)?.copy()?;
+        let database = self.after(Phase::Migrate)?.database.copy()?;
         all(self.idle_updates(&database)?)
     }
 
@@ -562,14 +614,15 @@ fn shape<E: Engine>(database: &Database<'_, E>) -> Result<Shape, String> {
     Shape::read(&mut *database.client()?).map_err(|failure| failure.to_string())
 }
 
-/// The catalog, the rows, and where the upgrade stands.
-fn everything<E: Engine>(database: &Database<'_, E>, random: &[String]) -> Result<String, String> {
+/// The catalog, and it with the rows and where the upgrade stands as one text.
+fn everything<E: Engine>(database: &Database<'_, E>, random: &[String]) -> Result<(Catalog, String), String> {
     let mut session = database.client()?;
-    let mut text = Catalog::read(&mut *session).map_err(|failure| failure.to_string())?.all();
+    let catalog = Catalog::read(&mut *session).map_err(|failure| failure.to_string())?;
+    let mut text = catalog.all();
     text.push_str(&dump_tables(&mut *session, random)?);
     let stands = session.stands().map_err(|failure| format!("the version view: {failure}"))?;
     text.extend(stands.iter().map(|row| format!("version {}\n", row_text(row))));
-    Ok(text)
+    Ok((catalog, text))
 }
 
 /// Whether a refusal names one of these.

@@ -18,6 +18,8 @@ pub struct Lab<E = Postgres> {
     /// Whether a phase is killed at each point that makes a difference, and not at a share of them
     /// (`CROSSFADE_EVERY_KILL=1`).
     pub every_kill: bool,
+    /// Whether laws are tried in each access mode that servers would share out (`CROSSFADE_EVERY_SERVER=1`).
+    pub every_law: bool,
     next: AtomicU32,
 }
 
@@ -39,7 +41,8 @@ impl Lab {
 
 impl<E: Engine> Lab<E> {
     pub fn of(engine: E) -> Self {
-        Self { engine, every_kill: std::env::var_os("CROSSFADE_EVERY_KILL").is_some(), next: AtomicU32::new(1) }
+        let set = |name| std::env::var_os(name).is_some();
+        Self { engine, every_kill: set("CROSSFADE_EVERY_KILL"), every_law: set("CROSSFADE_EVERY_SERVER"), next: AtomicU32::new(1) }
     }
 
     /// An empty database.
@@ -51,7 +54,7 @@ impl<E: Engine> Lab<E> {
 
     fn unmade(&self) -> Database<'_, E> {
         let name = self.engine.name(self.next.fetch_add(1, Ordering::Relaxed));
-        Database { lab: self, name, idle: Mutex::default() }
+        Database { lab: self, name, idle: Mutex::default(), recipe: Mutex::default() }
     }
 }
 
@@ -61,6 +64,7 @@ pub struct Database<'lab, E: Engine = Postgres> {
     pub name: String,
     /// Connections that wait for their next client.
     idle: Mutex<Vec<E::Session>>,
+    recipe: Mutex<E::Recipe>,
 }
 
 /// A connection that is lent: it begins as a fresh one would, and goes back when it is dropped.
@@ -96,11 +100,13 @@ impl<E: Engine> Drop for Client<'_, E> {
 
 impl<'lab, E: Engine> Database<'lab, E> {
     pub fn connect(&self) -> Result<E::Session, String> {
+        self.forget();
         self.lab.engine.connect(&self.name).map_err(|failure| failure.to_string())
     }
 
     /// A connection without any state, made anew only if none is idle: a new one may cost as much as ten statements.
     pub fn client(&self) -> Result<Client<'_, E>, String> {
+        self.forget();
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let session = idle.map_or_else(|| self.connect(), Ok)?;
         Ok(Client { session: Some(session), engine: &self.lab.engine, idle: &self.idle })
@@ -113,6 +119,11 @@ impl<'lab, E: Engine> Database<'lab, E> {
         Ok(client)
     }
 
+    /// Somebody may change the database: what was known of it may be so no longer.
+    fn forget(&self) {
+        *self.recipe.lock().unwrap_or_else(PoisonError::into_inner) = E::Recipe::default();
+    }
+
     fn close_idle(&self) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -121,7 +132,7 @@ impl<'lab, E: Engine> Database<'lab, E> {
     pub fn copy(&self) -> Result<Database<'lab, E>, String> {
         self.close_idle();
         let copy = self.lab.unmade();
-        self.lab.engine.copy(&self.name, &copy.name)?;
+        self.lab.engine.copy(&self.name, &copy.name, &mut self.recipe.lock().unwrap_or_else(PoisonError::into_inner))?;
         Ok(copy)
     }
 
@@ -156,6 +167,7 @@ impl<'lab, E: Engine> Database<'lab, E> {
 
     /// Runs a script file as a whole with the client that operators have. Gives back its exit code and what it said.
     pub fn run_by_client(&self, script: &str) -> Result<(i32, String), String> {
+        self.forget();
         let engine = &self.lab.engine;
         engine.client(&self.name, &engine.script(script, &self.name))
     }

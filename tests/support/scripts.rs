@@ -1,7 +1,9 @@
 //! The scripts of a case, as the program writes them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crossfade::sql::Dialect;
 
@@ -116,7 +118,20 @@ impl Compiled {
     }
 }
 
+/// The same arguments are compiled once for all the servers and access modes of a case.
 fn run_compile(old: &Path, new: &Path, access: Access, dialect: Dialect, allow: &[String]) -> Result<Compiled, String> {
+    type Arguments = ([(PathBuf, Option<String>); 2], Access, &'static str, Vec<String>);
+    static COMPILED: Mutex<BTreeMap<Arguments, Result<Compiled, String>>> = Mutex::new(BTreeMap::new());
+    // A folder may have another snapshot by then.
+    let key = ([old, new].map(|path| (path.to_owned(), std::fs::read_to_string(path).ok())), access, dialect.name(), allow.to_vec());
+    if let Some(known) = COMPILED.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        return known.clone();
+    }
+    let compiled = run_compiler(old, new, access, dialect, allow);
+    COMPILED.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(compiled).clone()
+}
+
+fn run_compiler(old: &Path, new: &Path, access: Access, dialect: Dialect, allow: &[String]) -> Result<Compiled, String> {
     let out = tempfile::tempdir().map_err(|error| error.to_string())?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
     command.arg("compile").arg(old).arg(new).args(["--dialect", dialect.name(), "--access", access.name(), "--out"]).arg(out.path());

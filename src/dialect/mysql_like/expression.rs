@@ -1,12 +1,10 @@
 //! Values and conditions over rows, as MySQL and MariaDB read them.
 
-use crate::dialect::language::{Language, Row};
-use crate::plan::model::{Formula, FormulaOtherwise, IndexSpec, KeyTarget, RowExpr, Splice};
-use crate::snapshot::model::{Type, TypeKind, Value};
+use crate::dialect::language::{Language, Mapping, Row};
+use crate::plan::model::{Formula, IndexSpec, KeyTarget, RowExpr};
+use crate::snapshot::model::Type;
 use crate::snapshot::types::sql_name;
 use crate::sql::Dialect;
-use crate::sql::expression::replace;
-use crate::sql::quote::{ident, literal};
 
 /// Writes values and conditions.
 #[derive(Debug, Clone, Copy)]
@@ -18,29 +16,9 @@ pub struct Expressions<'a> {
 }
 
 impl Expressions<'_> {
-    /// A name.
-    pub fn ident(&self, name: &str) -> String {
-        ident(name, self.dialect)
-    }
-
-    /// Names, separated by commas.
-    pub fn list<'n>(&self, names: impl IntoIterator<Item = &'n String>) -> String {
-        names.into_iter().map(|name| self.ident(name)).collect::<Vec<_>>().join(", ")
-    }
-
-    /// A relation of a database. Those of the base database stand bare: scripts run in it, and a trigger reads its own.
-    pub fn relation(&self, schema: &str, name: &str) -> String {
-        if schema == self.schema { self.ident(name) } else { [self.ident(schema), self.ident(name)].join(".") }
-    }
-
     /// A relation with its database, for what is read from another one.
     pub fn qualified(&self, schema: &str, name: &str) -> String {
         if schema.is_empty() { self.ident(name) } else { [self.ident(schema), self.ident(name)].join(".") }
-    }
-
-    /// A text.
-    pub fn literal(&self, text: &str) -> String {
-        literal(text, self.dialect)
     }
 
     /// A type.
@@ -48,46 +26,9 @@ impl Expressions<'_> {
         sql_name(ty, self.dialect)
     }
 
-    /// An expression of the author's, with its names put in.
-    pub fn written(&self, expr: &RowExpr, row: Row<'_>) -> String {
-        self.spliced(expr, row, &|schema, name| self.relation(schema, name))
-    }
-
     /// A query of the author's, for a view: its tables stand with their database, since the view may be in another one.
     pub fn query(&self, expr: &RowExpr) -> String {
         self.spliced(expr, Row::Table(""), &|schema, name| self.qualified(schema, name))
-    }
-
-    fn spliced(&self, expr: &RowExpr, row: Row<'_>, relation: &dyn Fn(&str, &str) -> String) -> String {
-        let edits: Vec<_> = expr
-            .splices
-            .iter()
-            .map(|(range, splice)| {
-                let text = match splice {
-                    // Inside a subquery a bare name could mean the subquery's own column.
-                    Splice::Column(name) => match row {
-                        Row::Table(table) if expr.has_subquery && !table.is_empty() => [self.ident(table), self.ident(name)].join("."),
-                        row => self.column(name, row),
-                    },
-                    Splice::Relation(schema, name) => relation(schema, name),
-                    // Enums have no names here.
-                    Splice::Type(_, name) => self.ident(name),
-                };
-                (range.clone(), text)
-            })
-            .collect();
-        replace(&expr.text, &edits)
-    }
-
-    /// A scalar of the format as a literal of a type.
-    pub fn scalar(&self, value: &Value, ty: &Type) -> String {
-        match value {
-            Value::Null => "null".to_owned(),
-            Value::Boolean(truth) if ty.kind == TypeKind::Boolean => truth.to_string(),
-            Value::Boolean(truth) => self.literal(&truth.to_string()),
-            Value::Number(number) if !self.is_text(ty) => number.clone(),
-            Value::Number(text) | Value::Text(text) => self.literal(text),
-        }
     }
 
     /// The first word of the type's name.
@@ -126,13 +67,22 @@ impl Expressions<'_> {
 }
 
 impl Language for Expressions<'_> {
-    fn column(&self, name: &str, row: Row<'_>) -> String {
-        match row {
-            Row::New => ["new", &self.ident(name)].join("."),
-            Row::Old => ["old", &self.ident(name)].join("."),
-            Row::Table(_) => self.ident(name),
-            Row::Alias(alias) => [alias, ".", &self.ident(name)].concat(),
-        }
+    fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Those of the base database stand bare: scripts run in it, and a trigger reads its own.
+    fn relation(&self, schema: &str, name: &str) -> String {
+        if schema == self.schema { self.ident(name) } else { [self.ident(schema), self.ident(name)].join(".") }
+    }
+
+    /// Enums have no names here.
+    fn named_type(&self, _schema: &str, name: &str) -> String {
+        self.ident(name)
+    }
+
+    fn is_number(&self, ty: &Type) -> bool {
+        !self.is_text(ty)
     }
 
     fn value(&self, formula: &Formula, ty: &Type, row: Row<'_>) -> String {
@@ -145,28 +95,14 @@ impl Language for Expressions<'_> {
                     // By its label, never by its number.
                     return format!("concat({of}, '')");
                 }
-                let cases: Vec<String> =
-                    pairs.iter().map(|(from, to)| format!("when {} then {}", self.literal(from), self.literal(to))).collect();
-                format!("case {of} {} else concat({of}, '') end", cases.join(" "))
+                format!("case {of} {} else concat({of}, '') end", self.relabelings(pairs))
             }
             Formula::Values { column, ty: from, pairs, otherwise } => {
                 let of = self.column(column, row);
                 let compared = if self.is_text(from) { format!("binary {of}") } else { of.clone() };
-                let mut text = format!("case when {of} is null then null");
-                for (value, result) in pairs {
-                    text.push_str(&format!(" when {compared} = {} then {}", self.scalar(value, from), self.scalar(result, ty)));
-                }
-                match otherwise {
-                    FormulaOtherwise::Nothing => {}
-                    FormulaOtherwise::Value(value) => text.push_str(&format!(" else {}", self.scalar(value, ty))),
-                    // There is no expression that raises; in a write a cast that can't succeed does, and says why.
-                    FormulaOtherwise::Error => {
-                        let why = self.literal(&format!("{column} has a value that the mapping does not list: "));
-                        text.push_str(&format!(" else cast(concat({why}, {of}) as signed)"));
-                    }
-                }
-                text.push_str(" end");
-                text
+                // There is no expression that raises; in a write a cast that can't succeed does, and says why.
+                let fails = |why: &str| format!("cast(concat({why}, {of}) as signed)");
+                self.mapped(&Mapping { column, of: &of, ty: from, pairs, otherwise }, ty, &compared, &fails)
             }
             // Numbers of a counter are given by the server itself here.
             Formula::Next(_) => "null".to_owned(),
@@ -243,6 +179,7 @@ pub fn wants_parentheses(ty: &Type, dialect: Dialect) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::model::TypeKind;
 
     #[test]
     fn literals_are_told_from_expressions() {

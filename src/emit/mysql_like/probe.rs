@@ -1,5 +1,6 @@
 //! Questions to the catalog: whether a statement is still to be done.
 
+use crate::dialect::language::Language as _;
 use crate::dialect::mysql_like::expression::Expressions;
 use crate::plan::model::ForeignKeySpec;
 use crate::snapshot::model::ReferentialAction;

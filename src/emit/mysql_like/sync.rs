@@ -7,7 +7,6 @@ use crate::dialect::language::{Language, Row};
 use crate::dialect::mysql_like::expression::Expressions;
 use crate::plan::model::{Plan, Returning, RowExpr, Sync, SyncColumn, Writer};
 use crate::snapshot::names::bounded;
-use crate::sql::Dialect;
 
 /// What a message of SIGNAL may have, in characters.
 const MESSAGE: usize = 128;
@@ -41,10 +40,6 @@ impl Words for Expressions<'_> {
         lines.extend(statements);
         lines.push(format!("{indent}end;"));
         lines
-    }
-
-    fn dialect(&self) -> Dialect {
-        self.dialect
     }
 
     fn nothing(&self) -> &'static str {

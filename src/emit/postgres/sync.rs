@@ -42,10 +42,6 @@ impl Words for Expressions<'_> {
         lines
     }
 
-    fn dialect(&self) -> Dialect {
-        Dialect::Postgres
-    }
-
     fn nothing(&self) -> &'static str {
         "null;"
     }

@@ -2,7 +2,8 @@
 
 use minijinja::{Value, context};
 
-use crate::dialect::sqlite::expression::{Expressions, Row, Sides, apart};
+use crate::dialect::language::{Language as _, Row};
+use crate::dialect::sqlite::expression::{Expressions, apart};
 use crate::plan::model::{
     Action, Backfill, ColumnSpec, Finding, Formula, IndexSpec, KeyTarget, Marker, Mirror, MirrorSide, OnFinding, Plan, Rebuild, RowExpr,
     ShapeView, Source, Sync, SyncColumn, TableSpec, Undo, ViewSpec,
@@ -421,7 +422,7 @@ impl Actions<'_> {
                     (false, false) => format!("{table}: {} and {} disagree", names(&lens.old), names(&lens.new)),
                     _ => format!("{table}: {} is not filled", names(if lens.new.is_empty() { &lens.old } else { &lens.new })),
                 };
-                (message, Sides { sql: *sql, lens, collated: self.collated(table) }.disagreement(Row::Table(table)), None)
+                (message, Expressions { collated: self.collated(table), ..*sql }.disagree(lens, Row::Table(table)), None)
             }
             Finding::Unlike(mirror, side) => {
                 let message = match side {

@@ -4,7 +4,8 @@
 //! what is carried over is what stands in the row by then. Nothing is written where the two rows agree already, so that it
 //! does not matter whether the client has `recursive_triggers` on, nor in which order the triggers run.
 
-use crate::dialect::sqlite::expression::{Expressions, Row};
+use crate::dialect::language::{Language as _, Row};
+use crate::dialect::sqlite::expression::Expressions;
 use crate::dialect::sqlite::{Affinity, affinity};
 use crate::plan::model::{Follow, Formula, Mirror, MirrorSide, SourceRest, SyncColumn, SyncLens};
 use crate::snapshot::model::Type;

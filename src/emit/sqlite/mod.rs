@@ -2,7 +2,8 @@
 
 use minijinja::context;
 
-use crate::dialect::sqlite::expression::{Expressions, Row, Sides};
+use crate::dialect::language::{Language as _, Row};
+use crate::dialect::sqlite::expression::Expressions;
 use crate::plan::model::{Action, Finding, Footprint, Phase, Plan};
 use crate::snapshot::model::Access;
 
@@ -24,7 +25,7 @@ pub(super) struct Sqlite<'a> {
 
 impl<'a> Sqlite<'a> {
     pub(super) fn new(plan: &'a Plan, templates: &'a Templates) -> Self {
-        Sqlite { plan, actions: Actions { templates, plan, sql: Expressions { schema: &plan.schema } } }
+        Sqlite { plan, actions: Actions { templates, plan, sql: Expressions { schema: &plan.schema, collated: &[] } } }
     }
 
     /// The steps whose statements are in a script.
@@ -285,7 +286,7 @@ impl Sqlite<'_> {
         let sql = self.actions.sql;
         match check.finding {
             Finding::Disagree(lens) => {
-                Some(Sides { sql, lens, collated: self.actions.collated(check.table) }.disagreement(Row::Table(check.table)))
+                Some(Expressions { collated: self.actions.collated(check.table), ..sql }.disagree(lens, Row::Table(check.table)))
             }
             Finding::Unlike(mirror, side) => Some(self.actions.mirroring(mirror).found(*side)),
             Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => None,

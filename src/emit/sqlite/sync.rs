@@ -4,8 +4,9 @@
 //! again: every one looks at values, and leaves a side alone that agrees already in either direction. So it does not matter
 //! whether the client has `recursive_triggers` on, nor in which order the triggers run.
 
-use crate::dialect::sqlite::expression::{Expressions, Row, Sides, apart};
-use crate::plan::model::{Follow, Formula, Sync, SyncColumn, SyncLens, Writer};
+use crate::dialect::language::{Language as _, Row};
+use crate::dialect::sqlite::expression::{Expressions, apart};
+use crate::plan::model::{Follow, Sync, SyncColumn, SyncLens, Writer};
 use crate::snapshot::model::OnConflict;
 
 /// One trigger.
@@ -25,7 +26,7 @@ pub(super) struct Trigger {
 pub(super) fn triggers(sync: &Sync, sql: Expressions<'_>) -> Vec<Trigger> {
     let mut list = List { sync, sql, triggers: Vec::new() };
     for (at, lens) in sync.lenses.iter().enumerate() {
-        let body = Body { sides: Sides { sql, lens, collated: &sync.collated }, sync };
+        let body = Body { sql: Expressions { collated: &sync.collated, ..sql }, lens, sync };
         list.lens(at + 1, &body);
     }
     for (at, fill) in sync.fills.iter().enumerate() {
@@ -65,20 +66,20 @@ impl List<'_> {
     }
 
     fn lens(&mut self, number: usize, body: &Body<'_>) {
-        let lens = body.sides.lens;
+        let lens = body.lens;
         let (new, old) = (names(&lens.new), names(&lens.old));
         let set_new = self.update(&body.sets(&lens.new));
         let set_old = self.update(&body.sets(&lens.old));
         let (has_ups, has_downs) = (lens.new.iter().any(|c| c.formula.is_some()), lens.old.iter().any(|c| c.formula.is_some()));
         if lens.new.is_empty() {
             if has_downs && self.sync.writer == Writer::NewSideGiven {
-                let nothing = body.sql().all(&body.nulls(&lens.old, Row::New));
-                let when = [vec![nothing], body.sides.disagrees(&lens.old, Row::New).into_iter().collect()].concat();
+                let nothing = body.sql.all(&body.nulls(&lens.old, Row::New));
+                let when = [vec![nothing], body.disagrees(&lens.old, Row::New).into_iter().collect()].concat();
                 self.push("after insert", number, "old", format!("the new version inserted, which knows no {old}"), when, set_old.clone());
             }
             if has_downs
                 && lens.follow == Follow::Inputs
-                && let Some(inputs) = body.sides.changed(lens.down_inputs.iter().map(|(name, _)| name))
+                && let Some(inputs) = body.sql.any_changed(lens.down_inputs.iter().map(|(name, ty)| (name, ty)))
             {
                 let mut when = vec![inputs];
                 when.extend(body.unchanged(&lens.old));
@@ -91,7 +92,7 @@ impl List<'_> {
         }
         self.on_insert(number, body, (has_ups, has_downs));
         if !lens.old.is_empty() {
-            let changed = body.sides.changed(lens.new.iter().map(|c| &c.name)).unwrap_or_default();
+            let changed = body.changed(&lens.new).unwrap_or_default();
             let partial = body.partial();
             if let Some(partial) = &partial {
                 let sets: Vec<(String, String)> = lens
@@ -114,11 +115,11 @@ impl List<'_> {
                 when.extend(body.old_disagrees());
                 when.extend(partial.map(|conditions| format!("not ({})", self.sql.all(&conditions))));
                 when.extend(body.not_the_backfill());
-                let wrote = body.sides.changed(lens.old.iter().map(|c| &c.name));
+                let wrote = body.changed(&lens.old);
                 self.new_wins(("after update", number), body, when, wrote, (set_new.clone(), set_old));
             }
             if has_ups {
-                let mut when: Vec<String> = body.sides.changed(lens.old.iter().map(|c| &c.name)).into_iter().collect();
+                let mut when: Vec<String> = body.changed(&lens.old).into_iter().collect();
                 when.extend(body.unchanged(&lens.new));
                 when.extend(body.new_disagrees());
                 when.extend(body.old_disagrees());
@@ -127,7 +128,7 @@ impl List<'_> {
         }
         if has_ups
             && lens.follow == Follow::Inputs
-            && let Some(inputs) = body.sides.changed(lens.up_inputs.iter().map(|(name, _)| name))
+            && let Some(inputs) = body.sql.any_changed(lens.up_inputs.iter().map(|(name, ty)| (name, ty)))
         {
             let mut when = vec![inputs];
             when.extend(body.unchanged(&lens.new));
@@ -139,7 +140,7 @@ impl List<'_> {
         if has_downs
             && !lens.old.is_empty()
             && lens.follow == Follow::Inputs
-            && let Some(inputs) = body.sides.changed(lens.down_inputs.iter().map(|(name, _)| name))
+            && let Some(inputs) = body.sql.any_changed(lens.down_inputs.iter().map(|(name, ty)| (name, ty)))
         {
             let mut when = vec![inputs];
             when.extend(body.unchanged(&lens.new));
@@ -147,8 +148,8 @@ impl List<'_> {
             // What follows from the old side says the same already. A row without any new value can't be told from
             // one that is not filled yet.
             when.push(format!("not ({})", self.sql.all(&body.nulls(&lens.new, Row::New))));
-            when.extend(body.sides.disagrees(&lens.new, Row::Old));
-            when.extend(body.sides.disagrees(&lens.new, Row::New));
+            when.extend(body.disagrees(&lens.new, Row::Old));
+            when.extend(body.disagrees(&lens.new, Row::New));
             when.extend(body.followed(&lens.old));
             let set_old = self.update(&body.sets(&lens.old));
             let about = format!("what {old} follows from changed: it follows, where the new version had set it");
@@ -158,12 +159,12 @@ impl List<'_> {
     }
 
     fn on_insert(&mut self, number: usize, body: &Body<'_>, (has_ups, has_downs): (bool, bool)) {
-        let lens = body.sides.lens;
+        let lens = body.lens;
         let set_new = self.update(&body.sets(&lens.new));
         let set_old = self.update(&body.sets(&lens.old));
         let (by_new, by_old) = body.writers();
         if has_ups {
-            let when = [vec![by_old], body.sides.disagrees(&lens.new, Row::New).into_iter().collect()].concat();
+            let when = [vec![by_old], body.disagrees(&lens.new, Row::New).into_iter().collect()].concat();
             self.push("after insert", number, "old", "the old version inserted".to_owned(), when, set_new.clone());
         }
         // Through a view both sides come in one statement.
@@ -176,7 +177,7 @@ impl List<'_> {
                 .map(|c| format!("{} is null", self.sql.column(&c.name, Row::New)))
                 .collect();
             when.extend(body.new_disagrees_in_insert().map(|condition| [late, vec![condition]].concat().join(" or ")));
-            when.extend(body.sides.disagrees(&lens.old, Row::New));
+            when.extend(body.disagrees(&lens.old, Row::New));
             let given: Vec<String> =
                 lens.old.iter().filter(|c| !c.has_default).map(|c| format!("{} is not null", self.sql.column(&c.name, Row::New))).collect();
             let wrote = (!given.is_empty()).then(|| self.sql.any(&given));
@@ -193,7 +194,7 @@ impl List<'_> {
         wrote: Option<String>,
         (set_new, set_old): (String, String),
     ) {
-        let lens = body.sides.lens;
+        let lens = body.lens;
         let about = format!("the new version wrote {}", names(&lens.new));
         match (lens.on_conflict, wrote) {
             (OnConflict::New, _) | (_, None) => self.push(event, number, "new", about, when, set_old),
@@ -214,7 +215,7 @@ impl List<'_> {
 
     /// NULL is refused where only the table's own rule was taken away.
     fn guards(&mut self, number: usize, body: &Body<'_>) {
-        let lens = body.sides.lens;
+        let lens = body.lens;
         for column in lens.old.iter().filter(|c| self.sync.not_null.contains(&c.name)) {
             let Some(formula) = &column.formula else { continue };
             let (new, old) = (self.sql.column(&column.name, Row::New), self.sql.column(&column.name, Row::Old));
@@ -234,31 +235,38 @@ impl List<'_> {
 }
 
 struct Body<'a> {
-    sides: Sides<'a>,
+    sql: Expressions<'a>,
+    lens: &'a SyncLens,
     sync: &'a Sync,
 }
 
 impl Body<'_> {
-    fn sql(&self) -> Expressions<'_> {
-        self.sides.sql
+    /// One of the columns is another one than it was.
+    fn changed(&self, columns: &[SyncColumn]) -> Option<String> {
+        self.sql.any_changed(columns.iter().map(|c| (&c.name, &c.ty)))
+    }
+
+    /// One of the columns is not what its formula gives; `None` where no column has one.
+    fn disagrees(&self, columns: &[SyncColumn], row: Row<'_>) -> Option<String> {
+        self.sql.disagrees(columns, row, &|c| c.formula.as_ref())
     }
 
     fn sets(&self, columns: &[SyncColumn]) -> Vec<(String, String)> {
         columns
             .iter()
-            .filter_map(|c| c.formula.as_ref().map(|formula| (c.name.clone(), self.sql().value(formula, &c.ty, Row::New))))
+            .filter_map(|c| c.formula.as_ref().map(|formula| (c.name.clone(), self.sql.value(formula, &c.ty, Row::New))))
             .collect()
     }
 
     fn nulls(&self, columns: &[SyncColumn], row: Row<'_>) -> Vec<String> {
-        columns.iter().map(|c| format!("{} is null", self.sql().column(&c.name, row))).collect()
+        columns.iter().map(|c| format!("{} is null", self.sql.column(&c.name, row))).collect()
     }
 
     /// The conditions that the new version inserted the row, and that the old one did.
     fn writers(&self) -> (String, String) {
         match self.sync.writer {
             // A number that the old column has counted is for both.
-            Writer::Marker if self.lens().old.iter().any(|c| c.counts) => {
+            Writer::Marker if self.lens.old.iter().any(|c| c.counts) => {
                 let (given, left_out) = self.given();
                 (format!("new.crossfade_writer is 2 and ({given})"), format!("new.crossfade_writer is not 2 or ({left_out})"))
             }
@@ -269,83 +277,79 @@ impl Body<'_> {
 
     /// The conditions that the row came with a value on the new side, and that it came with none.
     fn given(&self) -> (String, String) {
-        let given: Vec<String> = self.lens().new.iter().map(|c| format!("{} is not null", self.sql().column(&c.name, Row::New))).collect();
-        (self.sql().any(&given), self.sql().all(&self.nulls(&self.lens().new, Row::New)))
-    }
-
-    fn lens(&self) -> &SyncLens {
-        self.sides.lens
+        let given: Vec<String> = self.lens.new.iter().map(|c| format!("{} is not null", self.sql.column(&c.name, Row::New))).collect();
+        (self.sql.any(&given), self.sql.all(&self.nulls(&self.lens.new, Row::New)))
     }
 
     fn unchanged(&self, columns: &[SyncColumn]) -> Option<String> {
-        self.sides.changed(columns.iter().map(|c| &c.name)).map(|changed| format!("not ({changed})"))
+        self.changed(columns).map(|changed| format!("not ({changed})"))
     }
 
     /// The side is not what its formulas give; a column that nothing is said of counts when it changed.
     fn side_disagrees(&self, columns: &[SyncColumn], unsaid: &dyn Fn(&SyncColumn) -> String) -> Option<String> {
-        let mut parts: Vec<String> = self.sides.disagrees(columns, Row::New).into_iter().collect();
+        let mut parts: Vec<String> = self.disagrees(columns, Row::New).into_iter().collect();
         if parts.is_empty() {
             return None;
         }
         parts.extend(columns.iter().filter(|c| c.formula.is_none()).map(unsaid));
-        Some(self.sql().any(&parts))
+        Some(self.sql.any(&parts))
     }
 
     fn new_disagrees(&self) -> Option<String> {
-        self.side_disagrees(&self.lens().new, &|c| self.column_changed(c))
+        self.side_disagrees(&self.lens.new, &|c| self.column_changed(c))
     }
 
     fn new_disagrees_in_insert(&self) -> Option<String> {
-        self.side_disagrees(&self.lens().new, &|c| format!("{} is not null", self.sql().column(&c.name, Row::New)))
+        self.side_disagrees(&self.lens.new, &|c| format!("{} is not null", self.sql.column(&c.name, Row::New)))
     }
 
     fn old_disagrees(&self) -> Option<String> {
-        self.side_disagrees(&self.lens().old, &|c| self.column_changed(c))
+        self.side_disagrees(&self.lens.old, &|c| self.column_changed(c))
     }
 
     fn column_changed(&self, column: &SyncColumn) -> String {
-        self.sides.changed([&column.name]).unwrap_or_default()
+        self.sql.changed(&column.name, &column.ty)
     }
 
     /// A derived side was what the formulas gave for the row as it was, and no longer is.
     fn followed(&self, columns: &[SyncColumn]) -> Vec<String> {
-        let was = self.sides.disagrees(columns, Row::Old).map(|differs| format!("not ({differs})"));
-        was.into_iter().chain(self.sides.disagrees(columns, Row::New)).collect()
+        let was = self.disagrees(columns, Row::Old).map(|differs| format!("not ({differs})"));
+        was.into_iter().chain(self.disagrees(columns, Row::New)).collect()
     }
 
     /// A row that is not filled yet, of which the statement wrote a part.
     fn partial(&self) -> Option<Vec<String>> {
-        let lens = self.lens();
+        let lens = self.lens;
         let left_out: Vec<String> = lens
             .new
             .iter()
             .filter_map(|c| {
                 let formula = c.formula.as_ref()?;
-                let (own, old) = (self.sql().column(&c.name, Row::New), self.sql().value(formula, &c.ty, Row::Old));
+                let (own, old) = (self.sql.column(&c.name, Row::New), self.sql.value(formula, &c.ty, Row::Old));
                 Some(format!("({own} is null and {old} is not null)"))
             })
             .collect();
         if lens.new.len() < 2 || left_out.is_empty() {
             return None;
         }
-        let given: Vec<String> = lens.new.iter().map(|c| format!("{} is not null", self.sql().column(&c.name, Row::New))).collect();
+        let given: Vec<String> = lens.new.iter().map(|c| format!("{} is not null", self.sql.column(&c.name, Row::New))).collect();
         let mut conditions = self.nulls(&lens.new, Row::Old);
-        conditions.push(self.sql().any(&given));
-        conditions.push(self.sql().any(&left_out));
+        conditions.push(self.sql.any(&given));
+        conditions.push(self.sql.any(&left_out));
         Some(conditions)
     }
 
     /// What the backfill gives a row is declared to differ; the old side stays as it is.
     fn not_the_backfill(&self) -> Option<String> {
-        let lens = self.lens();
+        let lens = self.lens;
         lens.new.iter().any(|c| c.backfill.is_some()).then(|| {
             let mut conditions = self.nulls(&lens.new, Row::Old);
             conditions.extend(lens.new.iter().filter_map(|c| {
-                let formula: &Formula = c.backfill.as_ref().or(c.formula.as_ref())?;
-                let value = self.sql().value(formula, &c.ty, Row::Old);
-                Some(format!("{} is {value}", self.sql().column(&c.name, Row::New)))
+                let formula = c.of_backfill()?;
+                let value = self.sql.value(formula, &c.ty, Row::Old);
+                Some(format!("{} is {value}", self.sql.column(&c.name, Row::New)))
             }));
-            format!("not ({})", self.sql().all(&conditions))
+            format!("not ({})", self.sql.all(&conditions))
         })
     }
 }

@@ -13,6 +13,8 @@ use super::shape::Shape;
 /// A place that databases are made in: a server, or a folder.
 pub trait Engine: Send + Sync + Sized {
     type Session: Inspect;
+    /// What is known of a database once it was copied, as long as nobody has been connected to it since.
+    type Recipe: Default + Send;
 
     fn dialect(&self) -> Dialect;
 
@@ -30,7 +32,7 @@ pub trait Engine: Send + Sync + Sized {
     fn create(&self, name: &str) -> Result<(), String>;
 
     /// Makes a database that equals another one, which nobody is connected to.
-    fn copy(&self, from: &str, to: &str) -> Result<(), String>;
+    fn copy(&self, from: &str, to: &str, recipe: &mut Self::Recipe) -> Result<(), String>;
 
     fn remove(&self, name: &str);
 

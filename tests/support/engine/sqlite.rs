@@ -33,6 +33,7 @@ impl Sqlite {
 
 impl Engine for Sqlite {
     type Session = Session;
+    type Recipe = ();
 
     fn dialect(&self) -> Dialect {
         Dialect::Sqlite
@@ -42,7 +43,7 @@ impl Engine for Sqlite {
         std::fs::File::create_new(self.file(name)).map(drop).map_err(|error| error.to_string())
     }
 
-    fn copy(&self, from: &str, to: &str) -> Result<(), String> {
+    fn copy(&self, from: &str, to: &str, (): &mut ()) -> Result<(), String> {
         std::fs::copy(self.file(from), self.file(to)).map(drop).map_err(|error| error.to_string())
     }
 
