@@ -6,7 +6,7 @@
 mod support;
 
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use crossfade::sql::Dialect;
 use support::case::{Access, Case};
 use support::catalog::Catalog;
 use support::lab::{Database, Lab};
+use support::program::{self, Bell, Ran};
 use support::scripts::{Phase, Scripts, compile};
 use support::servers;
 use support::shape::dump_tables;
@@ -26,32 +27,6 @@ struct Field<'lab> {
     case: Case,
     access: Access,
     scripts: Scripts,
-}
-
-/// What a run of the program came to.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    fn of(output: &Output) -> Ran {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ran { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
-    }
-
-    #[track_caller]
-    fn must(self, code: i32) -> Ran {
-        assert_eq!(self.code, code, "{}{}", self.out, self.err);
-        self
-    }
-
-    #[track_caller]
-    fn says(self, words: &str) -> Ran {
-        assert!(self.out.contains(words) || self.err.contains(words), "`{words}` is not in:\n{}{}", self.out, self.err);
-        self
-    }
 }
 
 fn url(database: &Database<'_>) -> String {
@@ -77,14 +52,7 @@ impl<'lab> Field<'lab> {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
-        command.arg(arguments[0]).arg(self.case.folder.join("old.yaml")).arg(self.case.folder.join("new.yaml"));
-        command.args(["--access", self.access.name(), "--url", &url(&self.database)]).args(&arguments[1..]);
-        for code in &self.case.file.allow {
-            command.args(["--allow", code]);
-        }
-        command.stdin(Stdio::null()).env_remove("CROSSFADE_URL");
-        command
+        program::command(&self.case, self.access, &url(&self.database), arguments)
     }
 
     #[track_caller]
@@ -702,6 +670,112 @@ fn clients_of_the_new_version_let_contract_pass() {
         client.run("set application_name = 'web/v2'").unwrap();
         field.run(&["contract"]).must(0);
         field.must_be_new(lab);
+    });
+}
+
+/// Whoever writes as the drained version is told so; it reads on, the other version writes on, and nothing is left of it.
+#[test]
+fn a_drained_version_can_only_read() {
+    on_each(|lab| {
+        let field = Field::new(lab, "split", Access::Versioned, PEOPLE);
+        field.run(&["expand"]).must(0);
+        field.run(&["drain", "v1"]).must(1).says("two versions write from the end of migrate");
+        field.run(&["migrate"]).must(0);
+        field.run(&["drain", "v9"]).must(1).says("it is about v1 and v2");
+        let left =
+            "select (select count(*) from pg_trigger where tgname like '%drain%') + (select count(*) from pg_proc where proname = 'drain')";
+        let (mut old, mut new) = (field.session(), field.session());
+        new.run("set search_path = public_v2, public").unwrap();
+        // Writers of both versions are at work all the time; each counts what was refused, and nothing else may go wrong.
+        let (stop, refusals) = (AtomicBool::new(false), [AtomicUsize::new(0), AtomicUsize::new(0)]);
+        std::thread::scope(|scope| {
+            for (number, path) in ["public", "public_v2, public"].into_iter().enumerate() {
+                let (mut client, stop, refused) = (field.session(), &stop, &refusals[number]);
+                scope.spawn(move || {
+                    client.run(&format!("set search_path = {path}")).unwrap();
+                    let column = ["full_name", "first_name"][number];
+                    for turn in 0.. {
+                        if stop.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        let (id, key) = (turn % 3000 + 1, 10_000 + number * 1_000_000 + turn);
+                        let writes = [
+                            format!("update users set {column} = 'w{turn}' where id = {id}"),
+                            format!("insert into users (id, {column}) values ({key}, 'x')"),
+                            format!("delete from users where id = {key}"),
+                        ];
+                        for write in writes {
+                            if let Err(failure) = client.run(&write) {
+                                assert_eq!(failure.code.as_deref(), Some("55000"), "{write}: {failure}");
+                                refused.fetch_add(1, Ordering::Relaxed);
+                            }
+                        }
+                    }
+                });
+            }
+            let bell = Bell(&stop);
+            field.run(&["drain", "v1"]).must(0).says("writes of version v1 are refused");
+            for write in [
+                "insert into users (id, full_name) values (9001, 'x')",
+                "update users set full_name = 'x' where id = 7",
+                "delete from users where id = 8",
+                "truncate users",
+            ] {
+                let failure = old.run(write).unwrap_err();
+                assert_eq!(failure.message, "writes of version v1 are refused: it is drained (crossfade drain v1 --undo)", "{write}");
+                assert!(failure.hint.unwrap().contains("`crossfade drain v1 --undo` lets version v1 write again"), "{write}");
+            }
+            old.run("select * from users where id = 7 for update").unwrap();
+            new.run("insert into users (id, first_name, last_name) values (9002, 'Grace', 'Hopper')").unwrap();
+            new.run("update users set first_name = 'Ada' where id = 9002").unwrap();
+            assert_eq!(old.value("select full_name from users where id = 9002").unwrap().as_deref(), Some("Ada Hopper"));
+            new.run("delete from users where id = 9002").unwrap();
+            field.run(&["status"]).must(0).says("drained: writes of version v1 are refused");
+            field.run(&["drain", "v1"]).must(0).says("drained already");
+            field.run(&["drain", "v2"]).must(1).says("nobody could write any more");
+            // The script by hand would leave the guards behind.
+            let by_hand = field.database.run(&field.scripts.contract, "contract by hand").unwrap_err();
+            assert!(by_hand.to_string().contains("while a version is drained"), "{by_hand}");
+            field.run(&["drain", "v1", "--undo"]).must(0).says("version v1 may write again");
+            assert_eq!(field.value(left), "0");
+            old.run("update users set full_name = 'Ada L7' where id = 7").unwrap();
+            field.run(&["drain", "v1", "--undo"]).must(0).says("is not drained");
+            assert!(refusals[0].load(Ordering::Relaxed) > 0, "no writer of v1 was refused");
+            assert_eq!(refusals[1].load(Ordering::Relaxed), 0, "writers of v2 were refused");
+            // The other way round.
+            field.run(&["drain", "v2"]).must(0);
+            assert!(new.run("update users set first_name = 'x' where id = 7").unwrap_err().message.contains("version v2 are refused"));
+            old.run("update users set full_name = 'Ada L7' where id = 7").unwrap();
+            field.run(&["drain", "v2", "--undo"]).must(0);
+            drop(bell);
+        });
+        // A lock that is held makes it wait, not fail; and what is half done is taken back.
+        old.run("begin").unwrap();
+        old.run("update users set full_name = 'Ada L7' where id = 7").unwrap();
+        field.run(&["drain", "v1", "--patience", "0"]).must(1).says("met a lock");
+        field.run(&["status"]).must(0).says("begun, not finished: drain v1");
+        old.run("update users set full_name = 'Ada L7' where id = 8").unwrap();
+        old.run("commit").unwrap();
+        field.run(&["drain", "v1"]).must(0);
+        old.run("update users set full_name = 'Ada L7' where id = 7").unwrap_err();
+        drop((old, new));
+        // Abort takes it away, and so does contract.
+        let second = Field::new(lab, "split", Access::Versioned, PEOPLE);
+        for (field, last) in [(&field, &["contract", "--all-nodes-upgraded"] as &[&str]), (&second, &["abort"])] {
+            if last == ["abort"] {
+                field.run(&["expand"]).must(0);
+                field.run(&["migrate"]).must(0);
+                field.run(&["drain", "v1"]).must(0);
+            }
+            field.run(last).must(0);
+            assert_eq!(field.value(left), "0", "after {last:?}");
+            assert_eq!(field.value("select count(*) from crossfade.journal where step like 'drain%'"), "0", "after {last:?}");
+        }
+        field.must_be_new(lab);
+        let shared = Field::new(lab, "split", Access::Shared, PEOPLE);
+        shared.run(&["expand"]).must(0);
+        shared.run(&["migrate"]).must(0);
+        shared.run(&["drain", "v1"]).must(1).says("in shared access both versions write to the same names");
     });
 }
 

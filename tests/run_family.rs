@@ -6,8 +6,8 @@
 mod support;
 
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossfade::engine::Connection as _;
@@ -17,6 +17,7 @@ use support::case::{Access, Case};
 use support::catalog::Catalog;
 use support::engine::mysql::Mysql;
 use support::lab::{Database, Lab};
+use support::program::{self, Bell, Ran};
 use support::scripts::{Phase, Scripts, compile_for};
 use support::servers::{FAMILY, Family};
 use support::shape::dump_tables;
@@ -29,32 +30,6 @@ struct Field<'lab> {
     dialect: Dialect,
     address: Address,
     scripts: Scripts,
-}
-
-/// What a run of the program came to.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    fn of(output: &Output) -> Ran {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ran { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
-    }
-
-    #[track_caller]
-    fn must(self, code: i32) -> Ran {
-        assert_eq!(self.code, code, "{}{}", self.out, self.err);
-        self
-    }
-
-    #[track_caller]
-    fn says(self, words: &str) -> Ran {
-        assert!(self.out.contains(words) || self.err.contains(words), "`{words}` is not in:\n{}{}", self.out, self.err);
-        self
-    }
 }
 
 fn url(dialect: Dialect, address: &Address) -> String {
@@ -95,13 +70,8 @@ impl<'lab> Field<'lab> {
     }
 
     fn command_at(&self, url: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
-        command.arg(arguments[0]).arg(self.case.folder.join("old.yaml")).arg(self.case.folder.join("new.yaml"));
-        command.args(["--access", self.access.name(), "--database", &self.database.name, "--url", url]).args(&arguments[1..]);
-        for code in &self.case.file.allow {
-            command.args(["--allow", code]);
-        }
-        command.stdin(Stdio::null()).env_remove("CROSSFADE_URL");
+        let mut command = program::command(&self.case, self.access, url, arguments);
+        command.args(["--database", &self.database.name]);
         command
     }
 
@@ -286,6 +256,93 @@ fn a_lock_is_tried_again_and_who_holds_it_is_named() {
             Ran::of(&child.wait_with_output().unwrap()).must(0);
         });
     }
+}
+
+/// Whoever writes as the drained version is told so; the other version writes on, and nothing is left of it.
+#[test]
+fn a_drained_version_can_only_read() {
+    let settings = ["--performance-schema=ON", "--performance-schema-consumer-events-statements-current=ON"];
+    on(&FAMILY, &settings, |lab, dialect| {
+        let field = Field::new(lab, dialect, "split", Access::Versioned, &people(200));
+        field.run(&["expand"]).must(0);
+        field.run(&["migrate"]).must(0);
+        let namespace = Address { database: Some(format!("{}_v2", field.database.name)), ..field.address.clone() };
+        let (mut old, mut new) = (field.session(), Session::connect(&namespace).unwrap());
+        let left = "select cast(count(*) as char) from information_schema.triggers where trigger_schema = database() and trigger_name like '%drain%'";
+        let (stop, counts) = (AtomicBool::new(false), [AtomicUsize::new(0), AtomicUsize::new(0)]);
+        std::thread::scope(|scope| {
+            for (number, address) in [&field.address, &namespace].into_iter().enumerate() {
+                let (stop, refused) = (&stop, &counts[number]);
+                scope.spawn(move || {
+                    let mut client = Session::connect(address).unwrap();
+                    let column = ["full_name", "first_name"][number];
+                    for turn in 0.. {
+                        if stop.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        let (id, key) = (turn % 200 + 1, 10_000 + number * 1_000_000 + turn);
+                        for write in [
+                            format!("update users set {column} = 'w{turn}' where id = {id}"),
+                            format!("insert into users (id, {column}) values ({key}, 'x')"),
+                            format!("delete from users where id = {key}"),
+                        ] {
+                            match client.run(&write) {
+                                Ok(_) => {}
+                                // A deadlock is no refusal.
+                                Err(failure) if failure.code.as_deref() == Some("1213") => {}
+                                Err(failure) => {
+                                    assert_eq!(failure.code.as_deref(), Some("1644"), "{write}: {failure}");
+                                    refused.fetch_add(1, Ordering::Relaxed);
+                                }
+                            }
+                        }
+                    }
+                });
+            }
+            let bell = Bell(&stop);
+            field.run(&["drain", "v1"]).must(0).says("writes of version v1 are refused");
+            for write in [
+                "insert into users (id, full_name) values (9001, 'x')",
+                "update users set full_name = 'x' where id = 7",
+                "delete from users where id = 8",
+            ] {
+                let failure = old.run(write).unwrap_err();
+                assert_eq!(failure.message, "writes of version v1 are refused: it is drained (crossfade drain v1 --undo)", "{write}");
+            }
+            old.run("select * from users where id = 7").unwrap();
+            new.run("insert into users (id, first_name, last_name) values (9002, 'Grace', 'Hopper')").unwrap();
+            new.run("update users set first_name = 'Ada' where id = 9002").unwrap();
+            assert_eq!(old.value("select full_name from users where id = 9002").unwrap().as_deref(), Some("Ada Hopper"));
+            new.run("delete from users where id = 9002").unwrap();
+            field.run(&["status"]).must(0).says("drained: writes of version v1 are refused");
+            // The script by hand would leave the guards behind.
+            let by_hand = field.database.run(&field.scripts.contract, "contract by hand").unwrap_err();
+            assert!(by_hand.to_string().contains("while a version is drained"), "{by_hand}");
+            field.run(&["drain", "v1", "--undo"]).must(0).says("version v1 may write again");
+            assert_eq!(field.value(left), "0");
+            old.run("update users set full_name = 'Ada L7' where id = 7").unwrap();
+            assert!(counts[0].load(Ordering::Relaxed) > 0, "no writer of v1 was refused");
+            assert_eq!(counts[1].load(Ordering::Relaxed), 0, "writers of v2 were refused");
+            field.run(&["drain", "v2"]).must(0);
+            assert!(new.run("update users set first_name = 'x' where id = 7").unwrap_err().message.contains("version v2 are refused"));
+            old.run("update users set full_name = 'Ada L7' where id = 7").unwrap();
+            drop(bell);
+        });
+        drop((old, new));
+        field.run(&["contract", "--all-nodes-upgraded"]).must(0);
+        assert_eq!(field.value(left), "0");
+        assert_eq!(field.value("select cast(count(*) as char) from crossfade_journal where step like 'drain%'"), "0");
+        field.must_be_new(lab);
+    });
+    // Without the performance schema no trigger knows which database a session has chosen.
+    on(&FAMILY[..2], &[], |lab, dialect| {
+        let field = Field::new(lab, dialect, "split", Access::Versioned, &people(10));
+        field.run(&["expand"]).must(0);
+        field.run(&["migrate"]).must(0);
+        let before = field.everything();
+        field.run(&["drain", "v1"]).must(1).says("`performance_schema = ON`");
+        assert_eq!(before, field.everything(), "a refusal changed something");
+    });
 }
 
 /// With `schema_lock: true` a client that shares the lock keeps the runner waiting, and is named; the runner never keeps a client

@@ -5,7 +5,7 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use support::case::{Access, Case};
 use support::catalog::Catalog;
 use support::engine::sqlite::Sqlite;
 use support::lab::{Database, Lab};
+use support::program::{self, Ran};
 use support::scripts::{Phase, Scripts, compile_for};
 use support::servers;
 use support::shape::dump_tables;
@@ -27,32 +28,6 @@ struct Field<'lab> {
     case: Case,
     access: Access,
     scripts: Scripts,
-}
-
-/// What a run of the program came to.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    fn of(output: &Output) -> Ran {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ran { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
-    }
-
-    #[track_caller]
-    fn must(self, code: i32) -> Ran {
-        assert_eq!(self.code, code, "{}{}", self.out, self.err);
-        self
-    }
-
-    #[track_caller]
-    fn says(self, words: &str) -> Ran {
-        assert!(self.out.contains(words) || self.err.contains(words), "`{words}` is not in:\n{}{}", self.out, self.err);
-        self
-    }
 }
 
 fn lab() -> Option<Lab<Sqlite>> {
@@ -88,14 +63,7 @@ impl<'lab> Field<'lab> {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
-        command.arg(arguments[0]).arg(self.case.folder.join("old.yaml")).arg(self.case.folder.join("new.yaml"));
-        command.args(["--access", self.access.name(), "--url", &self.url()]).args(&arguments[1..]);
-        for code in &self.case.file.allow {
-            command.args(["--allow", code]);
-        }
-        command.stdin(Stdio::null()).env_remove("CROSSFADE_URL");
-        command
+        program::command(&self.case, self.access, &self.url(), arguments)
     }
 
     #[track_caller]
@@ -148,6 +116,18 @@ fn people(count: u32) -> String {
 
 const FILLED: &str = "select count(*) from users where first_name is not null";
 const AGREE: &str = "select count(*) from users where first_name is not substr(full_name, 1, instr(full_name || ' ', ' ') - 1)";
+
+/// Nothing in a file tells a client of one version from one of the other.
+#[test]
+fn no_version_is_drained() {
+    let Some(lab) = lab() else { return };
+    let field = Field::new(&lab, "split", Access::Versioned, &people(5));
+    field.run(&["expand"]).must(0);
+    field.run(&["migrate"]).must(0);
+    let before = field.everything();
+    field.run(&["drain", "v1"]).must(1).says("v1 can't be drained: in a file");
+    assert_eq!(before, field.everything(), "a refusal changed something");
+}
 
 #[test]
 fn all_phases_and_their_turns() {

@@ -73,6 +73,11 @@ fn status_text(status: &Status) -> String {
     if let Some(runner) = &status.runner {
         text.push_str(&format!("at work: {runner}\n"));
     }
+    for version in &status.drained {
+        text.push_str(&format!(
+            "drained: writes of version {version} are refused; `crossfade drain {version} --undo` lets it write again\n"
+        ));
+    }
     for unfinished in &status.unfinished {
         text.push_str(&format!("begun, not finished: {}\n", unfinished.step));
         if let Some(error) = &unfinished.error {

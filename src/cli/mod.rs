@@ -63,6 +63,8 @@ enum Command {
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     Sync(run::Sync),
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    Drain(run::Drain),
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     Verify(look::VerifyArgs),
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     Check(look::CheckArgs),
@@ -133,6 +135,8 @@ pub fn main() -> ExitCode {
         Command::Abort(args) => run::abort(&args),
         #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
         Command::Sync(args) => run::sync(&args),
+        #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+        Command::Drain(args) => run::drain(&args),
         #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
         Command::Verify(args) => look::verify(&args),
         #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]

@@ -113,6 +113,30 @@ pub(crate) struct Sync {
     format: Format,
 }
 
+/// Refuse the writes of one version, while reads and the other version's writes go on; `--undo` lets it write again.
+///
+/// A test before contract: whoever still writes as that version is told so, and nothing is taken away. Needs versioned access.
+/// Contract and abort end it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Drain {
+    /// The version, the old or the new one.
+    version: String,
+    #[command(flatten)]
+    online: OnlineArgs,
+    /// Let it write again.
+    #[arg(long)]
+    undo: bool,
+    /// How many seconds to wait for another runner to end.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u64,
+    /// For how many seconds a statement that meets a lock is tried again, with growing pauses.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    patience: u64,
+    /// How progress is written: as text, or as a JSON object a line.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
 pub(crate) fn sync(args: &Sync) -> anyhow::Result<Exit> {
     let engine = online::engine(&args.online.url)?;
     let engine = engine.as_ref();
@@ -170,6 +194,29 @@ pub(crate) fn contract(args: &Contract) -> anyhow::Result<Exit> {
 
 pub(crate) fn abort(args: &Abort) -> anyhow::Result<Exit> {
     run(&args.run, Task::Abort, |_| {})
+}
+
+pub(crate) fn drain(args: &Drain) -> anyhow::Result<Exit> {
+    let engine = online::engine(&args.online.url)?;
+    let Some(program) = online::program(&args.online, engine.as_ref(), args.format)? else { return Ok(Exit::Failed) };
+    let stop = listen()?;
+    let watcher = Watcher::new(args.format);
+    let ended = crate::run::drain(engine.as_ref(), &program, &args.version, args.undo, &options(args.wait, args.patience, &stop), &watcher);
+    watcher.close();
+    let version = &args.version;
+    match ended {
+        Ok(End::Already(why)) => watcher.ended("already", &why)?,
+        Ok(_) if args.undo => watcher.ended("done", &format!("version {version} may write again"))?,
+        Ok(_) => watcher.ended(
+            "done",
+            &format!("writes of version {version} are refused from now on; `crossfade drain {version} --undo` lets it write again"),
+        )?,
+        Err(stopped) => {
+            online::tell(&stopped, args.format);
+            return Ok(Exit::Failed);
+        }
+    }
+    Ok(Exit::Done)
 }
 
 fn run(args: &RunArgs, task: Task, set: impl FnOnce(&mut Options<'_>)) -> anyhow::Result<Exit> {

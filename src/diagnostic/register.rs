@@ -105,6 +105,7 @@ const PAGES: &[Page] = pages![
     "needs-key",
     "needs-up",
     "needs-versioned",
+    "new-foreign-key-binds",
     "no-columns",
     "no-online-way",
     "no-values",

@@ -51,6 +51,9 @@ pub struct OfDialect {
     /// What the two shapes must agree on, for the runner.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Check>,
+    /// The tables that clients write to, in versioned access, for `drain`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
 }
 
 /// One change.
@@ -109,6 +112,7 @@ impl OfDialect {
             namespace: (plan.access == Access::Versioned).then(|| plan.namespace(&plan.new_version)),
             backfills: live.backfills,
             checks: live.checks,
+            tables: live.tables,
             dialect: plan.dialect.name(),
             access: plan.access,
             changes: plan

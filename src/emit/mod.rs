@@ -4,8 +4,10 @@
 
 use crate::dialect::mysql_like::{MARIADB, MYSQL};
 use crate::plan::model::Plan;
+use crate::snapshot::model::Access;
 use crate::sql::Dialect;
 
+pub mod drain;
 pub mod live;
 pub mod manifest;
 mod mirror;
@@ -34,6 +36,16 @@ pub struct EmitError {
 
 /// A rendered text, or the template that does not fit.
 type Rendered = Result<String, EmitError>;
+
+/// Whether each of two versions has a namespace, which tells who writes.
+fn can_drain(plan: &Plan) -> bool {
+    plan.access == Access::Versioned && plan.old_version.is_some()
+}
+
+/// The tables that clients of the two versions write to, where it can be told who writes.
+fn written_tables(plan: &Plan) -> impl Iterator<Item = &String> {
+    plan.tables.iter().filter(|_| can_drain(plan))
+}
 
 /// How the dialect of a plan says what the plan does.
 fn renderer<'a>(plan: &'a Plan, templates: &'a templates::Templates) -> Result<Box<dyn Renderer + 'a>, EmitError> {

@@ -34,6 +34,8 @@ pub struct Program {
     pub backfills: Vec<Backfill>,
     /// What the two shapes must agree on.
     pub checks: Vec<Check>,
+    /// The tables that clients write to, in versioned access.
+    pub tables: Vec<String>,
 }
 
 /// What of a manifest a program is made of.
@@ -62,6 +64,8 @@ pub struct StoredDialect {
     backfills: Vec<Backfill>,
     #[serde(default)]
     checks: Vec<Check>,
+    #[serde(default)]
+    tables: Vec<String>,
 }
 
 /// Statements that take effect together.
@@ -206,6 +210,7 @@ impl Program {
             scripts: super::scripts(plan)?,
             backfills: live.backfills,
             checks: live.checks,
+            tables: live.tables,
         })
     }
 
@@ -222,6 +227,7 @@ impl Program {
             scripts,
             backfills: part.backfills,
             checks: part.checks,
+            tables: part.tables,
         })
     }
 
@@ -278,6 +284,11 @@ impl Program {
             unit.statements.iter().any(|statement| statement.contains(&text))
         };
         self.checks.iter().find(counted)
+    }
+
+    /// Hash of what refuses the writes of a version.
+    pub fn hash_of_drain(&self, drain: &super::drain::Drain) -> String {
+        hash_of(&[drain.guards.concat(), drain.refuse.clone()].concat())
     }
 
     /// Name and hash of each script.

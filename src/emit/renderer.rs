@@ -61,6 +61,8 @@ pub(super) struct Live {
     pub(super) backfills: Vec<super::live::Backfill>,
     /// What the two shapes must agree on.
     pub(super) checks: Vec<super::live::Check>,
+    /// The tables that clients write to, where it can be told of which version they are.
+    pub(super) tables: Vec<String>,
 }
 
 /// How a dialect says what a plan does. Texts have no line break at their ends.

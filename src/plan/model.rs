@@ -58,6 +58,8 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// The steps in the order in which they run.
     pub steps: Vec<Step>,
+    /// The physical tables that clients of either version write to while both run, in order.
+    pub tables: Vec<String>,
     /// What a reviewer must know.
     pub hazards: Vec<Hazard>,
 }

@@ -27,6 +27,11 @@ pub(super) fn sync_trigger(table: &str, event: &str, dialect: Dialect) -> String
     bounded(&format!("zz_crossfade_sync_{table}_{event}"), dialect)
 }
 
+/// The trigger that refuses the writes of a drained version, where the triggers of all tables share one set of names.
+pub fn drain_trigger(table: &str, event: &str, dialect: Dialect) -> String {
+    bounded(&format!("crossfade_drain_{table}_{event}"), dialect)
+}
+
 /// The function of a mirror's triggers, in schema `crossfade`.
 pub(super) fn mirror_function(from: &str, to: &str, dialect: Dialect) -> String {
     bounded(&format!("mirror_{from}_to_{to}"), dialect)

@@ -1,7 +1,7 @@
 //! Extensions, enums, sequences, and tables that only one version has.
 
 use crate::diagnostic::Level;
-use crate::snapshot::model::{Column, EnumType, Name, Schema, Sequence, Table, TableHints, TypeKind};
+use crate::snapshot::model::{Column, EnumType, ForeignKey, Name, ReferentialAction, Schema, Sequence, Table, TableHints, TypeKind};
 use crate::sql::expression::drawn_from;
 
 use super::changes::Node;
@@ -410,6 +410,11 @@ impl<'a> Planner<'a> {
             let index = referred.filter(|_| until.is_none()).and_then(|layout| self.index_to_be(layout, key));
             let phase = index.as_ref().map_or(Phase::Expand, |(phase, _)| *phase);
             requires.extend(index.map(|(_, step)| step));
+            let source = mirror.as_ref().and_then(|mirror| self.diff.old.tables.get(&mirror.source));
+            let was_bound = source.is_some_and(|source| source.foreign_keys.iter().any(|own| own.ref_table == key.ref_table));
+            if !added_too && !was_bound {
+                self.binds_old_version(&table.name, key, phase);
+            }
             let spec = self.foreign_key_spec(key, &key.name.text, &table.name, &|name| name.to_owned());
             let references = spec.key.ref_table.clone();
             let object = format!("{}.{}", table.name, key.name.text);
@@ -452,6 +457,29 @@ impl<'a> Planner<'a> {
                 requires: vec![add],
             });
         }
+    }
+
+    /// Says what a foreign key over what only the new version writes keeps the old one from.
+    pub(super) fn binds_old_version(&mut self, table: &str, key: &ForeignKey, phase: Phase) {
+        let refuses = |action: &ReferentialAction| matches!(action, ReferentialAction::NoAction | ReferentialAction::Restrict);
+        // A key that changes is rare.
+        let (level, what) = match (refuses(&key.on_delete), refuses(&key.on_update)) {
+            (true, true) => (Level::Warning, "be deleted or get another key"),
+            (true, false) => (Level::Warning, "be deleted"),
+            (false, true) => (Level::Note, "get another key"),
+            (false, false) => return,
+        };
+        self.warn(
+            ("new-foreign-key-binds", level),
+            &format!("table {table}"),
+            format!(
+                "foreign key {} binds the old version too, from {}: a row of {} that a row of the new version refers to can't {what}",
+                key.name.text,
+                phase.name(),
+                key.ref_table
+            ),
+            key.name.span,
+        );
     }
 
     /// What is lost with a table that is dropped.

@@ -263,6 +263,11 @@ impl<'a> Planner<'a> {
             (std::cmp::Reverse(a.level), a.code, &a.object, &a.message).cmp(&(std::cmp::Reverse(b.level), b.code, &b.object, &b.message))
         });
         self.hazards.dedup_by(|a, b| (a.code, &a.object, &a.message) == (b.code, &b.object, &b.message));
+        let made = steps.iter().filter_map(|step| match &step.action {
+            Action::CreateTable(spec) if step.phase != Phase::Contract => Some(spec.name.clone()),
+            _ => None,
+        });
+        let tables: BTreeSet<String> = made.chain(self.diff.old.tables.keys().cloned()).collect();
         let plan = Plan {
             dialect: self.diff.dialect,
             access: self.settings.access,
@@ -273,6 +278,7 @@ impl<'a> Planner<'a> {
             release: self.diff.new.release.clone(),
             changes: self.changes.list,
             steps,
+            tables: tables.into_iter().collect(),
             hazards: self.hazards,
         };
         (plan, self.diagnostics)

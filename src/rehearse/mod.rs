@@ -7,6 +7,7 @@
 pub mod catalog;
 mod law;
 mod place;
+mod policy;
 mod random;
 mod report;
 mod scripts;
@@ -482,19 +483,43 @@ impl<'a> Lab<'a> {
 
     /// Whether the plan says that nothing tells who wrote a row of this table.
     fn is_ambiguous(&self, pair: usize) -> bool {
-        let names: Vec<&str> = self
-            .pairs
-            .get(pair)
-            .into_iter()
-            .flat_map(|pair| [&pair.old, &pair.new])
-            .flatten()
-            .map(|view| view.table.name.as_str())
-            .collect();
-        self.subject
-            .plan
-            .hazards
-            .iter()
-            .any(|hazard| hazard.code == "insert-ambiguity" && names.iter().any(|name| hazard.object.split('.').next() == Some(name)))
+        self.has_hazard(pair, "insert-ambiguity")
+    }
+
+    fn has_hazard(&self, pair: usize, code: &str) -> bool {
+        let names = self.names(pair);
+        let is_of = |object: &str| object.trim_start_matches("table ").split('.').next().is_some_and(|table| names.contains(&table));
+        self.subject.plan.hazards.iter().any(|hazard| hazard.code == code && is_of(&hazard.object))
+    }
+
+    /// Whether a hazard of the plan says that a write may be refused though both versions' rules take its row.
+    fn warns_of(&self, number: usize, refusal: Refusal) -> bool {
+        let fills = |pair: &Pair<'_>| pair.relation.iter().flat_map(|relation| &relation.links).any(|link| link.fill);
+        let refers = |codes: &[&str]| {
+            self.pairs.iter().enumerate().any(|(child, pair)| {
+                let keys = [&pair.old, &pair.new].into_iter().flatten().flat_map(|view| &view.table.foreign_keys);
+                let names = self.names(number);
+                let leads_here = keys.into_iter().any(|key| names.contains(&key.ref_table.as_str()));
+                (child == number || leads_here) && codes.iter().any(|code| self.has_hazard(child, code))
+            })
+        };
+        self.has_hazard(number, "rule-before-sync")
+            || match refusal {
+                // SQLite looks at NULL before a trigger can fill it, and the plan says so.
+                Refusal::NotNull => {
+                    self.has_hazard(number, "old-key-binds")
+                        || (self.pairs.get(number).is_some_and(fills) && self.has_hazard(number, "rule-tightened"))
+                }
+                Refusal::Unique => self.has_hazard(number, "old-key-binds"),
+                Refusal::Reference => refers(&["foreign-key-acts-late", "new-foreign-key-binds", "dropped-table-keys-bind"]),
+                Refusal::Check | Refusal::Value | Refusal::Other => false,
+            }
+    }
+
+    /// What the versions call a table.
+    fn names(&self, pair: usize) -> Vec<&str> {
+        let views = self.pairs.get(pair).into_iter().flat_map(|pair| [&pair.old, &pair.new]).flatten();
+        views.map(|view| view.table.name.as_str()).collect()
     }
 
     fn sees(&self, side: Side) -> String {

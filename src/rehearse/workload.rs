@@ -20,6 +20,8 @@ pub(super) struct Workload<'lab> {
     pools: [Vec<Vec<Vec<String>>>; 2],
     /// How many fresh values were given.
     fresh: usize,
+    /// Whether the statement may well break a rule.
+    is_bold: bool,
 }
 
 impl<'lab> Workload<'lab> {
@@ -37,7 +39,7 @@ impl<'lab> Workload<'lab> {
                 })
                 .collect()
         };
-        Self { lab, random, pools: [pools(Side::Old), pools(Side::New)], fresh: 0 }
+        Self { lab, random, pools: [pools(Side::Old), pools(Side::New)], fresh: 0, is_bold: false }
     }
 
     /// A first row for each table that the old version has, and some more.
@@ -66,6 +68,7 @@ impl<'lab> Workload<'lab> {
     /// A statement that the version's plain database takes, most of the time.
     fn accepted(&mut self, world: &mut World<'_>, side: Side, pair: usize, kind: Kind) -> Result<Option<Write>, Stopped> {
         let as_it_comes = self.random.once_in(7);
+        self.is_bold = as_it_comes;
         let mut last = None;
         for _ in 0..TRIES {
             let Some(write) = self.statement(world, side, pair, kind) else { return Ok(last) };
@@ -226,7 +229,8 @@ impl<'lab> Workload<'lab> {
         let is_key = view.table.primary_key.as_ref().is_some_and(|key| key.columns.contains(name));
         // To SQLite a NULL in a key of one integer is the next number.
         let null_is_null = null_is_null && !(is_key || view.key.contains(&at));
-        if null_is_null && ((!column.not_null && self.random.once_in(6)) || self.random.once_in(40)) {
+        let against_the_rule = if self.is_bold { 6 } else { 40 };
+        if null_is_null && ((!column.not_null && self.random.once_in(6)) || self.random.once_in(against_the_rule)) {
             return "null".to_owned();
         }
         if let Some(key) = view.table.foreign_keys.iter().find(|key| key.columns.contains(name))

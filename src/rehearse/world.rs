@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::law::Law;
 use super::place::{Database, Place, Refusal};
+use super::policy::Verdict;
 use super::shape::{Link, NO_ANSWER, Pair, Side, View};
 use super::{Broken, Lab, Stopped, Tally, Trouble};
 use crate::engine::{Connection, Failure, Outcome};
@@ -19,7 +20,7 @@ pub(super) const TABLE: char = '\u{1}';
 
 /// A row, each value as a literal.
 pub(super) type Row = Vec<String>;
-type Key = Vec<String>;
+pub(super) type Key = Vec<String>;
 /// Rows by what tells them apart.
 pub(super) type Rows = BTreeMap<Key, Row>;
 
@@ -103,7 +104,7 @@ struct Twin<'lab> {
     session: Box<dyn Connection>,
 }
 
-fn of(side: Side) -> usize {
+pub(super) fn of(side: Side) -> usize {
     match side {
         Side::Old => 0,
         Side::New => 1,
@@ -111,7 +112,7 @@ fn of(side: Side) -> usize {
 }
 
 /// What a lens gave: a value for each column, or why it gave none.
-type Given = Result<Vec<Option<String>>, String>;
+pub(super) type Given = Result<Vec<Option<String>>, String>;
 
 impl<'lab> World<'lab> {
     pub(super) fn new(lab: &'lab Lab<'lab>) -> Result<Self, Stopped> {
@@ -152,7 +153,7 @@ impl<'lab> World<'lab> {
         self.lab.pairs.get(number)?.view(side)
     }
 
-    fn twin(&mut self, side: Side) -> &mut dyn Connection {
+    pub(super) fn twin(&mut self, side: Side) -> &mut dyn Connection {
         self.twins[of(side)].session.as_mut()
     }
 
@@ -191,7 +192,7 @@ impl<'lab> World<'lab> {
         self.client(side)?.run("begin")?;
         let session = self.client.as_mut().map(Box::as_mut).ok_or_else(|| Stopped("there is no connection".to_owned()))?;
         let found = attempt(session, &reached, dialect, deferred);
-        let verdict = self.judge(write, &expected, &found);
+        let verdict = self.judge(write, &expected, &found)?;
         let both = expected.is_ok() && found.is_ok();
         let result = match verdict {
             Err(broken) => Err(Trouble::Broken(broken)),
@@ -252,7 +253,12 @@ impl<'lab> World<'lab> {
     }
 
     /// Whether the database answered as the plain one did.
-    fn judge(&mut self, write: &Write, expected: &Result<Outcome, Failure>, found: &Result<Outcome, Failure>) -> Result<(), Broken> {
+    fn judge(
+        &mut self,
+        write: &Write,
+        expected: &Result<Outcome, Failure>,
+        found: &Result<Outcome, Failure>,
+    ) -> Result<Result<(), Broken>, Stopped> {
         let dialect = self.lab.dialect;
         let pair = self.pair(write.pair);
         let law = |refusal: Refusal| match refusal {
@@ -265,7 +271,7 @@ impl<'lab> World<'lab> {
             Err(failure) => format!("{}: {failure}", Refusal::of(failure, dialect).name()),
         };
         let broken = |law: Law| Err(self.lab.broken(law, write.pair, "the answer to the statement", said(expected), said(found)));
-        match (expected, found) {
+        Ok(match (expected, found) {
             (Ok(expected), Ok(found)) => {
                 self.tally.hold(Law::ReadYourWrites, pair.change);
                 let through_view = write.side == Side::New && self.is_reached_by_view(write.pair);
@@ -281,9 +287,14 @@ impl<'lab> World<'lab> {
             }
             (Ok(_), Err(refused)) => {
                 let refusal = Refusal::of(refused, dialect);
+                let by_rule = self.lab.warns_of(write.pair, refusal)
+                    || self.lab.declares(write.pair, refusal) && {
+                        let held = self.read_twin(write.side)?;
+                        self.other_says(write, &held, false)? != Verdict::Takes
+                    };
                 let declared = self.stage > Stage::Before
                     && self.stage < Stage::Contracted
-                    && (self.lab.declares(write.pair, refusal) || (refusal == Refusal::Other && self.lens_fails(write.pair, write.side)));
+                    && (by_rule || (refusal == Refusal::Other && self.lens_fails(write.pair, write.side)));
                 if declared { Ok(()) } else { broken(law(refusal)) }
             }
             (Err(refused), Ok(_)) => {
@@ -291,10 +302,14 @@ impl<'lab> World<'lab> {
                 // The rules of the new version bind from contract on, those of the old one that the new one lost may go before.
                 let late = self.stage < Stage::Contracted
                     && self.lab.pairs.iter().any(|pair| pair.rules.contains(&refusal))
-                    && (write.side == Side::New || refusal != Refusal::NotNull || pair.loosens_not_null);
+                    && (write.side == Side::New || refusal != Refusal::NotNull || pair.loosens_not_null)
+                    && {
+                        let own = self.read(write.side)?;
+                        self.other_says(write, &own, true)? != Verdict::Refuses
+                    };
                 if late { Ok(()) } else { broken(law(refusal)) }
             }
-        }
+        })
     }
 
     /// Whether the new version's clients reach a table through a view.
@@ -671,7 +686,7 @@ impl<'lab> World<'lab> {
 
     /// What a lens makes of a row: evaluated beside a plain database, by the author's own expression, and stored as its column
     /// would store it.
-    fn give(&mut self, number: usize, link: &Link, from: Side, expressions: &[Option<String>], row: &Row) -> Given {
+    pub(super) fn give(&mut self, number: usize, link: &Link, from: Side, expressions: &[Option<String>], row: &Row) -> Given {
         if expressions.iter().all(Option::is_none) {
             return Ok(vec![None; expressions.len()]);
         }
@@ -870,7 +885,7 @@ impl<'lab> World<'lab> {
     }
 
     /// What the twin of a version holds.
-    fn read_twin(&mut self, side: Side) -> Result<Vec<Rows>, Stopped> {
+    pub(super) fn read_twin(&mut self, side: Side) -> Result<Vec<Rows>, Stopped> {
         let lab = self.lab;
         dump(lab, self.twin(side), side, &|name| ident(name, lab.dialect))
     }
@@ -1186,7 +1201,7 @@ fn bench(number: usize) -> String {
 }
 
 /// A column of the old version that nothing gives a value when the new one inserts.
-fn is_blind(pair: &Pair<'_>, at: usize, column: &Column) -> bool {
+pub(super) fn is_blind(pair: &Pair<'_>, at: usize, column: &Column) -> bool {
     if column.generated.is_some()
         || !pair.old.as_ref().is_some_and(|view| view.columns.get(at).is_some_and(|own| std::ptr::eq(*own, column)))
     {

@@ -149,6 +149,8 @@ pub struct Words {
     pub lag: Option<&'static str>,
     /// Gives: whether somebody's old snapshot keeps dead rows from being taken away.
     pub old_snapshot: &'static str,
+    /// Gives: whether a trigger can tell which namespace the session has chosen that writes; `None` where none can.
+    pub tells_writers: Option<&'static str>,
     /// Gives: session, user, program, address, state, seconds, path of each client. Of several ways the first one counts that knows any.
     pub sessions: &'static [&'static str],
     /// Release. Gives: backfill, rows, whether finished, ranges of workers, those that are through.

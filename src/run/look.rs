@@ -23,6 +23,8 @@ pub struct Status {
     pub set_aside: Vec<Aside>,
     /// The statement that was begun and is not finished, with its last error.
     pub unfinished: Vec<Unfinished>,
+    /// Versions whose writes are refused.
+    pub drained: Vec<String>,
     /// The runner that is at work.
     pub runner: Option<String>,
     /// Who is connected.
@@ -131,6 +133,7 @@ fn look(session: &mut dyn Connection, engine: &dyn Engine, program: Option<&Prog
         backfills: Vec::new(),
         set_aside: Vec::new(),
         unfinished: Vec::new(),
+        drained: Vec::new(),
         runner: holder(session, engine)?,
         sessions: clients(session, engine)?,
         releases: state.revisions.clone(),
@@ -153,7 +156,10 @@ fn look(session: &mut dyn Connection, engine: &dyn Engine, program: Option<&Prog
         }
     }
     status.set_aside = aside(session, engine, &latest.release)?;
-    status.unfinished = journal(session, engine, &latest.release)?
+    let journal = journal(session, engine, &latest.release)?;
+    let drained = journal.iter().filter(|(_, entry)| entry.finished).filter_map(|(step, _)| step.strip_prefix(super::drain::STEP));
+    status.drained = drained.map(str::to_owned).collect();
+    status.unfinished = journal
         .into_iter()
         .filter(|(step, entry)| !entry.finished && !step.starts_with("script "))
         .map(|(step, Entry { error, .. })| Unfinished { step, error })

@@ -5,6 +5,7 @@
 //! can go on where a runner stopped, and the other way round. It asks an [`engine::Engine`], never a dialect's name.
 
 mod backfill;
+mod drain;
 pub mod doctor;
 pub mod engine;
 pub mod look;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use crate::engine::Failure;
 use crate::plan::model::Phase;
 
+pub use drain::drain;
 pub use phase::{dry_run, nobody_is_connected, run};
 pub use sentry::Blocker;
 pub use state::{Aside, Progress, Revision, State};

@@ -64,6 +64,7 @@ static MYSQL: Words = Words {
     failing: include_str!("mysql/failing.sql"),
     lag: None,
     old_snapshot: include_str!("mysql/old_snapshot.sql"),
+    tells_writers: Some(include_str!("mysql/tells_writers.sql")),
     sessions: SESSIONS,
     checkpoints: include_str!("mysql/checkpoints.sql"),
     doctor: &[include_str!("mysql/doctor.sql"), include_str!("mysql/doctor_of_sessions.sql"), include_str!("mysql/doctor_of_rows.sql")],

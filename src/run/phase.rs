@@ -37,15 +37,27 @@ pub(super) type Session = Box<dyn Connection + Send>;
 /// Why it did not come to its end. What was done is in the journal: the same call goes on behind it.
 pub fn run(engine: &dyn Engine, program: &Program, task: Task, options: &Options<'_>, observer: &dyn Observer) -> Result<End, Stopped> {
     can_keep(engine, options.schema_lock)?;
-    let name = format!("crossfade {} {}", task.name(), program.release);
-    let mut session = open(engine, &name)?;
+    at_work(engine, program, Some(task), options, observer, |runner| runner.run(task))
+}
+
+/// Does something as the only runner: a task, or a drain.
+pub(super) fn at_work(
+    engine: &dyn Engine,
+    program: &Program,
+    task: Option<Task>,
+    options: &Options<'_>,
+    observer: &dyn Observer,
+    work: impl FnOnce(Runner<'_>) -> Result<End, Stopped>,
+) -> Result<End, Stopped> {
+    let doing = doing(task);
+    let mut session = open(engine, &format!("crossfade {doing} {}", program.release))?;
     take_lock(engine, session.as_mut(), options, observer)?;
-    let id = session.value(engine.words().own_id).map_err(|failure| lost(engine, task, &failure))?.unwrap_or_default();
+    let id = session.value(engine.words().own_id).map_err(|failure| lost(engine, doing, &failure))?.unwrap_or_default();
     std::thread::scope(|scope| {
         let sentry = Sentry::post(scope, engine, id, observer);
         let allowance = Arc::new(AtomicU64::new(options.max_batches.unwrap_or(u64::MAX)));
         let journal = BTreeMap::new();
-        Runner {
+        work(Runner {
             engine,
             program,
             task,
@@ -59,8 +71,7 @@ pub fn run(engine: &dyn Engine, program: &Program, task: Task, options: &Options
             met_readers: false,
             comment: String::new(),
             offline: false,
-        }
-        .run()
+        })
     })
 }
 
@@ -159,15 +170,20 @@ pub(super) fn open(engine: &dyn Engine, name: &str) -> Result<Session, Stopped> 
     engine.connect(name).map_err(|failure| Stopped::by(format!("can't connect to {}", engine.place()), &failure))
 }
 
-fn lost(engine: &dyn Engine, task: Task, failure: &Failure) -> Stopped {
-    let stopped = Stopped::by(format!("{} failed", task.name()), failure);
-    if engine.class(failure) == Class::Lost { again(stopped, task) } else { stopped }
+/// The name of the command.
+fn doing(task: Option<Task>) -> &'static str {
+    task.map_or("drain", Task::name)
+}
+
+fn lost(engine: &dyn Engine, doing: &str, failure: &Failure) -> Stopped {
+    let stopped = Stopped::by(format!("{doing} failed"), failure);
+    if engine.class(failure) == Class::Lost { again(stopped, doing) } else { stopped }
 }
 
 /// The connection is gone: what to do.
-fn again(mut stopped: Stopped, task: Task) -> Stopped {
-    stopped.message = format!("the connection to the server was lost during {}", task.name());
-    stopped.help(format!("run `crossfade {}` again: it goes on behind the last statement that is through", task.name()))
+fn again(mut stopped: Stopped, doing: &str) -> Stopped {
+    stopped.message = format!("the connection to the server was lost during {doing}");
+    stopped.help(format!("run `crossfade {doing}` again: it goes on behind the last statement that is through"))
 }
 
 /// Two runners at once would not harm the data, but each would wait for the other's locks.
@@ -369,7 +385,8 @@ fn step(task: Task, unit: &Unit) -> String {
 pub(super) struct Runner<'a> {
     pub(super) engine: &'a dyn Engine,
     pub(super) program: &'a Program,
-    pub(super) task: Task,
+    /// `None`: a drain, which has no script.
+    pub(super) task: Option<Task>,
     pub(super) options: &'a Options<'a>,
     pub(super) observer: &'a dyn Observer,
     pub(super) session: Session,
@@ -388,38 +405,49 @@ pub(super) struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    fn run(mut self) -> Result<End, Stopped> {
-        let ended = self.through();
-        // The session ends a moment after the program does, and the next one may come at once. A lost one has let go of it.
-        let _ = self.session.run("rollback");
-        let _ = self.session.run(self.engine.words().unlock);
+    fn run(mut self, task: Task) -> Result<End, Stopped> {
+        let ended = self.through(task);
+        self.close();
         ended
     }
 
-    fn through(&mut self) -> Result<End, Stopped> {
+    /// The session ends a moment after the program does, and the next one may come at once. A lost one has let go of the lock.
+    pub(super) fn close(&mut self) {
+        let _ = self.session.run("rollback");
+        let _ = self.session.run(self.engine.words().unlock);
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        doing(self.task)
+    }
+
+    fn through(&mut self, task: Task) -> Result<End, Stopped> {
         same_database(self.engine, self.program)?;
         let state = State::read(self.session.as_mut(), self.engine).map_err(|failure| self.failed(&failure))?;
         if state.is_set_up {
             self.read_journal()?;
         }
         same_scripts(self.program, &self.journal)?;
-        self.may_run_as_told(&state)?;
-        if let Turn::Done(why) = turn(self.program, self.task, &state, &self.journal)? {
-            if self.task == Task::Phase(Phase::Migrate) {
+        self.may_run_as_told(task, &state)?;
+        if let Turn::Done(why) = turn(self.program, task, &state, &self.journal)? {
+            if task == Task::Phase(Phase::Migrate) {
                 self.take_back()?;
             }
             return Ok(End::Already(why));
         }
-        if self.task == Task::Phase(Phase::Contract) {
+        if task == Task::Phase(Phase::Contract) {
             self.may_contract()?;
         }
-        let mut units = self.program.units(script(self.program, self.task));
+        if matches!(task, Task::Phase(Phase::Contract) | Task::Abort) {
+            self.lift_drains()?;
+        }
+        let mut units = self.program.units(script(self.program, task));
         if self.offline && !self.engine.runs_whole() {
             units.iter_mut().for_each(|unit| unit.statements.retain(|text| !keeps_in_step(text)));
             units.retain(|unit| !unit.statements.is_empty());
         }
         if self.engine.runs_whole() {
-            return self.whole(units, state.is_set_up);
+            return self.whole(task, units, state.is_set_up);
         }
         let (gates, units): (Vec<Unit>, Vec<Unit>) = units.into_iter().partition(|unit| unit.section.is_empty() || unit.section == "Gates");
         self.gates(&gates, state.is_set_up)?;
@@ -427,14 +455,14 @@ impl Runner<'_> {
         self.read_journal()?;
         self.remember_scripts()?;
         self.remember_offline()?;
-        if self.task == Task::Phase(Phase::Migrate) {
+        if task == Task::Phase(Phase::Migrate) {
             self.take_back()?;
         }
         for unit in &units {
             if self.options.stop.load(Ordering::Relaxed) {
                 return Err(self.interrupted());
             }
-            if let Some(end) = self.unit(unit)? {
+            if let Some(end) = self.unit(task, unit)? {
                 return Ok(end);
             }
         }
@@ -442,17 +470,17 @@ impl Runner<'_> {
     }
 
     /// An upgrade that was begun without triggers can't go on beside clients; one that was begun with them keeps them to its end.
-    fn may_run_as_told(&mut self, state: &State) -> Result<(), Stopped> {
+    fn may_run_as_told(&mut self, task: Task, state: &State) -> Result<(), Stopped> {
         let is_over = state.release(&self.program.release).is_some_and(Revision::is_over);
         let begun = self.journal.contains_key(OFFLINE) && !is_over;
-        if begun && !self.options.offline && self.task != Task::Abort {
+        if begun && !self.options.offline && task != Task::Abort {
             return Err(Stopped::new(format!(
                 "{} was begun by `crossfade sync --offline`: nothing keeps the two shapes in step",
                 self.program.release
             ))
             .help("keep the application stopped, and run `crossfade sync --offline` to its end, or take it back with `crossfade abort`"));
         }
-        let is_expand = self.task == Task::Phase(Phase::Expand);
+        let is_expand = task == Task::Phase(Phase::Expand);
         let online = self.journal.keys().any(|step| step.starts_with("expand: "));
         self.offline = self.options.offline && (begun || (is_expand && !online));
         Ok(())
@@ -468,11 +496,11 @@ impl Runner<'_> {
     }
 
     pub(super) fn failed(&self, failure: &Failure) -> Stopped {
-        lost(self.engine, self.task, failure)
+        lost(self.engine, self.name(), failure)
     }
 
     pub(super) fn interrupted(&self) -> Stopped {
-        let name = self.task.name();
+        let name = self.name();
         Stopped::new(format!("{name} was stopped between two statements"))
             .help(format!("run `crossfade {name}` again: it goes on from here"))
     }
@@ -525,6 +553,14 @@ impl Runner<'_> {
         Ok(())
     }
 
+    /// The settings of a script's session: its lock timeout, for one.
+    pub(super) fn settings(&mut self, units: &[Unit]) -> Result<(), Stopped> {
+        for unit in units.iter().take_while(|unit| unit.section.is_empty()) {
+            self.try_often(&unit.statements, unit.bracketed, None, false)?;
+        }
+        Ok(())
+    }
+
     /// Settings and gates. They are not in the journal, whose tables they make, and run each time. A refusal leaves nothing.
     fn gates(&mut self, gates: &[Unit], set_up: bool) -> Result<(), Stopped> {
         let mut gates = gates.to_vec();
@@ -534,10 +570,8 @@ impl Runner<'_> {
             gates.retain(|unit| !unit.statements.is_empty());
         }
         let guarded = |units: &[&Unit]| set_up && units.iter().any(|unit| unit.writes_revision());
-        let (settings, gates): (Vec<&Unit>, Vec<&Unit>) = gates.iter().partition(|unit| unit.section.is_empty());
-        for unit in settings {
-            self.try_often(&unit.statements, unit.bracketed, None, false)?;
-        }
+        self.settings(&gates)?;
+        let gates: Vec<&Unit> = gates.iter().filter(|unit| !unit.section.is_empty()).collect();
         // Up to the first block, which is the gate: the version tables before it only stay if it is passed.
         let first =
             gates.iter().position(|unit| unit.statements.iter().any(|text| code(text).starts_with("do "))).map_or(gates.len(), |at| at + 1);
@@ -572,7 +606,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn unit(&mut self, unit: &Unit) -> Result<Option<End>, Stopped> {
+    fn unit(&mut self, task: Task, unit: &Unit) -> Result<Option<End>, Stopped> {
         if !unit.comment.is_empty() {
             self.comment.clone_from(&unit.comment);
         }
@@ -580,10 +614,10 @@ impl Runner<'_> {
             self.try_often(&unit.statements, false, None, false)?;
             return Ok(None);
         }
-        let step = step(self.task, unit);
+        let step = step(task, unit);
         let hash = unit.hash();
         // The way back is short, and each run of it begins with what may have been done since.
-        if self.task != Task::Abort && self.journal.get(&step).is_some_and(|entry| entry.finished && entry.hash == hash) {
+        if task != Task::Abort && self.journal.get(&step).is_some_and(|entry| entry.finished && entry.hash == hash) {
             self.observer.hear(&Event::WasDone(&unit.section, unit.title()));
             return Ok(None);
         }
@@ -638,7 +672,13 @@ impl Runner<'_> {
     /// since others queue behind, and tries again after a pause.
     ///
     /// `guarded`: with the lock that applications share, if they do.
-    fn try_often(&mut self, statements: &[String], bracketed: bool, marked: Option<(&str, &str)>, guarded: bool) -> Result<(), Stopped> {
+    pub(super) fn try_often(
+        &mut self,
+        statements: &[String],
+        bracketed: bool,
+        marked: Option<(&str, &str)>,
+        guarded: bool,
+    ) -> Result<(), Stopped> {
         let begun = Instant::now();
         let guard = self.engine.words().schema_lock.filter(|_| guarded && self.options.schema_lock);
         let together =
@@ -687,13 +727,13 @@ impl Runner<'_> {
         if begun.elapsed() >= self.options.patience || self.options.stop.load(Ordering::Relaxed) {
             let (what, by) =
                 if self.met_readers { ("the schema lock held by clients", "it is held by") } else { ("a lock", "it waited for") };
-            let mut stopped = Stopped::by(format!("{} met {what} {attempt} times and gave up", self.task.name()), failure);
+            let mut stopped = Stopped::by(format!("{} met {what} {attempt} times and gave up", self.name()), failure);
             for blocker in blockers {
                 stopped = stopped.note(format!("{by} {blocker}"));
             }
             return Err(stopped.help(format!(
                 "end these sessions, or wait until they are through; then run `crossfade {}` again: it goes on from here",
-                self.task.name()
+                self.name()
             )));
         }
         let pause = if self.met_readers { pause(attempt).min(READERS_PAUSE.mul_f64(0.5 + 0.5 * random())) } else { pause(attempt) };
@@ -776,8 +816,9 @@ impl Runner<'_> {
     fn note_failure(&mut self, step: &str, failure: &Failure, rolled_back: bool) -> Result<(), Stopped> {
         let words = self.engine.words();
         let release = Some(self.program.release.as_str());
-        let is_first =
-            self.task == Task::Phase(Phase::Contract) && rolled_back && !self.journal.keys().any(|other| other.starts_with("contract"));
+        let is_first = self.task == Some(Task::Phase(Phase::Contract))
+            && rolled_back
+            && !self.journal.keys().any(|other| other.starts_with("contract"));
         let noted = if is_first {
             self.session.run_with(words.forget_statement, &[release, Some(step)])
         } else {
@@ -787,7 +828,7 @@ impl Runner<'_> {
     }
 
     fn refused(&self, statements: &[String], failure: &Failure) -> Stopped {
-        let mut stopped = Stopped::by(format!("{} of {} failed", self.task.name(), self.program.release), failure);
+        let mut stopped = Stopped::by(format!("{} of {} failed", self.name(), self.program.release), failure);
         // A gate or a check has said it all.
         if !matches!(failure.code.as_deref(), Some("P0001" | "45000"))
             && let [statement] = statements
@@ -805,7 +846,7 @@ impl Runner<'_> {
 
     /// What a script says, where it speaks of itself.
     pub(super) fn in_own_words(&self, text: &str) -> String {
-        text.replace("run this script again", &format!("run `crossfade {}` again", self.task.name()))
+        text.replace("run this script again", &format!("run `crossfade {}` again", self.name()))
     }
 
     pub(super) fn sleep(&self, pause: Duration) {

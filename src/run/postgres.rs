@@ -50,6 +50,7 @@ static WORDS: Words = Words {
     failing: include_str!("postgres/failing.sql"),
     lag: Some(include_str!("postgres/lag.sql")),
     old_snapshot: include_str!("postgres/old_snapshot.sql"),
+    tells_writers: Some("select 'true'"),
     sessions: &[include_str!("postgres/sessions.sql")],
     doctor: &[include_str!("postgres/doctor.sql")],
     checkpoints: include_str!("postgres/checkpoints.sql"),

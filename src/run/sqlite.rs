@@ -68,6 +68,7 @@ static WORDS: Words = Words {
     failing: include_str!("sqlite/failing.sql"),
     lag: None,
     old_snapshot: include_str!("sqlite/old_snapshot.sql"),
+    tells_writers: None,
     sessions: &[include_str!("sqlite/sessions.sql")],
     doctor: &[include_str!("sqlite/doctor.sql")],
     checkpoints: include_str!("sqlite/checkpoints.sql"),

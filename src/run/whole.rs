@@ -37,8 +37,8 @@ struct Said {
 
 impl<'a> Runner<'a> {
     /// Runs a script as a whole. `set_up`: the version tables are there.
-    pub(super) fn whole(&mut self, units: Vec<Unit>, set_up: bool) -> Result<End, Stopped> {
-        if self.task == Task::Phase(Phase::Migrate) {
+    pub(super) fn whole(&mut self, task: Task, units: Vec<Unit>, set_up: bool) -> Result<End, Stopped> {
+        if task == Task::Phase(Phase::Migrate) {
             self.remember_scripts()?;
             self.take_back()?;
             if let Some(end) = self.batches()? {
@@ -47,7 +47,7 @@ impl<'a> Runner<'a> {
         }
         for unit in units {
             if unit.bracketed {
-                self.script(&unit, set_up)?;
+                self.script(task, &unit, set_up)?;
             } else {
                 for setting in &unit.statements {
                     self.session.run(setting).map_err(|failure| self.failed(&failure))?;
@@ -60,7 +60,7 @@ impl<'a> Runner<'a> {
     fn batches(&mut self) -> Result<Option<End>, Stopped> {
         let program = self.program;
         for backfill in &program.backfills {
-            let step = format!("{}: {}", self.task.name(), backfill.name);
+            let step = format!("{}: {}", self.name(), backfill.name);
             let hash = work_hash(backfill);
             if self.journal.get(&step).is_some_and(|entry| entry.finished && entry.hash == hash) {
                 continue;
@@ -74,9 +74,9 @@ impl<'a> Runner<'a> {
         Ok(None)
     }
 
-    fn script(&mut self, unit: &Unit, set_up: bool) -> Result<(), Stopped> {
+    fn script(&mut self, task: Task, unit: &Unit, set_up: bool) -> Result<(), Stopped> {
         let program = self.program;
-        let parts = program.parts(script(program, self.task), unit);
+        let parts = program.parts(script(program, task), unit);
         let skipped = if set_up { self.without_aside()? } else { Vec::new() };
         let begun = Instant::now();
         let mut attempt = 0;
@@ -155,7 +155,7 @@ impl<'a> Runner<'a> {
                 }
             }
         }
-        if self.task != Task::Abort {
+        if self.task != Some(Task::Abort) {
             let step = self.script_step();
             self.remember_scripts().map_err(Broken::Other)?;
             self.remember_offline().map_err(Broken::Other)?;
@@ -168,7 +168,7 @@ impl<'a> Runner<'a> {
 
     /// What the journal calls the script as a whole.
     fn script_step(&self) -> String {
-        format!("{}: all of it", self.task.name())
+        format!("{}: all of it", self.name())
     }
 
     /// The checks of tables that rows were set aside of, with the statements that count the others.
@@ -189,7 +189,7 @@ impl<'a> Runner<'a> {
 
     /// What failed has left nothing; that it was tried is told by `status`. Contract has not begun then.
     fn note_failed_script(&mut self, hash: &str, failure: &Failure, set_up: bool) -> Result<(), Stopped> {
-        if !set_up || self.task == Task::Phase(Phase::Contract) {
+        if !set_up || self.task == Some(Task::Phase(Phase::Contract)) {
             return Ok(());
         }
         let step = self.script_step();
@@ -201,7 +201,7 @@ impl<'a> Runner<'a> {
     }
 
     fn refused_whole(&self, statement: &str, failure: &Failure, reasons: Vec<String>) -> Stopped {
-        let mut stopped = Stopped::by(format!("{} of {} failed", self.task.name(), self.program.release), failure);
+        let mut stopped = Stopped::by(format!("{} of {} failed", self.name(), self.program.release), failure);
         stopped.notes.extend(reasons);
         stopped.notes = stopped.notes.iter().map(|note| self.in_own_words(note)).collect();
         let mut shown = code(statement);

@@ -8,3 +8,7 @@ insert into crossfade_gate select concat('there is nothing to abort: expand of '
 insert into crossfade_gate select concat({{ release }}, ' is long past: this database is at version ', @crossfade_version)
   from dual where @crossfade_latest <> {{ release }}
     and @crossfade_ordinal > (select ordinal from crossfade_revision where `release` = {{ release }});
+{%- if versioned %}
+insert into crossfade_gate select concat('abort of ', {{ release }}, ' can''t run while a version is drained. Run this first: crossfade ', min(step), ' --undo')
+  from crossfade_journal where `release` = {{ release }} and step like 'drain %' having count(*) > 0;
+{%- endif %}

@@ -15,5 +15,12 @@ begin
   if exists (select from crossfade.failing_row where release = {{ release }}) then
     raise exception 'contract of % can''t run while crossfade.failing_row holds rows that could not be filled', {{ release }};
   end if;
+{%- if versioned %}
+  if exists (select from crossfade.journal where release = {{ release }} and step like 'drain %') then
+    raise exception 'contract of % can''t run while a version is drained: nothing was changed', {{ release }}
+      using hint = (select format('Run this first: crossfade drain %s --undo', substr(min(step), 7))
+                    from crossfade.journal where release = {{ release }} and step like 'drain %');
+  end if;
+{%- endif %}
 end
 $crossfade$;

@@ -1,8 +1,9 @@
-// The faults, one each: what is done to which script, and the law that catches it.
+// The faults, one each: what is done to which script, and the law that catches it (one of them, where the first write that shows it
+// may be of several kinds).
 const FAULTS: &[Seeded] = &[
-    ("no trigger for what the old version inserts", SPLIT, Access::Shared, Script("expand", "insert_1_old after insert on users\nwhen ", "insert_1_old after insert on users\nwhen 0 and "), "L10"),
+    ("no trigger for what the old version inserts", SPLIT, Access::Shared, Script("expand", "insert_1_old after insert on users\nwhen ", "insert_1_old after insert on users\nwhen 0 and "), "L10 L18"),
     ("no trigger for what the new version inserts", SPLIT, Access::Shared, Script("expand", "insert_1_new after insert on users\nwhen ", "insert_1_new after insert on users\nwhen 0 and "), "L10"),
-    ("no trigger for what the new version updates", SPLIT, Access::Shared, Script("expand", "update_1_new after update on users\nwhen ", "update_1_new after update on users\nwhen 0 and "), "L16"),
+    ("no trigger for what the new version updates", SPLIT, Access::Shared, Script("expand", "update_1_new after update on users\nwhen ", "update_1_new after update on users\nwhen 0 and "), "L16 L4"),
     ("no trigger for what the old version updates", SPLIT, Access::Shared, Script("expand", "update_1_old after update on users\nwhen ", "update_1_old after update on users\nwhen 0 and "), "L22"),
     ("a comparison of the old side that misses NULL", SPLIT, Access::Shared, Script("expand", "when new.full_name is not old.full_name", "when new.full_name <> old.full_name"), "L22"),
     ("a comparison of the new side that misses NULL", SPLIT, Access::Shared, Script("expand", "when (new.first_name is not old.first_name or new.last_name is not old.last_name)", "when (new.first_name <> old.first_name or new.last_name <> old.last_name)"), "L16"),
@@ -18,11 +19,12 @@ const FAULTS: &[Seeded] = &[
     ("contract forgets a column", SPLIT, Access::Shared, Script("contract", "alter table users drop column full_name;", ""), "L22"),
     ("contract blanks what it keeps", SPLIT, Access::Shared, Script("contract", "alter table users drop column full_name;", "update users set last_name = null;\nalter table users drop column full_name;"), "L5"),
     ("a lens that cuts too late", SPLIT, Access::Shared, Lens("substr(full_name, 1, instr(full_name || ' ', ' ') - 1)", "substr(full_name, 1, instr(full_name || ' ', ' '))"), "L4"),
-    ("a lens that forgets the last name", SPLIT, Access::Shared, Lens("coalesce(first_name || ' ' || last_name, first_name, last_name)", "coalesce(first_name, last_name)"), "L16"),
+    ("a lens that forgets the last name", SPLIT, Access::Shared, Lens("coalesce(first_name || ' ' || last_name, first_name, last_name)", "coalesce(first_name, last_name)"), "L16 L4"),
     ("a mapping the other way round", VALUES, Access::Shared, Lens("{true: public, false: private}", "{true: private, false: public}"), "L4"),
     ("values that are not total", VALUES, Access::Shared, Everywhere("expand", " when new.is_public = false then 'private'", ""), "L10"),
     ("a rebuild loses rows", VALUES, Access::Shared, Script("expand", "select id, is_public, name\nfrom images", "select id, is_public, name\nfrom images\nwhere is_public"), "L5"),
     ("a rebuild loses a column's values", VALUES, Access::Shared, Script("expand", "select id, is_public, name\nfrom images", "select id, is_public, null\nfrom images"), "L1"),
+    ("NOT NULL does not bind any more", VALUES, Access::Shared, Everywhere("expand", "select raise(abort, 'NOT NULL constraint failed: images.is_public');", "select 1;"), "L7"),
     ("every insert is taken for one of the new version", VALUES, Access::Shared, Script("expand", "when new.visibility is null\n", "when 0\n"), "L10"),
     ("an idle write counts", VALUES, Access::Shared, Script("expand", "when new.is_public is not old.is_public\n  and not (new.visibility is not old.visibility)\n", "when 1\n"), "L1"),
     ("NULLs are filled on insert only", FILL, Access::Shared, Script("expand", "update_fill1 after update on users\nwhen ", "update_fill1 after update on users\nwhen 0 and "), "L16"),
@@ -34,6 +36,7 @@ const FAULTS: &[Seeded] = &[
     ("an index is not built", INDEX, Access::Shared, Script("expand", "create index users_team_idx on users (team);", ""), "L22"),
     ("a unique rule is an index only", "tests/cases/unique-added", Access::Shared, Script("migrate", "create unique index users_email_key", "create index users_email_key"), "L22"),
     ("contract has no gate", INDEX, Access::Shared, Script("contract", "from crossfade_latest where phase = 'expand'", "from crossfade_latest where 0"), "L20"),
+    ("migrate has no gate", INDEX, Access::Shared, Everywhere("migrate", "select raise(rollback, ", "select ("), "L20"),
     ("abort has no gate", INDEX, Access::Shared, Everywhere("abort", "from crossfade_revision where release = 'v2' and phase = 'contract'", "from crossfade_revision where 0"), "L20"),
     ("a second run does it again", INDEX, Access::Shared, Everywhere("migrate", "commit;", "insert into users (id, email) select max(id) + 1, 'again' from users;\ncommit;"), "L1"),
 ];

@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod check;
 pub mod engine;
 pub mod lab;
+pub mod program;
 pub mod scripts;
 pub mod servers;
 pub mod shape;

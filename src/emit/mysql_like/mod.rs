@@ -12,7 +12,7 @@ use crate::sql::Dialect;
 use super::live;
 use super::renderer::{Check, Grants, Header, Live, Renderer, Script};
 use super::templates::Templates;
-use super::{EmitError, Rendered};
+use super::{EmitError, Rendered, can_drain, written_tables};
 
 mod action;
 mod mirror;
@@ -92,7 +92,7 @@ impl<'a> MysqlLikeRenderer<'a> {
                 )
             }
             Phase::Migrate => self.actions.render("gate_migrate", context! { latest, release }),
-            Phase::Contract => self.actions.render("gate_contract", context! { latest, release }),
+            Phase::Contract => self.actions.render("gate_contract", context! { latest, release, versioned => can_drain(plan) }),
         }
     }
 }
@@ -130,7 +130,7 @@ impl Renderer for MysqlLikeRenderer<'_> {
             Script::Phase(phase) => self.gate(phase)?,
             Script::Abort => {
                 let release = self.actions.sql.literal(&self.plan.release);
-                self.actions.render("gate_abort", context! { latest => self.latest()?, release })?
+                self.actions.render("gate_abort", context! { latest => self.latest()?, release, versioned => can_drain(self.plan) })?
             }
         };
         let mut parts = vec![tables, gate];
@@ -227,6 +227,7 @@ impl Renderer for MysqlLikeRenderer<'_> {
     fn live(&self, checks: &[Check<'_>]) -> Live {
         let sql = &self.actions.sql;
         Live {
+            tables: written_tables(self.plan).map(|table| sql.ident(table)).collect(),
             backfills: self.plan.steps.iter().filter_map(|step| self.actions.live(&step.action)).collect(),
             checks: checks
                 .iter()

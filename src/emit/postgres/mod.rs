@@ -13,7 +13,7 @@ use crate::snapshot::types::type_of_the_database;
 use super::live;
 use super::renderer::{Check, Grants, Header, Live, Renderer, Script};
 use super::templates::Templates;
-use super::{EmitError, Rendered};
+use super::{EmitError, Rendered, can_drain, written_tables};
 
 mod action;
 mod mirror;
@@ -110,7 +110,7 @@ impl<'a> Postgres<'a> {
                 )
             }
             Phase::Migrate => self.actions.render("gate_migrate", context! { release }),
-            Phase::Contract => self.actions.render("gate_contract", context! { release }),
+            Phase::Contract => self.actions.render("gate_contract", context! { release, versioned => can_drain(self.plan) }),
         }
     }
 }
@@ -142,7 +142,10 @@ impl Renderer for Postgres<'_> {
         let tables = self.actions.render("version_tables", context! {})?;
         let gate = match script {
             Script::Phase(phase) => self.gate(phase)?,
-            Script::Abort => self.actions.render("gate_abort", context! { release => self.actions.sql.literal(&self.plan.release) })?,
+            Script::Abort => {
+                let release = self.actions.sql.literal(&self.plan.release);
+                self.actions.render("gate_abort", context! { release, versioned => can_drain(self.plan) })?
+            }
         };
         Ok([tables, gate].join("\n\n"))
     }
@@ -226,6 +229,7 @@ impl Renderer for Postgres<'_> {
     fn live(&self, checks: &[Check<'_>]) -> Live {
         let steps = self.plan.steps.iter().map(|step| &step.action);
         Live {
+            tables: written_tables(self.plan).map(|table| self.actions.sql.table(table)).collect(),
             backfills: steps.filter_map(|action| self.actions.live(action)).collect(),
             checks: checks
                 .iter()

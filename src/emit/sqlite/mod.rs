@@ -254,6 +254,7 @@ impl Renderer for Sqlite<'_> {
         let sql = self.actions.sql;
         let steps = self.plan.steps.iter().filter(|step| step.phase == Phase::Migrate);
         Live {
+            tables: Vec::new(),
             backfills: steps.filter_map(|step| self.actions.live(&step.action)).collect(),
             checks: checks
                 .iter()

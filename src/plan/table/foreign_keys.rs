@@ -53,6 +53,9 @@ impl<'a> Planner<'a> {
                         {
                             self.rule_tightened(work, &format!("foreign key {}", new.name.text), phase, "23503", new.name.span);
                         }
+                        if kind == ColumnsKind::OnlyNew && pair.old.is_none() && !self.added.contains(new.ref_table.as_str()) {
+                            self.binds_old_version(work.name, new, phase);
+                        }
                         if late {
                             if pair.old.is_none_or(|old| !pair.equal && self.forbids_more(work, new, old)) {
                                 let spec = self.foreign_key_spec(new, &new.name.text, work.table, &|column| self.physical(work, column));

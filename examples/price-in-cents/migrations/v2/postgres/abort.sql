@@ -99,6 +99,11 @@ begin
   if latest.release <> 'v2' and latest.ordinal > (select ordinal from crossfade.revision where release = 'v2') then
     raise exception '% is long past: this database is at version %', 'v2', latest.new_version;
   end if;
+  if exists (select from crossfade.journal where release = 'v2' and step like 'drain %') then
+    raise exception 'abort of % can''t run while a version is drained: nothing was changed', 'v2'
+      using hint = (select format('Run this first: crossfade drain %s --undo', substr(min(step), 7))
+                    from crossfade.journal where release = 'v2' and step like 'drain %');
+  end if;
   -- From here on nothing counts as done any more: a phase that is run after half an abort does all of it again.
   delete from crossfade.checkpoint where release = 'v2';
   update crossfade.journal set finished_at = null where release = 'v2' and hash is not null;

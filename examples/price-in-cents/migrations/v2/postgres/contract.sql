@@ -99,6 +99,11 @@ begin
   if exists (select from crossfade.failing_row where release = 'v2') then
     raise exception 'contract of % can''t run while crossfade.failing_row holds rows that could not be filled', 'v2';
   end if;
+  if exists (select from crossfade.journal where release = 'v2' and step like 'drain %') then
+    raise exception 'contract of % can''t run while a version is drained: nothing was changed', 'v2'
+      using hint = (select format('Run this first: crossfade drain %s --undo', substr(min(step), 7))
+                    from crossfade.journal where release = 'v2' and step like 'drain %');
+  end if;
 end
 $crossfade$;
 
