@@ -4,9 +4,10 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub(crate) mod compile;
+pub(crate) mod completions;
 pub(crate) mod connect;
 pub(crate) mod diff;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
@@ -16,6 +17,7 @@ pub(crate) mod fmt;
 pub(crate) mod init;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub(crate) mod look;
+pub(crate) mod man;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub(crate) mod online;
 pub(crate) mod output;
@@ -52,6 +54,8 @@ enum Command {
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     Rehearse(rehearse::Args),
     Schema(schema::Args),
+    Completions(completions::Args),
+    Man(man::Args),
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     Expand(run::Expand),
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
@@ -125,6 +129,8 @@ pub fn main() -> ExitCode {
         #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
         Command::Rehearse(args) => rehearse::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => man::run(&args, Cli::command()),
         #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
         Command::Expand(args) => run::expand(&args),
         #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]

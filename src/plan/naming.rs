@@ -77,6 +77,11 @@ pub(super) fn counter(table: &str, column: &str, dialect: Dialect) -> String {
     bounded(&format!("count_{table}_{column}"), dialect)
 }
 
+/// The unique index that stands for an old key from expand on, where a counter is the key by then.
+pub(super) fn old_key(name: &str, dialect: Dialect) -> String {
+    bounded(&format!("crossfade_key_{name}"), dialect)
+}
+
 /// An interim name that a chain or a swap of renames goes through.
 pub(super) fn parked(name: &str, dialect: Dialect) -> String {
     bounded(&format!("crossfade_old_{name}"), dialect)

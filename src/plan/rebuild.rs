@@ -112,8 +112,13 @@ impl<'a> Planner<'a> {
                     continue;
                 }
                 if let Action::AddCounter { table, column, .. } = &step.action {
-                    self.count_rows(&mut state, table, column);
+                    kept.extend(self.count_rows(&mut state, table, column, step.change));
                     counted.insert(table.clone());
+                }
+                if let Action::DropConstraint { constraint: ConstraintSpec::PrimaryKey(key), .. } = &step.action
+                    && let Some(index) = state.index(&super::naming::old_key(&key.name.text, self.diff.dialect))
+                {
+                    step.action = Action::DropIndex { index: index.clone(), concurrently: Concurrently::No };
                 }
                 if is_of_counted(&step.action, &counted, &key_indexes) {
                     stands_for.insert(step.id, None);
@@ -289,21 +294,47 @@ impl<'a> Planner<'a> {
         done
     }
 
-    /// A column that counts is the number which each row has anyway: it is the key from expand on, and for both versions.
-    fn count_rows(&mut self, state: &mut State, table: &str, column: &str) {
-        let Some(new) = self.diff.new.tables.get(self.renamed.get(table).copied().unwrap_or(table)) else { return };
-        let Some(found) = new.columns.get(column) else { return };
-        let Some(shape) = state.tables.get_mut(table) else { return };
-        if shape.primary_key.is_some() {
-            let span = found.span;
-            self.not_yet(&format!("{table}.{column}"), "an identity column takes the place of the key that a table has", span);
-            return;
+    /// A column that counts is the number which each row has anyway: it is the key from expand on, and for both versions. Where the
+    /// old version has another key, that is a unique index until contract: gives back the step that makes it.
+    fn count_rows(&mut self, state: &mut State, table: &str, column: &str, change: usize) -> Option<Step> {
+        let new = self.diff.new.tables.get(self.renamed.get(table).copied().unwrap_or(table))?;
+        let found = new.columns.get(column)?;
+        let shape = state.tables.get_mut(table)?;
+        let old = std::mem::replace(&mut shape.primary_key, new.primary_key.clone());
+        let numbered = old.as_ref().and_then(|key| match &key.columns[..] {
+            [only] => shape.columns.iter().find(|c| c.spec.name == *only && c.spec.ty.kind == TypeKind::Integer),
+            _ => None,
+        });
+        if let Some(numbered) = numbered {
+            let why = format!(
+                "its old key {} is the number of each row, which the server gives where the old version leaves it out, and a table has one such number",
+                numbered.spec.name
+            );
+            let way_out = "keep the key, and give the new column its values by the application";
+            self.no_way(&format!("{table}.{column}"), &why, way_out, found.span);
+            return None;
         }
-        shape.primary_key.clone_from(&new.primary_key);
         let (ty, identity) = (found.ty.clone(), found.identity);
         state.column(table, column, |c| {
             (c.spec.ty, c.spec.identity, c.spec.not_null) = (ty, identity, true);
         });
+        let old = old?;
+        let name = super::naming::old_key(&old.name.text, self.diff.dialect);
+        let index = IndexSpec::of_unique(&name, table, &old.columns, false, &[]);
+        state.add_index(index.clone());
+        let action = Action::CreateIndex(index);
+        Some(Step {
+            id: format!("expand{change:02}.create_index.{table}.{name}"),
+            change,
+            phase: Phase::Expand,
+            unit: None,
+            footprint: self.target.footprint(&action),
+            action,
+            object: format!("{table}.{name}"),
+            why: "The number of each row is the key from now on. The old version's key binds both versions as this index, and its upserts go by it."
+                .to_owned(),
+            requires: Vec::new(),
+        })
     }
 
     /// A trigger computes a column after the row was written, and a rule over several columns has looked at the row by then.
@@ -663,6 +694,10 @@ impl State {
                 column.fill = None;
             }
         }
+    }
+
+    fn index(&self, name: &str) -> Option<&IndexSpec> {
+        self.tables.values().flat_map(|shape| shape.indexes.values()).find(|index| index.name == name)
     }
 
     fn add_index(&mut self, index: IndexSpec) {
