@@ -155,6 +155,41 @@ fn verify_leaves_the_new_version_its_word() {
     });
 }
 
+/// Rows are compared range by range, each of them once; contract asks by the same ranges.
+#[test]
+fn rows_are_compared_by_ranges() {
+    on_each(|lab| {
+        let field = Field::new(lab, "split", Access::Shared, PEOPLE);
+        field.run(&["expand"]).must(0);
+        field.run(&["migrate"]).must(0);
+        // What fires no trigger reaches one shape only.
+        let mut session = field.session();
+        session.run("set session_replication_role = replica").unwrap();
+        session.run("update users set first_name = 'Eve' where id in (1, 1001, 3000)").unwrap();
+        let verified = field.run(&["verify", "--format", "json"]).must(1);
+        let found: serde_json::Value = serde_json::from_str(&verified.out).unwrap();
+        assert_eq!(found[0]["rows"], 3, "{found}");
+        let keys: Vec<&str> = found[0]["examples"].as_array().unwrap().iter().map(|example| example[0].as_str().unwrap()).collect();
+        assert_eq!(keys, ["1", "1001", "3000"]);
+        let ranges: Vec<serde_json::Value> = verified.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let sum = |what: &str| ranges.iter().filter(|line| line["event"] == "range").map(|line| line[what].as_u64().unwrap()).sum::<u64>();
+        assert_eq!((sum("rows"), sum("disagree")), (3000, 3), "{}", verified.err);
+        assert!(ranges.iter().filter(|line| line["event"] == "range").count() > 1, "{}", verified.err);
+        field.run(&["contract", "--all-nodes-upgraded"]).must(1).says("disagree: 3 rows");
+        session.run("update users set first_name = 'Ada' where id in (1, 1001, 3000)").unwrap();
+        drop(session);
+        // The range counts that the gate makes are told, too.
+        let contract = field.run(&["contract", "--all-nodes-upgraded", "--format", "json"]).must(0);
+        assert!(contract.err.contains(r#""event":"range""#), "{}", contract.err);
+        field.must_be_new(lab);
+        // A key of two columns, one of them a text.
+        let rows = "insert into sellers (name, zip) select 'Ada' || n % 7, n from generate_series(1, 2500) n";
+        let field = Field::new(lab, "columns-added", Access::Shared, rows);
+        field.run(&["expand"]).must(0);
+        field.run(&["verify"]).must(1).says(": 2500 rows disagree");
+    });
+}
+
 /// A row is named by its own table's key, where another table has a lens of the same words.
 #[test]
 fn verify_names_a_row_by_its_own_key() {

@@ -3,6 +3,7 @@
 use super::Exit;
 use super::online::{self, OnlineArgs};
 use super::output::{self, Format};
+use super::watch::Watcher;
 use crate::run::look::{self, BackfillStatus, Due, Status};
 
 /// Print how far a database is: its releases, backfills, and who is connected.
@@ -147,7 +148,10 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
 pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<Exit> {
     let engine = online::engine(&args.online.url)?;
     let Some(program) = online::program(&args.online, engine.as_ref(), args.format)? else { return Ok(Exit::Failed) };
-    let found = match look::verify(engine.as_ref(), &program) {
+    let watcher = Watcher::new(args.format);
+    let found = crate::run::verify(engine.as_ref(), &program, &watcher);
+    watcher.close();
+    let found = match found {
         Ok(found) => found,
         Err(stopped) => {
             online::tell(&stopped, args.format);

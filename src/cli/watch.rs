@@ -30,13 +30,18 @@ struct Fill {
     before: u64,
     rows: u64,
     filled: u64,
-    batches: u64,
+    /// What is said of the rows in `filled`.
+    are: &'static str,
     begun: Option<Instant>,
     shown: Option<Instant>,
     drawn: bool,
 }
 
 impl Fill {
+    fn begins(&mut self, name: &str, estimate: u64, before: u64, are: &'static str) {
+        *self = Fill { name: name.to_owned(), estimate, before, are, begun: Some(Instant::now()), ..Fill::default() };
+    }
+
     fn rate(&self) -> f64 {
         self.rows as f64 / self.begun.map_or(1.0, |begun| begun.elapsed().as_secs_f64()).max(0.001)
     }
@@ -44,13 +49,13 @@ impl Fill {
     fn line(&self) -> String {
         let done = self.before + self.rows;
         let rate = self.rate();
-        let Fill { name, estimate, filled, .. } = self;
+        let Fill { name, estimate, filled, are, .. } = self;
         if *estimate == 0 {
-            return format!("{name}: {done} rows, {filled} filled, {rate:.0} rows/s");
+            return format!("{name}: {done} rows, {filled} {are}, {rate:.0} rows/s");
         }
         let share = (done * 100 / estimate).min(100);
         let left = estimate.saturating_sub(done) as f64 / rate.max(1.0);
-        format!("{name}: {share} %, {done} of about {estimate} rows, {filled} filled, {rate:.0} rows/s, {left:.0} s left")
+        format!("{name}: {share} %, {done} of about {estimate} rows, {filled} {are}, {rate:.0} rows/s, {left:.0} s left")
     }
 
     fn bar(&self) -> String {
@@ -92,6 +97,32 @@ impl Watcher {
         match self.format {
             Format::Text => anstream::eprintln!("{text}"),
             Format::Json => anstream::eprintln!("{json}"),
+        }
+    }
+}
+
+impl Watcher {
+    /// A part is through: a bar is drawn, or a line written now and then, or each part told as JSON.
+    fn goes_on(&self, fill: &mut Fill, json: impl Fn() -> Value) {
+        let every = if self.terminal { DRAWN } else { TOLD };
+        match self.format {
+            Format::Json => {
+                let mut json = json();
+                json["rows_total"] = (fill.before + fill.rows).into();
+                json["rows_per_second"] = fill.rate().round().into();
+                self.say(fill, "", &json);
+            }
+            Format::Text if fill.shown.or(fill.begun).is_none_or(|shown| shown.elapsed() >= every) => {
+                fill.shown = Some(Instant::now());
+                if self.terminal {
+                    let _ = write!(io::stderr(), "\r\x1b[K{}", fill.bar());
+                    fill.drawn = true;
+                } else {
+                    let line = fill.line();
+                    self.say(fill, &format!("  {line}"), &Value::Null);
+                }
+            }
+            Format::Text => {}
         }
     }
 }
@@ -138,8 +169,7 @@ impl Observer for Watcher {
                 &json!({ "event": "notice", "severity": severity, "message": message }),
             ),
             Event::Fills(name, estimate, before, parts) => {
-                *fill =
-                    Fill { name: (*name).to_owned(), estimate: *estimate, before: *before, begun: Some(Instant::now()), ..Fill::default() };
+                fill.begins(name, *estimate, *before, "filled");
                 if self.format == Format::Json {
                     let json = json!({ "event": "backfill", "backfill": name, "rows": estimate, "done": before, "parts": parts });
                     self.say(fill, "", &json);
@@ -148,28 +178,29 @@ impl Observer for Watcher {
             Event::Batch(batch) => {
                 fill.rows += batch.rows;
                 fill.filled += batch.filled;
-                fill.batches += 1;
-                let every = if self.terminal { DRAWN } else { TOLD };
-                match self.format {
-                    Format::Json => {
-                        let json = json!({
-                            "event": "batch", "backfill": batch.backfill, "part": batch.part, "rows": batch.rows, "filled": batch.filled,
-                            "ms": batch.took.as_millis(), "rows_total": fill.before + fill.rows, "rows_per_second": fill.rate().round(),
-                        });
-                        self.say(fill, "", &json);
-                    }
-                    Format::Text if fill.shown.or(fill.begun).is_none_or(|shown| shown.elapsed() >= every) => {
-                        fill.shown = Some(Instant::now());
-                        if self.terminal {
-                            let _ = write!(io::stderr(), "\r\x1b[K{}", fill.bar());
-                            fill.drawn = true;
-                        } else {
-                            let line = fill.line();
-                            self.say(fill, &format!("  {line}"), &Value::Null);
-                        }
-                    }
-                    Format::Text => {}
+                let json = || {
+                    json!({
+                        "event": "batch", "backfill": batch.backfill, "part": batch.part, "rows": batch.rows, "filled": batch.filled,
+                        "ms": batch.took.as_millis(),
+                    })
+                };
+                self.goes_on(fill, json);
+            }
+            Event::Looks(what, estimate) => {
+                fill.begins(what, *estimate, 0, "disagree");
+                if self.format == Format::Json {
+                    self.say(fill, "", &json!({ "event": "compare", "what": what, "rows": estimate }));
                 }
+            }
+            Event::Looked(range) => {
+                fill.rows += range.rows;
+                fill.filled += range.disagree;
+                let json = || {
+                    json!({
+                        "event": "range", "what": range.what, "rows": range.rows, "disagree": range.disagree, "ms": range.took.as_millis(),
+                    })
+                };
+                self.goes_on(fill, json);
             }
             Event::SetAside(row) => self.say(
                 fill,

@@ -301,11 +301,35 @@ pub enum Aside<'a> {
     Of(&'a [String]),
 }
 
+/// Which rows of a table a statement looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span<'a> {
+    /// All of them.
+    All,
+    /// Those up to a key. Values, behind those that are named elsewhere: its parts.
+    UpTo(&'a [KeyColumn]),
+    /// Those behind a key and up to another one. Values: the parts of the low one, then of the high one.
+    Between(&'a [KeyColumn]),
+}
+
+impl Span<'_> {
+    /// As a condition; the number of its first value.
+    fn condition(self, dialect: Dialect, first: usize) -> Option<String> {
+        let tongue = Tongue(dialect);
+        match self {
+            Span::All => None,
+            Span::UpTo(key) => Some(tongue.beyond(key, "<=", first)),
+            Span::Between(key) => Some([tongue.beyond(key, ">", first), tongue.beyond(key, "<=", first + key.len())].join(" and ")),
+        }
+    }
+}
+
 /// The statement that counts the rows which disagree.
 ///
 /// # Errors
 /// When the dialect has no such templates.
-pub fn count_statement(dialect: Dialect, check: &Check, aside: Aside<'_>) -> Result<String, EmitError> {
+pub fn count_statement(dialect: Dialect, check: &Check, aside: Aside<'_>, span: Span<'_>) -> Result<String, EmitError> {
+    let span = span.condition(dialect, if aside == Aside::None { 1 } else { 2 });
     let aside = match aside {
         Aside::None => None,
         Aside::Of(names) => Some(names.iter().map(|name| crate::sql::quote::literal(name, dialect)).collect::<Vec<_>>().join(", ")),
@@ -313,7 +337,7 @@ pub fn count_statement(dialect: Dialect, check: &Check, aside: Aside<'_>) -> Res
     let key = key_texts(dialect, check);
     Templates::new().render(
         &[Tongue(dialect).folder(), "/run/count"].concat(),
-        context! { table => &check.table, condition => &check.condition, aside, key },
+        context! { table => &check.table, condition => &check.condition, aside, key, span },
     )
 }
 
@@ -321,7 +345,8 @@ pub fn count_statement(dialect: Dialect, check: &Check, aside: Aside<'_>) -> Res
 ///
 /// # Errors
 /// When the dialect has no such templates.
-pub fn examples_statement(dialect: Dialect, check: &Check) -> Result<String, EmitError> {
+pub fn examples_statement(dialect: Dialect, check: &Check, span: Span<'_>) -> Result<String, EmitError> {
+    let span = span.condition(dialect, 1);
     let columns = pairs(dialect, &check.columns);
     let shown = match dialect {
         _ if columns.is_empty() => "'{}'".to_owned(),
@@ -332,7 +357,7 @@ pub fn examples_statement(dialect: Dialect, check: &Check) -> Result<String, Emi
     let key = key_texts(dialect, check);
     Templates::new().render(
         &[Tongue(dialect).folder(), "/run/examples"].concat(),
-        context! { table => &check.table, condition => &check.condition, key, shown },
+        context! { table => &check.table, condition => &check.condition, key, shown, span },
     )
 }
 

@@ -1,7 +1,7 @@
 //! What the clients of both versions write: statements over the rows that are there, from a seed.
 
 use super::random::Random;
-use super::shape::{Side, View};
+use super::shape::{NO_ANSWER, Side, View};
 use super::values;
 use super::world::{Kind, Row, Stage, TABLE, World, Write};
 use super::{Lab, Stopped};
@@ -34,7 +34,8 @@ impl<'lab> Workload<'lab> {
                     let links = pair.relation.iter().flat_map(|relation| &relation.links);
                     let texts: Vec<String> =
                         links.flat_map(|link| link.up.iter().chain(&link.down).chain(&link.backfill).flatten().cloned()).collect();
-                    let mined = values::mined(view.table, &texts);
+                    let mut mined = values::mined(view.table, &texts);
+                    mined.retain(|one| !one.contains(NO_ANSWER));
                     view.columns.iter().map(|column| values::pool(column, lab.schema(side), &mined, lab.dialect)).collect()
                 })
                 .collect()

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::engine::{Class, Engine};
 use super::phase::{Runner, open, pause};
-use super::state::{Progress, aside, parts};
+use super::state::{Key, Progress, aside, key, parts};
 use super::{Batch, End, Event, FailingRow, Observer, Options, Stopped};
 use crate::emit::live::{Backfill, BatchStatements, Work, batch_statements};
 use crate::engine::{Connection, Failure};
@@ -34,8 +34,6 @@ const SAMPLE: u64 = 5000;
 const SMALL: u64 = 20_000;
 /// Dead rows are taken away after so many rows, at least and at most; between them after a twentieth of the table.
 const VACUUM: (u64, u64) = (50_000, 1_000_000);
-
-type Key = Vec<String>;
 
 /// What the workers of one backfill have in common.
 struct Job<'a> {
@@ -240,11 +238,6 @@ fn new_part(session: &mut dyn Connection, engine: &dyn Engine, release: &str, ba
 
 fn json(key: &[String]) -> String {
     serde_json::Value::from(key).to_string()
-}
-
-/// A row of texts as a key; NULL is none.
-fn key(row: Vec<Option<String>>) -> Option<Key> {
-    row.into_iter().collect()
 }
 
 /// A batch of the next rows.

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use super::Stopped;
 use super::engine::{Engine, first_that_knows};
 use super::phase::open;
 use super::state::{Aside, Entry, Revision, State, aside, journal};
-use super::{Stopped, list};
-use crate::emit::live::{self, count_statement, examples_statement};
 use crate::emit::program::Program;
 use crate::engine::{Connection, Failure};
 
@@ -231,67 +230,4 @@ pub fn due(engine: &dyn Engine, program: &Program) -> Result<Due, Stopped> {
         "contract" => Ok(Due::Nothing),
         other => Err(Stopped::new(format!("the version tables name a phase `{other}`, which is none"))),
     }
-}
-
-/// What `verify` found of one thing that both shapes say.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Found {
-    /// What it is.
-    pub what: String,
-    /// Rows that disagree.
-    pub rows: u64,
-    /// Some of them: the key, and what they hold.
-    pub examples: Vec<(String, String)>,
-}
-
-/// Counts the rows on which the two shapes disagree.
-///
-/// # Errors
-/// When there are no two shapes now, or the server refuses.
-pub fn verify(engine: &dyn Engine, program: &Program) -> Result<Vec<Found>, Stopped> {
-    let mut session = open(engine, "crossfade verify")?;
-    let read = |failure: Failure| Stopped::by("verify failed", &failure);
-    let state = State::read(session.as_mut(), engine).map_err(read)?;
-    let phase = state.latest().filter(|latest| latest.release == program.release).map(|latest| latest.phase.as_str());
-    match phase {
-        Some("expand" | "migrate") => {}
-        Some("contract") => {
-            return Err(Stopped::new(format!("{} is contracted: there is only one shape left to look at", program.release)));
-        }
-        _ => {
-            return Err(Stopped::new(format!(
-                "the database does not have both shapes of {}: its expand has not finished",
-                program.release
-            ))
-            .help("run `crossfade expand` first"));
-        }
-    }
-    for unit in program.units(&program.scripts.verify).iter().filter(|unit| unit.is_setting()) {
-        for statement in &unit.statements {
-            session.run(statement).map_err(read)?;
-        }
-    }
-    let broken = |error: crate::emit::EmitError| Stopped::new(error.to_string());
-    let bound = program.checks.iter().filter(|check| phase == Some("expand") || !check.until_migrated);
-    bound.map(|check| compare(session.as_mut(), program, check).map_err(broken)?.map_err(read)).collect()
-}
-
-type Emitted<T> = Result<T, crate::emit::EmitError>;
-
-fn compare(session: &mut dyn Connection, program: &Program, check: &live::Check) -> Emitted<Result<Found, Failure>> {
-    let count = count_statement(program.dialect, check, live::Aside::None)?;
-    let examples = examples_statement(program.dialect, check)?;
-    let mut ask = || -> Result<Found, Failure> {
-        let rows = session.value(&count)?.and_then(|text| text.parse().ok()).unwrap_or_default();
-        let mut found = Found { what: check.what.clone(), rows, examples: Vec::new() };
-        if rows > 0 {
-            for row in session.run(&examples)?.rows {
-                let mut key: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
-                let shown = key.pop().unwrap_or_default();
-                found.examples.push((list(&key), shown));
-            }
-        }
-        Ok(found)
-    };
-    Ok(ask())
 }

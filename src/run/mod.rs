@@ -18,6 +18,7 @@ mod sentry;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod state;
+mod verify;
 mod whole;
 
 use std::fmt;
@@ -32,6 +33,7 @@ pub use drain::drain;
 pub use phase::{dry_run, nobody_is_connected, run};
 pub use sentry::Blocker;
 pub use state::{Aside, Progress, Revision, State};
+pub use verify::{Found, verify};
 
 /// What is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +125,10 @@ pub enum Event<'a> {
     GoesOn,
     /// A backfill is through: its name, how many rows it filled.
     Filled(&'a str, u64),
+    /// Rows are compared: what they must agree on, about how many there are.
+    Looks(&'a str, u64),
+    /// A range of them is through.
+    Looked(&'a Looked<'a>),
 }
 
 /// A batch that is through.
@@ -136,6 +142,19 @@ pub struct Batch<'a> {
     pub rows: u64,
     /// Rows that were filled.
     pub filled: u64,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A range of rows that were compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked<'a> {
+    /// What they must agree on.
+    pub what: &'a str,
+    /// Rows that were looked at.
+    pub rows: u64,
+    /// Rows that disagree.
+    pub disagree: u64,
     /// How long it took.
     pub took: Duration,
 }

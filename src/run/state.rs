@@ -39,6 +39,14 @@ pub(super) struct Entry {
     pub(super) error: Option<String>,
 }
 
+/// The parts of a key, as texts.
+pub(super) type Key = Vec<String>;
+
+/// A row of texts as a key; NULL is none.
+pub(super) fn key(row: Vec<Option<String>>) -> Option<Key> {
+    row.into_iter().collect()
+}
+
 /// How far a part of a backfill is.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Progress {

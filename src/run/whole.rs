@@ -179,8 +179,8 @@ impl<'a> Runner<'a> {
         for check in &program.checks {
             let names = aside_of(program, &rows, check);
             if !names.is_empty() {
-                let count =
-                    count_statement(program.dialect, check, live::Aside::Of(&names)).map_err(|error| Stopped::new(error.to_string()))?;
+                let count = count_statement(program.dialect, check, live::Aside::Of(&names), live::Span::All)
+                    .map_err(|error| Stopped::new(error.to_string()))?;
                 found.push((check, count));
             }
         }

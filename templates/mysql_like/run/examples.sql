@@ -1,4 +1,4 @@
 select {{ key }}, {{ shown }}
 from {{ table }}
-where {{ condition }}
+where {% if span %}{{ span }} and {% endif %}({{ condition }})
 limit 5
