@@ -211,6 +211,7 @@ impl Bench {
             max_lag: None,
             skip_failing: 0,
             schema_lock: false,
+            offline: false,
             all_nodes_upgraded: false,
             stop: &stop,
         };

@@ -45,7 +45,8 @@ const MAY_BE_REFUSED: [&str; 12] = [
 ];
 /// What such a refusal says, in any of its sentences.
 const REFUSALS: [&str; 3] = [
-    "not yet: ",
+    // A number that counts is in no second column.
+    "the server gives a row its number behind the triggers",
     // `oldimage` has no key of any kind.
     "it has no key to go by",
     // `searchindex` gets a full-text index.

@@ -52,9 +52,6 @@ fn drift(args: &Args, engine: &dyn Engine, program: &Program) -> anyhow::Result<
     let Some(old) = args.online.planning.old.as_deref().filter(|old| *old != "empty" && !source::is_database(old)) else {
         return Ok(Vec::new());
     };
-    if engine.dialect() != crate::sql::Dialect::Postgres {
-        return Ok(Vec::new());
-    }
     // Who may not read the version tables has been told so.
     let Ok(status) = look::status(engine, None) else { return Ok(Vec::new()) };
     let latest = status.releases.iter().rev().find(|revision| revision.phase != "aborted");

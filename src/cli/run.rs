@@ -90,7 +90,8 @@ pub(crate) struct Abort {
 
 /// Run all that is left of an upgrade on a stopped application: expand, migrate and contract, one behind the other.
 ///
-/// It refuses while anybody else is connected, before each of them.
+/// It refuses while anybody else is connected, before each of them. No triggers are made; one that was cut off must be run again, or
+/// taken back with abort, before the application starts.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Sync {
     #[command(flatten)]
@@ -144,6 +145,7 @@ pub(crate) fn sync(args: &Sync) -> anyhow::Result<Exit> {
     let mut options = options(args.wait, args.patience, &stop);
     options.schema_lock = schema_lock;
     options.workers = usize::from(args.workers);
+    options.offline = true;
     // Nobody is left that could be of the old version.
     options.all_nodes_upgraded = true;
     loop {
@@ -272,6 +274,7 @@ fn options(wait: u64, patience: u64, stop: &AtomicBool) -> Options<'_> {
         max_lag: None,
         skip_failing: 0,
         schema_lock: false,
+        offline: false,
         all_nodes_upgraded: false,
         stop,
     }

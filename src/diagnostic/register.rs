@@ -68,6 +68,7 @@ const PAGES: &[Page] = pages![
     "column-count",
     "contradiction",
     "cyclic-views",
+    "default-comes-late",
     "derived-follows",
     "dropped-table-keys-bind",
     "drops-data",

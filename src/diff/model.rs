@@ -189,6 +189,7 @@ impl Lens<'_> {
             ([old], [new]) => {
                 old.column.name == new.column.name
                     && old.column.ty == new.column.ty
+                    && old.column.generated.is_none()
                     && !old.column.not_null
                     && new.column.not_null
                     && matches!(new.mapping, Some(Mapping::Expression(_)))

@@ -173,6 +173,20 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Whether a statement makes what keeps the two shapes in step while clients write (a trigger of [`crate::plan::naming`]'s, or its
+/// function), takes it away where it must be there, or finds out whether it may be made.
+pub fn keeps_in_step(statement: &str) -> bool {
+    let code = code(statement).to_lowercase().replace(['"', '`'], "");
+    let verbs = ["create trigger if not exists ", "create or replace trigger ", "create trigger ", "drop trigger "];
+    let named = verbs.iter().find_map(|verb| code.strip_prefix(verb));
+    named.is_some_and(|name| name.starts_with("zz_crossfade_") || name.starts_with("00_crossfade_"))
+        || code.starts_with("revoke all on function crossfade.mirror_")
+        || (code.starts_with("create or replace function ") && code.contains("() returns trigger "))
+        || ["create trigger if not exists", "drop trigger", "create function", "drop function"]
+            .iter()
+            .any(|verb| code.starts_with(&[verb, " crossfade_may_make_triggers"].concat()))
+}
+
 /// A statement without its comments, on one line.
 pub fn code(statement: &str) -> String {
     let lines = statement.lines().filter(|line| !line.trim_start().starts_with("--"));
@@ -399,6 +413,29 @@ mod tests {
         assert_eq!(found.iter().map(Unit::writes_revision).collect::<Vec<_>>(), [false, false, false, true]);
         let block = "do $$\nbegin\n  -- Counted.\n  -- Locks a ACCESS SHARE; scan.\n  select 1;\n  -- Goes.\n  -- Locks a ACCESS EXCLUSIVE; instant.\n  drop x;\nend\n$$;\n";
         assert!(!units(Dialect::Postgres, block)[0].takes_time(""));
+    }
+
+    #[test]
+    fn what_keeps_in_step_is_told_by_its_name() {
+        let does = [
+            "-- Why.\ncreate trigger if not exists `zz_crossfade_sync_a_update` before update on a",
+            "create or replace trigger zz_crossfade_sync_users_insert before insert on public.users",
+            "create trigger \"zz_crossfade_mirror a\" after insert on a",
+            "create or replace function crossfade.sync_users() returns trigger\nlanguage plpgsql",
+            "drop trigger zz_crossfade_mirror_items_guard",
+            "-- Before.\ncreate or replace trigger \"00_crossfade_mirror_items\" before insert on public.items",
+            "revoke all on function crossfade.\"mirror_Parts_to_items\"(), crossfade.mirror_items_to_parts() from public",
+            "drop trigger crossfade_may_make_triggers",
+        ];
+        let does_not = [
+            "drop trigger if exists zz_crossfade_sync_users_insert on public.users",
+            "create trigger users__v2_insert instead of insert on users__v2",
+            "create temp trigger crossfade_refuse before insert on crossfade_gate",
+            "create or replace function crossfade.next_items() returns bigint",
+            "create trigger users_audit after insert on users",
+        ];
+        assert_eq!(does.into_iter().filter(|text| !keeps_in_step(text)).collect::<Vec<_>>(), [""; 0]);
+        assert_eq!(does_not.into_iter().filter(|text| keeps_in_step(text)).collect::<Vec<_>>(), [""; 0]);
     }
 
     #[test]

@@ -139,7 +139,11 @@ fn rank(action: &Action) -> usize {
         Action::DropViews { .. } => 28,
         Action::SettleShapeView(_) => 29,
         Action::RemoveSync(_) | Action::RemoveMirror(_) => 30,
-        Action::SwapColumns { .. } | Action::ReturnColumns { .. } | Action::TakeEither { .. } => 31,
+        Action::SwapColumns { .. }
+        | Action::ReturnColumns { .. }
+        | Action::TakeEither { .. }
+        | Action::ReturnPrimaryKey { .. }
+        | Action::ReturnForeignKey(_) => 31,
         Action::RenameTable { .. } | Action::RenameView(_) => 32,
         Action::RenameConstraint { .. } => 33,
         Action::RenameIndex(_) => 34,

@@ -214,7 +214,7 @@ fn new_name(new: &Column, change: &TableChange<'_>, reach: Reach, dialect: Diale
 }
 
 /// Whether the server computes a column for both versions, but not as one column: its expression or type changes, or a column
-/// that it reads is replaced, or it has two names and nothing shows it under the other one.
+/// that it reads is replaced, or it has two names and nothing shows it under the other one to the end.
 fn is_recomputed(
     pair: &ColumnPair<'_>,
     change: &TableChange<'_>,
@@ -233,7 +233,8 @@ fn is_recomputed(
             .is_ok_and(|references| references.columns.iter().any(|reference| replaced(&reference.name)))
     };
     let facets = pair.facets;
-    facets.generated || facets.ty || facets.collation || (facets.name && reach == Reach::Direct) || reads_replaced()
+    let renamed_apart = facets.name && (reach == Reach::Direct || !around.target.capabilities().renames_under_views);
+    facets.generated || facets.ty || facets.collation || renamed_apart || reads_replaced()
 }
 
 fn treatment(lens: &Lens<'_>, change: &TableChange<'_>, reach: Reach, around: &Surroundings<'_>) -> Treatment {

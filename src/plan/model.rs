@@ -1169,6 +1169,8 @@ pub enum Action {
         drops: Vec<String>,
         /// Those of them that the server computes.
         computed: Vec<String>,
+        /// Those of them that it stores.
+        stored: Vec<String>,
         /// The columns that come, without default and NOT NULL.
         columns: Vec<ColumnSpec>,
         /// Whether the table has a marker, and so triggers.
@@ -1183,6 +1185,17 @@ pub enum Action {
         /// The pairs.
         lenses: Vec<SyncLens>,
     },
+    /// Lets the primary key go over from helper columns to those that have come back to their names.
+    ReturnPrimaryKey {
+        /// Physical table.
+        table: String,
+        /// The columns of the key by now.
+        from: Vec<String>,
+        /// Its columns from then on.
+        to: Vec<String>,
+    },
+    /// Adds a foreign key to a column that has just come back, before its rows are filled. They are looked at behind that.
+    ReturnForeignKey(ForeignKeySpec),
     /// Drops triggers and function.
     RemoveSync(Box<Sync>),
     /// Drops and renames columns: the old shape goes, the new one takes its names.
@@ -1191,6 +1204,8 @@ pub enum Action {
         table: String,
         /// Columns to drop.
         drops: Vec<String>,
+        /// Those of them that the server computes.
+        computed: Vec<String>,
         /// Columns to rename, in an order that never collides.
         renames: Vec<Rename>,
     },

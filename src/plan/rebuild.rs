@@ -196,7 +196,7 @@ impl<'a> Planner<'a> {
                     ),
                     Way::Swap { drops, renames } => (
                         "swap_columns",
-                        Action::SwapColumns { table: origin.clone(), drops, renames },
+                        Action::SwapColumns { table: origin.clone(), drops, computed: Vec::new(), renames },
                         why_of(&parts, |action| matches!(action, Action::SwapColumns { .. })),
                     ),
                     Way::Rebuild => {
@@ -872,7 +872,7 @@ impl State {
                 self.rename_index(&rename.from, &rename.to);
                 Fate::Gone
             }
-            Action::SwapColumns { table, drops, renames } => {
+            Action::SwapColumns { table, drops, renames, .. } => {
                 let steps: Vec<(String, String)> = renames.iter().map(|r| (r.from.clone(), r.to.clone())).collect();
                 for (from, to) in &steps {
                     for key in self.tables.values_mut().flat_map(|shape| shape.foreign_keys.values_mut()).filter(|k| k.ref_table == *table)
@@ -946,6 +946,8 @@ impl State {
             | Action::RestateColumn { .. }
             | Action::ReturnColumns { .. }
             | Action::TakeEither { .. }
+            | Action::ReturnPrimaryKey { .. }
+            | Action::ReturnForeignKey(_)
             | Action::CreateNamespace { .. }
             | Action::CopyGrants { .. }
             | Action::Analyze { .. }

@@ -75,6 +75,8 @@ pub struct Options<'a> {
     pub skip_failing: u64,
     /// Whether applications share a lock with the runner: it changes the shape only at a moment when nobody holds it.
     pub schema_lock: bool,
+    /// Whether the application is stopped: nothing needs to keep the two shapes in step.
+    pub offline: bool,
     /// Whether the operator says that no client of the old version is left.
     pub all_nodes_upgraded: bool,
     /// Set when the run is to stop as soon as it can do so in good order.

@@ -14,7 +14,7 @@ use super::state::{Entry, Revision, State, aside, journal};
 use super::verify::{Look, way};
 use super::{End, Event, Observer, Options, Stopped, Task};
 use crate::emit::live::{self, Backfill, batch_statements};
-use crate::emit::program::{Program, Unit, code};
+use crate::emit::program::{Program, Unit, code, keeps_in_step};
 use crate::engine::{Connection, Failure};
 use crate::plan::model::Phase;
 
@@ -71,6 +71,7 @@ pub(super) fn at_work(
             hint: None,
             met_readers: false,
             comment: String::new(),
+            offline: false,
         })
     })
 }
@@ -297,6 +298,9 @@ fn expand_behind(program: &Program, latest: &Revision, own: Option<&Revision>) -
     Ok(Turn::Now)
 }
 
+/// What the journal calls an upgrade that nothing keeps in step.
+const OFFLINE: &str = "offline";
+
 /// What the journal calls the hash of a script.
 fn script_step(file: &str) -> String {
     format!("script {file}")
@@ -397,6 +401,8 @@ pub(super) struct Runner<'a> {
     met_readers: bool,
     /// The comment of the step that runs.
     comment: String,
+    /// Whether what keeps the two shapes in step is left out.
+    pub(super) offline: bool,
 }
 
 impl Runner<'_> {
@@ -423,6 +429,7 @@ impl Runner<'_> {
             self.read_journal()?;
         }
         same_scripts(self.program, &self.journal)?;
+        self.may_run_as_told(task, &state)?;
         if let Turn::Done(why) = turn(self.program, task, &state, &self.journal)? {
             if task == Task::Phase(Phase::Migrate) {
                 self.take_back()?;
@@ -435,7 +442,11 @@ impl Runner<'_> {
         if matches!(task, Task::Phase(Phase::Contract) | Task::Abort) {
             self.lift_drains()?;
         }
-        let units = self.program.units(script(self.program, task));
+        let mut units = self.program.units(script(self.program, task));
+        if self.offline && !self.engine.runs_whole() {
+            units.iter_mut().for_each(|unit| unit.statements.retain(|text| !keeps_in_step(text)));
+            units.retain(|unit| !unit.statements.is_empty());
+        }
         if self.engine.runs_whole() {
             return self.whole(task, units, state.is_set_up);
         }
@@ -444,6 +455,7 @@ impl Runner<'_> {
         // What the gates have put aside is not done any more.
         self.read_journal()?;
         self.remember_scripts()?;
+        self.remember_offline()?;
         if task == Task::Phase(Phase::Migrate) {
             self.take_back()?;
         }
@@ -456,6 +468,32 @@ impl Runner<'_> {
             }
         }
         Ok(End::Done)
+    }
+
+    /// An upgrade that was begun without triggers can't go on beside clients; one that was begun with them keeps them to its end.
+    fn may_run_as_told(&mut self, task: Task, state: &State) -> Result<(), Stopped> {
+        let is_over = state.release(&self.program.release).is_some_and(Revision::is_over);
+        let begun = self.journal.contains_key(OFFLINE) && !is_over;
+        if begun && !self.options.offline && task != Task::Abort {
+            return Err(Stopped::new(format!(
+                "{} was begun by `crossfade sync --offline`: nothing keeps the two shapes in step",
+                self.program.release
+            ))
+            .help("keep the application stopped, and run `crossfade sync --offline` to its end, or take it back with `crossfade abort`"));
+        }
+        let is_expand = task == Task::Phase(Phase::Expand);
+        let online = self.journal.keys().any(|step| step.starts_with("expand: "));
+        self.offline = self.options.offline && (begun || (is_expand && !online));
+        Ok(())
+    }
+
+    /// Before the first statement that leaves the triggers out.
+    pub(super) fn remember_offline(&mut self) -> Result<(), Stopped> {
+        if self.offline && !self.journal.contains_key(OFFLINE) {
+            self.begin(OFFLINE, "")?;
+            self.finish(OFFLINE)?;
+        }
+        Ok(())
     }
 
     pub(super) fn failed(&self, failure: &Failure) -> Stopped {

@@ -12,7 +12,7 @@ use super::phase::{Runner, aside_of, script};
 use super::state::aside;
 use super::{End, Event, Stopped, Task, backfill};
 use crate::emit::live::{self, Check, count_statement};
-use crate::emit::program::{Part, Unit, code, title, work_hash};
+use crate::emit::program::{Part, Unit, code, keeps_in_step, title, work_hash};
 use crate::engine::Failure;
 use crate::plan::model::Phase;
 
@@ -124,6 +124,9 @@ impl<'a> Runner<'a> {
             if !comment.is_empty() && !matches!(section.as_str(), "" | "Gates" | "Done") {
                 self.observer.hear(&Event::Begins(section, title(comment)));
             }
+            if self.offline && keeps_in_step(text) {
+                continue;
+            }
             if rest_of_gate > 0 {
                 rest_of_gate -= 1;
                 continue;
@@ -155,6 +158,7 @@ impl<'a> Runner<'a> {
         if self.task != Some(Task::Abort) {
             let step = self.script_step();
             self.remember_scripts().map_err(Broken::Other)?;
+            self.remember_offline().map_err(Broken::Other)?;
             self.begin(&step, &unit.hash()).map_err(Broken::Other)?;
             self.finish(&step).map_err(Broken::Other)?;
         }

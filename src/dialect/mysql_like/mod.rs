@@ -264,6 +264,7 @@ impl Target for MysqlLike {
             Action::DropNotNull { table, .. }
             | Action::SetNotNull { table, .. }
             | Action::AddPrimaryKey { table, .. }
+            | Action::ReturnPrimaryKey { table, .. }
             | Action::AddIdentity { table, .. }
             | Action::AddCounter { table, .. }
             | Action::AdvanceIdentity { table, .. }
@@ -274,7 +275,7 @@ impl Target for MysqlLike {
             Action::DropIndex { index, .. } => briefly(&[&index.table], Cost::Instant),
             Action::AddCheck { table, .. } | Action::AddNotNullCheck { table, .. } => briefly(&[table], Cost::Rewrite),
             Action::ValidateConstraint { .. } => footprint(Vec::new(), Cost::Scan),
-            Action::AddForeignKey { spec, .. } | Action::RestoreForeignKey(spec) | Action::AlterForeignKey { old: spec, .. } => {
+            Action::AddForeignKey { spec, .. } | Action::RestoreForeignKey(spec) | Action::ReturnForeignKey(spec) | Action::AlterForeignKey { old: spec, .. } => {
                 let mut tables = vec![spec.table.as_str(), spec.key.ref_table.as_str()];
                 tables.sort_unstable();
                 tables.dedup();

@@ -130,6 +130,7 @@ impl Target for Postgres {
             | Action::RestateColumn { table, .. }
             | Action::ReturnColumns { table, .. }
             | Action::TakeEither { table, .. }
+            | Action::ReturnPrimaryKey { table, .. }
             | Action::SwapColumns { table, .. }
             | Action::RenameConstraint { table, .. }
             | Action::TidyNames { table }
@@ -169,7 +170,7 @@ impl Target for Postgres {
             }
             // ALTER CONSTRAINT leaves the table that the key refers to alone (pg_locks on 15 and 18).
             Action::AlterForeignKey { old, .. } => instant(&[&old.table]),
-            Action::AddForeignKey { spec, .. } | Action::RestoreForeignKey(spec) => {
+            Action::AddForeignKey { spec, .. } | Action::RestoreForeignKey(spec) | Action::ReturnForeignKey(spec) => {
                 footprint(locks(&distinct(&spec.table, &spec.key.ref_table), LockMode::ShareRowExclusive), Cost::Instant)
             }
             Action::ValidateConstraint { table, references, .. } => {

@@ -7,8 +7,8 @@ use crate::dialect::language::{Language, Row};
 use crate::dialect::mysql_like::expression::{Expressions, builds_beside_writers, default_text};
 use crate::dialect::mysql_like::{INSTANT, MysqlLike, REBUILD};
 use crate::plan::model::{
-    Action, Backfill, ColumnSpec, CommentTarget, ConstraintSpec, CopyRows, Finding, ForeignKeySpec, IndexSpec, KeyTarget, Marker, Mirror,
-    MirrorSide, OnFinding, Phase, Plan, Returning, RowExpr, ShapeView, Step, SyncColumn, SyncLens, TableSpec, ViewSpec,
+    Action, Backfill, ColumnSpec, CommentTarget, ConstraintSpec, CopyRows, Finding, ForeignKeySpec, Formula, IndexSpec, KeyTarget, Marker,
+    Mirror, MirrorSide, OnFinding, Phase, Plan, Returning, RowExpr, ShapeView, Step, SyncColumn, SyncLens, TableSpec, ViewSpec,
 };
 use crate::plan::{MARKER, Target as _};
 use crate::snapshot::model::{ReferentialAction, Type};
@@ -181,10 +181,15 @@ impl Actions<'_> {
                 let orphans = self.check_rows(&spec.table, &[], &Finding::Orphan(spec.clone()), OnFinding::Refuse, None)?;
                 [self.add_foreign_key(spec), orphans].join("\n")
             }
+            Action::ReturnForeignKey(spec) => self.add_foreign_key(spec),
             Action::DropConstraint { table, constraint } => self.drop_constraint(table, constraint),
             // Whether a client may give the number itself is not for the server to say.
             Action::AlterIdentity { column, .. } => format!("-- {column} counts as before."),
             Action::AddPrimaryKey { table, index, .. } => self.change_primary_key(table, index),
+            Action::ReturnPrimaryKey { table, from, to } => {
+                let is = |columns: &[String]| format!("{} <=> {}", probe.key_columns(table), sql.literal(&columns.join(",")));
+                self.alter(&is(from), table, &format!("drop primary key, add primary key ({})", sql.list(to)), REBUILD)
+            }
             Action::AddCheck { table, name, condition, until } => {
                 let mut needed = self.missing(table, &probe.constraint(table, name));
                 if until.is_some() {
@@ -203,14 +208,14 @@ impl Actions<'_> {
                 // The statement names the table too.
                 format!("-- {} is called {} from now on.", rename.from, rename.to)
             }
-            Action::SwapColumns { table, drops, renames } => {
+            Action::SwapColumns { table, drops, computed, renames } => {
                 if !renames.is_empty() {
                     return Err(self.never(action));
                 }
-                drops.iter().map(|column| self.drop_column(table, column, false)).collect::<Vec<_>>().join("\n")
+                drops.iter().map(|column| self.drop_column(table, column, computed.contains(column))).collect::<Vec<_>>().join("\n")
             }
-            Action::ReturnColumns { table, drops, computed, columns, marker } => {
-                self.return_columns(table, drops, computed, columns, *marker)
+            Action::ReturnColumns { table, drops, computed, stored, columns, marker } => {
+                self.return_columns(table, drops, (computed, stored), columns, *marker)
             }
             Action::TakeEither { table, key, lenses } => {
                 let mut statements = Vec::new();
@@ -382,7 +387,7 @@ impl Actions<'_> {
     fn before_name_returns(&self, table: &str, name: &str) -> Option<String> {
         let is_made = |action: &Action| match action {
             Action::CreateIndex(index) => index.table == table && index.name == name,
-            Action::AddForeignKey { spec, .. } => spec.table == table && spec.key.name.text == name,
+            Action::AddForeignKey { spec, .. } | Action::ReturnForeignKey(spec) => spec.table == table && spec.key.name.text == name,
             Action::AddCheck { table: of, name: called, .. } => of == table && called == name,
             _ => false,
         };
@@ -392,7 +397,14 @@ impl Actions<'_> {
 
     /// Old columns go and others take their names. The triggers name both, so there is no instant without either: one statement,
     /// which also gives the marker another default, so that every row says from then on how the triggers are to read it.
-    fn return_columns(&self, table: &str, drops: &[String], computed: &[String], columns: &[ColumnSpec], marker: Marker) -> String {
+    fn return_columns(
+        &self,
+        table: &str,
+        drops: &[String],
+        (computed, stored): (&[String], &[String]),
+        columns: &[ColumnSpec],
+        marker: Marker,
+    ) -> String {
         let (sql, probe) = (&self.sql, self.probe());
         let is_computed = |name: &String| computed.contains(name);
         let (virtuals, plain): (Vec<&ColumnSpec>, Vec<&ColumnSpec>) = columns.iter().partition(|column| column.generated.is_some());
@@ -404,7 +416,8 @@ impl Actions<'_> {
                 .map(|column| {
                     let gone = drops.iter().filter(|name| **name == column.name).map(|name| format!("drop column {}, ", sql.ident(name)));
                     let change = format!("{}add column {}", gone.collect::<String>(), self.column_definition(column));
-                    self.alter(&needed, table, &change, self.server.metadata)
+                    // To MySQL it is one or the other, by what goes.
+                    self.alter(&needed, table, &change, if stored.contains(&column.name) { INSTANT } else { self.server.metadata })
                 })
                 .collect();
             statements.push(format!(
@@ -424,8 +437,10 @@ impl Actions<'_> {
                 self.alter(&needed, table, &format!("drop column {}", sql.ident(name)), self.server.metadata)
             })
             .collect();
-        let mut changes: Vec<String> =
-            drops.iter().filter(|name| !is_computed(name)).map(|name| format!("drop column {}", sql.ident(name))).collect();
+        // MariaDB makes no column virtual beside another change: it does so once the triggers leave the name alone.
+        let becomes_virtual = |name: &String| !is_computed(name) && virtuals.iter().any(|column| column.name == *name);
+        let goes = |name: &&String| !is_computed(name) && !becomes_virtual(name);
+        let mut changes: Vec<String> = drops.iter().filter(goes).map(|name| format!("drop column {}", sql.ident(name))).collect();
         changes.extend(plain.iter().map(|column| {
             let empty = ColumnSpec { not_null: false, ..(*column).clone() };
             format!("add column {}", self.column_definition(&empty))
@@ -436,6 +451,10 @@ impl Actions<'_> {
         statements.push(self.alter(&needed, table, &changes.join(",\n    "), INSTANT));
         statements.extend(virtuals.iter().map(|column| {
             let change = format!("add column {}", self.column_definition(column));
+            if drops.iter().any(|name| *name == column.name && becomes_virtual(name)) {
+                let still = probe.column_with(table, &column.name, " and lower(extra) not like '%generated%'");
+                return self.alter(&still, table, &format!("drop column {}, {change}", sql.ident(&column.name)), INSTANT);
+            }
             self.alter(&not(&probe.column(table, &column.name)), table, &change, self.server.metadata)
         }));
         statements.join("\n")
@@ -447,7 +466,11 @@ impl Actions<'_> {
         let modify = format!("modify column {}", self.column_definition(new));
         if old.not_null != new.not_null {
             let nullable = if new.not_null { "YES" } else { "NO" };
-            let needed = probe.column_with(table, &new.name, &format!(" and is_nullable = '{nullable}'"));
+            let mut needed = probe.column_with(table, &new.name, &format!(" and is_nullable = '{nullable}'"));
+            // A helper column of a key takes NULL again once the key has left it.
+            if let Some(before) = self.before_return(table).filter(|_| new.not_null && new.name.starts_with(INTERIM)) {
+                needed = format!("{needed}\n    and {before}");
+            }
             return self.alter(&needed, table, &modify, REBUILD);
         }
         if old.hidden != new.hidden {
@@ -695,6 +718,11 @@ impl Actions<'_> {
         let add = format!("add primary key ({})", sql.list(&columns));
         let replace = format!("drop primary key, {add}");
         let has = probe.index(table, "PRIMARY");
+        let returned = self.plan.steps.iter().any(|step| matches!(&step.action, Action::ReturnPrimaryKey { table: of, .. } if of == table));
+        if let Some(before) = self.before_return(table).filter(|_| returned) {
+            // The index stays: rows are found by it as long as the view shows these columns, and foreign keys stand on it.
+            return self.alter(&format!("{has}\n    and not {is}\n    and {before}"), table, &replace, REBUILD);
+        }
         [
             self.alter(&format!("{has}\n    and not {is}"), table, &replace, REBUILD),
             self.alter(&not(&has), table, &add, REBUILD),
@@ -1043,13 +1071,12 @@ impl Actions<'_> {
         let Action::Backfill(backfill) = action else { return None };
         let row = Row::Table(&backfill.table);
         let sets = backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row)));
-        let unfilled = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name)));
         Some(live::Backfill {
             name: backfill.name.clone(),
             table: sql.ident(&backfill.table),
             key: backfill.key.iter().map(|(name, ty)| live::KeyColumn { column: sql.ident(name), ty: sql.ty(ty) }).collect(),
             reads: live::reads(backfill.sets.iter().map(|(_, _, formula)| formula)).into_iter().map(|column| sql.ident(column)).collect(),
-            work: live::Work::Update { set: sets.collect::<Vec<_>>().join(", "), unfilled: unfilled.collect::<Vec<_>>().join(" and ") },
+            work: live::Work::Update { set: sets.collect::<Vec<_>>().join(", "), unfilled: self.unfilled(backfill) },
         })
     }
 
@@ -1058,7 +1085,6 @@ impl Actions<'_> {
         let row = Row::Table(&backfill.table);
         let sets: Vec<String> =
             backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row))).collect();
-        let unfilled: Vec<String> = backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect();
         self.batches(&Batches {
             table: &backfill.table,
             name: &backfill.name,
@@ -1066,8 +1092,27 @@ impl Actions<'_> {
             key: backfill.key.clone(),
             what: format!("update {} set {}", sql.ident(&backfill.table), sets.join(", ")),
             updates: true,
-            also: format!(" and {}", unfilled.join(" and ")),
+            also: format!(" and {}", self.unfilled(backfill)),
         })
+    }
+
+    /// Which rows a backfill has to write.
+    fn unfilled(&self, backfill: &Backfill) -> String {
+        let sql = &self.sql;
+        let comes_back = |name: &String| {
+            self.plan.steps.iter().any(|step| {
+                matches!(&step.action, Action::ReturnColumns { table, columns, .. }
+                    if *table == backfill.table && columns.iter().any(|column| column.name == *name))
+            })
+        };
+        if backfill.sets.iter().all(|(name, _, _)| comes_back(name)) {
+            // What a foreign key wrote into the helper column alone, before there was one on the other, fired no trigger.
+            let row = Row::Table(&backfill.table);
+            let unlike =
+                |(name, ty, formula): &(String, Type, Formula)| sql.distinct(&sql.column(name, row), &sql.value(formula, ty, row), ty);
+            return format!("({})", backfill.sets.iter().map(unlike).collect::<Vec<_>>().join(" or "));
+        }
+        backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect::<Vec<_>>().join(" and ")
     }
 
     fn copy_rows(&self, copy: &CopyRows) -> Rendered {

@@ -212,12 +212,7 @@ impl Renderer for MysqlLikeRenderer<'_> {
         let checks: Vec<_> = checks
             .iter()
             .filter_map(|check| {
-                let condition = match check.finding {
-                    Finding::Disagree(lens) => sql.disagree(lens, Row::Table(check.table)),
-                    Finding::Unlike(mirror, side) => Mirroring { mirror, sql }.found(*side),
-                    // Nothing else is compared.
-                    Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => return None,
-                };
+                let condition = self.condition(check)?;
                 Some(context! { what => sql.literal(&check.what), table => sql.ident(check.table), condition })
             })
             .collect();
@@ -232,18 +227,32 @@ impl Renderer for MysqlLikeRenderer<'_> {
             checks: checks
                 .iter()
                 .filter_map(|check| {
-                    let Finding::Disagree(lens) = check.finding else { return None };
                     let own = |column: &String| [sql.ident(check.table), sql.ident(column)].join(".");
                     Some(live::Check {
                         what: check.what.clone(),
                         table: sql.ident(check.table),
                         key: check.key.iter().map(own).collect(),
-                        columns: lens.old.iter().chain(&lens.new).map(|column| sql.ident(&column.name)).collect(),
-                        condition: sql.disagree(lens, Row::Table(check.table)),
+                        columns: match check.finding {
+                            Finding::Disagree(lens) => lens.old.iter().chain(&lens.new).map(|column| sql.ident(&column.name)).collect(),
+                            _ => Vec::new(),
+                        },
+                        condition: self.condition(check)?,
                         until_migrated: check.until_migrated,
                     })
                 })
                 .collect(),
+        }
+    }
+}
+
+impl MysqlLikeRenderer<'_> {
+    /// When a row disagrees; `None` where nothing is compared.
+    fn condition(&self, check: &Check<'_>) -> Option<String> {
+        let sql = &self.actions.sql;
+        match check.finding {
+            Finding::Disagree(lens) => Some(sql.disagree(lens, Row::Table(check.table))),
+            Finding::Unlike(mirror, side) => Some(Mirroring { mirror, sql }.found(*side)),
+            Finding::Null(_) | Finding::Check(..) | Finding::Orphan(_) | Finding::Duplicate { .. } => None,
         }
     }
 }

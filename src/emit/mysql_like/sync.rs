@@ -5,7 +5,7 @@ use minijinja::{Value, context};
 use super::super::sync::{Body, Words};
 use crate::dialect::language::{Language, Row};
 use crate::dialect::mysql_like::expression::Expressions;
-use crate::plan::model::{Plan, Returning, RowExpr, Sync, SyncColumn, Writer};
+use crate::plan::model::{Action, Plan, Returning, RowExpr, Sync, SyncColumn, Writer};
 use crate::snapshot::names::bounded;
 
 /// What a message of SIGNAL may have, in characters.
@@ -100,7 +100,8 @@ pub(super) fn context(sync: &Sync, sql: &Expressions<'_>, plan: &Plan) -> Value 
         returned_update.push(format!("if {changed} then"));
         returned_update.push(format!("  {}", sql.set(&from, &to)));
         // Any write to a row fills it as a whole, so that one column tells whether the backfill has to.
-        returned_update.push(format!("elseif {left} or {to} is null then"));
+        returned_update
+            .push(format!("elseif {left} or ({to} is null and new.crossfade_writer = {}) then", sql.literal(Returning::Followed.mark())));
         returned_update.push(format!("  {}", sql.set(&to, &from)));
         returned_update.push("end if;".to_owned());
         let was_given = match &given.default {
@@ -115,6 +116,13 @@ pub(super) fn context(sync: &Sync, sql: &Expressions<'_>, plan: &Plan) -> Value 
         returned_insert.push("else".to_owned());
         returned_insert.push(format!("  {}", sql.set(&from, &to)));
         returned_insert.push("end if;".to_owned());
+    }
+    let returns = |action: &Action| matches!(action, Action::ReturnColumns { table, .. } if *table == sync.table);
+    if plan.steps.iter().any(|step| returns(&step.action)) {
+        // NULL in it is from now on what somebody has written, or a foreign key, which fires no trigger.
+        let filled = sql.set("new.crossfade_writer", &sql.literal(Returning::Either.mark()));
+        returned_update.push(filled.clone());
+        returned_insert.push(filled);
     }
     let old = plan.old_version.as_deref();
     context! {

@@ -67,7 +67,7 @@ impl Actions<'_> {
             Action::Backfill(backfill) => self.backfill(backfill),
             Action::CreateIndex(index) => Ok(format!("{};", self.index_statement(index))),
             Action::DropIndex { index, .. } => self.render("drop_index", context! { index => sql.ident(&index.name), exists => "" }),
-            Action::SwapColumns { table, drops, renames } => self.render(
+            Action::SwapColumns { table, drops, renames, .. } => self.render(
                 "swap_columns",
                 context! {
                     table => sql.ident(table),

@@ -298,6 +298,7 @@ impl<'a> Planner<'a> {
                 "a write that fires no triggers (as replica, or applied by a subscription) reaches one shape only: verify counts such rows, and contract refuses while there are any",
                 work.layout.change.new.span,
             );
+            self.cascades_bypass(work);
             let id = self.step(Draft {
                 phase: Phase::Expand,
                 change: work.change,

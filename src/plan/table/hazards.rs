@@ -5,11 +5,62 @@ use crate::diff::model::{Direction, Lens, LensColumn, Mapping};
 use crate::snapshot::model::{Access, Column, Enforce, Otherwise, Table, Type, TypeKind};
 use crate::sql::expression::may_fail;
 
-use super::super::layout::{Physical, Reach, Treatment};
+use super::super::layout::{Physical, Reach, Role, Treatment, default_comes_late};
 use super::super::planner::Planner;
+use super::returns::acts_on_rows;
 use super::{Work, is_null};
 
 impl<'a> Planner<'a> {
+    /// Where what a foreign key writes fires no trigger, the new version's column does not follow until it has a key of its own.
+    pub(super) fn cascades_bypass(&mut self, work: &Work<'a, '_>) {
+        if self.target.capabilities().cascades_fire_triggers {
+            return;
+        }
+        for pair in &work.layout.change.foreign_keys {
+            let (Some(old), Some(new)) = (pair.old, pair.new) else { continue };
+            let apart = |name: &String| work.layout.of_old(name).is_some_and(|physical| physical.role == Role::Old);
+            let Some(column) = old.columns.iter().find(|name| apart(name)).filter(|_| acts_on_rows(old)) else { continue };
+            self.warn(
+                ("triggers-bypassed", Level::Warning),
+                &format!("{}.{column}", work.table),
+                format!(
+                    "what foreign key {} writes here fires no trigger: until the end of migrate, when the new column has a key of its own, a row that it changes keeps its value there, and migrate or contract refuses",
+                    old.name.text
+                ),
+                new.name.span,
+            );
+        }
+    }
+
+    /// The default of a column that both versions have is one for both until contract, unless a view has its own.
+    pub(super) fn default_hazards(&mut self, work: &Work<'a, '_>) {
+        if self.settings.access == Access::Versioned && self.can.view_defaults {
+            return;
+        }
+        for physical in &work.layout.columns {
+            let (Role::Both, Some(old), Some(new)) = (physical.role, physical.old, physical.new) else { continue };
+            // An identity counts for both until then.
+            if !default_comes_late(old, new, self.diff.dialect) || old.identity.is_some() {
+                continue;
+            }
+            let (gets, own) = match (&old.default, &new.default) {
+                (Some(_), Some(_)) => ("the old version's default", "its own"),
+                (Some(_), None) => ("the old version's default", "NULL"),
+                (None, _) => ("NULL", "its default"),
+            };
+            // It is refused then, as NULL is.
+            if old.default.is_some() && new.default.is_none() && new.not_null {
+                continue;
+            }
+            self.warn(
+                ("default-comes-late", Level::Warning),
+                &format!("{}.{}", work.name, new.name),
+                format!("until contract an INSERT of the new version that leaves it out gets {gets} and not {own}"),
+                new.span,
+            );
+        }
+    }
+
     pub(super) fn column_hazards(&mut self, work: &Work<'a, '_>) {
         let shared = self.settings.access == Access::Shared;
         for physical in &work.layout.columns {

@@ -71,6 +71,7 @@ impl<'a> Planner<'a> {
             let Some(new) = physical.new else { continue };
             match (physical.role, physical.old.map(|old| (old, old.identity)), new.identity) {
                 (Role::New, _, Some(identity)) => self.identity_follows_counter(work, physical, identity),
+                (Role::NewFromLens, _, Some(_)) if self.can.restates_columns => self.refuse_counter_apart(work, new),
                 (Role::NewFromLens, _, Some(identity)) => self.identity_moved(work, physical, new, identity),
                 (Role::Both, Some((old, None)), Some(identity)) => match sequence_of(old) {
                     Some(sequence) => self.identity_from_sequence(work, physical, new, identity, sequence),
@@ -81,6 +82,22 @@ impl<'a> Planner<'a> {
                 (Role::Both | Role::Old | Role::New | Role::NewFromLens, _, _) => {}
             }
         }
+    }
+
+    /// A number that is known only once the row is written can't be in two columns of it.
+    fn refuse_counter_apart(&mut self, work: &Work<'a, '_>, new: &Column) {
+        let Some(old) = self.identity_source(work.layout, &new.name) else { return };
+        let way_out = if old.ty == new.ty {
+            "let the rows move to a table of another name, whose triggers know the number: `from:` in the transition"
+        } else {
+            "change it by hand in a maintenance window, and in both snapshots (MariaDB 11.2 and later can copy the table beside its writers)"
+        };
+        self.no_way(
+            &format!("{}.{}", work.name, new.name),
+            "the server gives a row its number behind the triggers, so that no second column can follow it",
+            way_out,
+            new.span,
+        );
     }
 
     fn identity_follows_counter(&mut self, work: &mut Work<'a, '_>, physical: &Physical<'a>, identity: Identity) {

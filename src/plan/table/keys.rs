@@ -77,7 +77,7 @@ impl<'a> Planner<'a> {
     }
 
     /// What the index of the new key is called until contract. Where all keys have one name, no other index can have it.
-    fn key_index_name(&self, new: &PrimaryKey) -> String {
+    pub(super) fn key_index_name(&self, new: &PrimaryKey) -> String {
         if self.can.unique_is_index || self.taken.contains(new.name.text.as_str()) {
             naming::interim(&new.name.text, self.diff.dialect)
         } else {
@@ -215,6 +215,32 @@ impl<'a> Planner<'a> {
             }
         }
         bound
+    }
+
+    /// The step of contract by which a foreign key of another table has columns to stand on that have come back.
+    pub(super) fn step_of_returned_key(&self, key: &ForeignKey) -> Option<String> {
+        let layout = self.layouts.get(key.ref_table.as_str()).filter(|layout| self.any_comes_back(layout, &key.ref_columns))?;
+        let (change, table, new) = (self.change_of_table(&key.ref_table), layout.table(), layout.change.new);
+        let is_on = |columns: &[String]| is_same_set(columns, &key.ref_columns);
+        if new.primary_key.as_ref().is_some_and(|of_table| is_on(&of_table.columns)) {
+            return Some(format!("contract{change:02}.return_primary_key.{table}"));
+        }
+        let unique = new.uniques.iter().find(|unique| is_on(&unique.columns)).map(|unique| &unique.name.text);
+        let of_indexes = || new.indexes.iter().find(|index| index.unique && plain_columns(index).is_some_and(|columns| is_on(&columns)));
+        let name = unique.or_else(|| of_indexes().map(|index| &index.name.text))?;
+        Some(format!("contract{change:02}.create_index.{table}.{name}"))
+    }
+
+    /// The steps of contract by which foreign keys of other tables have left the columns of this one that are about to go.
+    pub(super) fn left_by_keys(&self, work: &Work<'a, '_>) -> Vec<String> {
+        let layouts = self.layouts.values().filter(|layout| layout.change.new.name != work.name);
+        let keys = layouts.flat_map(|layout| layout.change.new.foreign_keys.iter().map(move |key| (layout, key)));
+        keys.filter(|(_, key)| key.ref_table == work.name && self.any_comes_back(work.layout, &key.ref_columns))
+            .map(|(layout, key)| {
+                let change = self.change_of_table(&layout.change.new.name);
+                format!("contract{change:02}.drop_constraint.{}.{}", layout.table(), self.build_name(layout, &key.name, &key.columns).0)
+            })
+            .collect()
     }
 
     /// The foreign keys of the old snapshot that stand on the index of a key, with their tables.
@@ -365,6 +391,11 @@ pub(in super::super) fn goes_from_under(layout: &Layout<'_>, columns: &[String])
         old.and_then(plain_columns).is_some_and(|columns| is_on(&columns))
     });
     of_key || of_unique || of_index
+}
+
+/// Whether a column (name of the new shape) is in the new primary key.
+pub(super) fn in_new_key(work: &Work<'_, '_>, name: &str) -> bool {
+    work.layout.change.new.primary_key.as_ref().is_some_and(|key| key.columns.iter().any(|column| column == name))
 }
 
 fn is_same_set(one: &[String], other: &[String]) -> bool {

@@ -65,6 +65,7 @@ impl<'a> Planner<'a> {
         self.refuse_what_is_not_there_yet(&work);
         self.refuse_returns(&work);
         self.column_hazards(&work);
+        self.default_hazards(&work);
         let sync = self.sync(&work);
         self.loosen(&mut work, sync.as_ref());
         self.add_columns(&mut work, sync.as_ref());

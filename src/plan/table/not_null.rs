@@ -7,6 +7,7 @@ use super::super::model::{Action, ColumnSpec, Finding, Phase};
 use super::super::naming;
 use super::super::planner::{Draft, Planner};
 use super::Work;
+use super::keys::in_new_key;
 
 impl<'a> Planner<'a> {
     /// NOT NULL of columns that get it: proved by a check, so that no scan holds a lock.
@@ -36,7 +37,7 @@ impl<'a> Planner<'a> {
             let object = format!("{}.{}", work.table, physical.name);
             let gate = self.gate(work, phase, &format!("null.{}", physical.name), Finding::Null(physical.name.clone()), None);
             // It binds on the column that stays.
-            if phase == Phase::Contract && self.comes_back(work.layout, physical) {
+            if phase == Phase::Contract && self.comes_back(work.layout, physical) && !in_new_key(work, &new.name) {
                 work.before_swap.push(gate);
                 continue;
             }

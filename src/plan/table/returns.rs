@@ -6,7 +6,7 @@
 //! written into the helper column over to the other one. The rows that are there follow in batches, rules are built on the column
 //! that stays, the view goes over to it, and the helper column goes.
 
-use crate::snapshot::model::{Access, Column, Enforce, Expr, OnConflict};
+use crate::snapshot::model::{Access, Column, Enforce, Expr, ForeignKey, OnConflict, ReferentialAction, Type};
 
 use super::super::layout::{Layout, Physical, Reach, Role};
 use super::super::model::{
@@ -14,6 +14,7 @@ use super::super::model::{
     RowExpr, ShapeView, Splice, SyncColumn, SyncLens, SyncReturn,
 };
 use super::super::planner::Planner;
+use super::keys::in_new_key;
 use super::{BATCH, Work};
 
 /// Slug, object, why and action of a step of the swap.
@@ -71,41 +72,17 @@ impl<'a> Planner<'a> {
     /// Says what has no way back to its name.
     pub(super) fn refuse_returns(&mut self, work: &Work<'a, '_>) {
         let change = work.layout.change;
-        let apart = "give the new column another name, with `renamed_from` in the transition";
         for physical in self.returning(work.layout) {
             let Some(new) = physical.new else { continue };
             let object = format!("{}.{}", work.name, new.name);
             let in_key = |columns: &[String]| columns.contains(&new.name);
-            if change.new.primary_key.as_ref().is_some_and(|key| in_key(&key.columns))
-                || change.old.primary_key.as_ref().is_some_and(|key| in_key(&key.columns))
-            {
-                self.no_way(
-                    &object,
-                    "it is in the primary key, by which rows are found while it is filled and filled again, and no column can be renamed under a view",
-                    apart,
-                    new.span,
-                );
+            let moves = change.primary_key.is_some_and(|pair| {
+                !pair.equal && (pair.old.is_some_and(|key| in_key(&key.columns)) || pair.new.is_some_and(|key| in_key(&key.columns)))
+            });
+            if moves && new.identity.is_none() {
+                self.not_yet(&object, "it changes under its name, and a primary key that it is in gets other columns", new.span);
             }
-            let of_old = work.layout.of_old(&new.name).and_then(|old| old.old);
-            if new.generated.is_some() || of_old.is_some_and(|old| old.generated.is_some()) {
-                self.not_yet(
-                    &object,
-                    "the server computes it for one version, and the other one has another column of that name",
-                    new.span,
-                );
-            }
-            if new.identity.is_some() {
-                self.no_way(&object, "the number that the server gives a row is not known yet when the triggers run", apart, new.span);
-            }
-            let referred = self.diff.new.tables.values().flat_map(|table| table.foreign_keys.iter());
-            if let Some(key) = referred.into_iter().find(|key| key.ref_table == work.name && in_key(&key.ref_columns)) {
-                self.no_way(
-                    &object,
-                    &format!("foreign key {} refers to it, and no column can be renamed under a view", key.name.text),
-                    apart,
-                    new.span,
-                );
-            }
+            self.refuse_referred(work, new);
             if let Some(default) = &new.default
                 && !new.not_null
                 && !self.target.is_bare_literal(&new.ty, &default.text)
@@ -118,6 +95,55 @@ impl<'a> Planner<'a> {
                 );
             }
         }
+    }
+
+    /// Foreign keys that can't go over to a column which comes back.
+    fn refuse_referred(&mut self, work: &Work<'a, '_>, new: &Column) {
+        let object = format!("{}.{}", work.name, new.name);
+        let keys = self.diff.new.tables.values().flat_map(|table| table.foreign_keys.iter().map(move |key| (table, key)));
+        for (owner, key) in keys.filter(|(_, key)| key.ref_table == work.name && key.ref_columns.contains(&new.name)) {
+            let own = owner.name == work.name;
+            let layout = if own { Some(work.layout) } else { self.layouts.get(owner.name.as_str()) };
+            let follows = layout.is_some_and(|layout| self.any_comes_back(layout, &key.columns));
+            let of_key = layout.is_some_and(|layout| {
+                layout.change.new.primary_key.as_ref().is_some_and(|of_owner| self.any_comes_back(layout, &of_owner.columns))
+            });
+            let name = &key.name.text;
+            if !follows {
+                self.no_way(
+                    &object,
+                    &format!("foreign key {name} refers to it from columns that stay as they are, and a key can stand on one column only"),
+                    "take the foreign key away in a transition of its own first, and add it again in the one after this",
+                    key.name.span,
+                );
+            } else if of_key && acts_on_rows(key) {
+                self.no_way(
+                    &object,
+                    &format!("foreign key {name} writes the rows that refer to it, which fires no trigger, while their own key comes back to its name"),
+                    "let the foreign key restrict, in a transition of its own first",
+                    key.name.span,
+                );
+            }
+        }
+    }
+
+    /// The key by which rows are found once only the new version writes.
+    fn returned_key(&self, work: &Work<'a, '_>) -> Vec<(String, Type)> {
+        let new = work.layout.change.new;
+        let Some(key) = new.primary_key.as_ref().filter(|key| self.any_comes_back(work.layout, &key.columns)) else {
+            return self.key_of(work);
+        };
+        let column = |name: &String| Some((self.physical(work, name), self.physical_type(&new.columns.get(name)?.ty)));
+        key.columns.iter().filter_map(column).collect()
+    }
+
+    /// A helper column as contract has it. One that is in the key is NOT NULL for a while.
+    fn helper_column(&self, work: &Work<'a, '_>, physical: &Physical<'a>, new: &Column) -> ColumnSpec {
+        let spec = self.overlap_column(work, physical, new);
+        let in_key = in_new_key(work, &new.name);
+        let not_null = in_key || physical.hints.and_then(|hints| hints.enforce) == Some(Enforce::Migrate);
+        let shown = in_key && !self.can.hides_not_null && new.default.is_none();
+        ColumnSpec { not_null, hidden: spec.hidden && !shown, ..spec }
     }
 
     /// The view of the new shape over the columns by their own names.
@@ -156,6 +182,9 @@ impl<'a> Planner<'a> {
             let not_null = spec.not_null && spec.generated.is_some() && !self.can.hides_not_null;
             Some(ColumnSpec { not_null, default: None, identity: None, ..spec })
         };
+        let old_computed: Vec<&Column> =
+            back.iter().filter_map(|c| layout.of_old(&c.new?.name)?.old).filter(|old| old.generated.is_some()).collect();
+        let is_stored = |old: &&&Column| old.generated.as_ref().is_some_and(|generated| generated.stored);
         steps.push((
             format!("return_columns.{table}"),
             table.clone(),
@@ -164,12 +193,8 @@ impl<'a> Planner<'a> {
             Action::ReturnColumns {
                 table: table.clone(),
                 drops: names.iter().filter(|(_, name)| layout.of_old(name).is_some()).map(|(_, name)| name.clone()).collect(),
-                computed: back
-                    .iter()
-                    .filter_map(|c| layout.of_old(&c.new?.name)?.old)
-                    .filter(|old| old.generated.is_some())
-                    .map(|old| old.name.clone())
-                    .collect(),
+                computed: old_computed.iter().map(|old| old.name.clone()).collect(),
+                stored: old_computed.iter().filter(is_stored).map(|old| old.name.clone()).collect(),
                 columns: back.iter().filter_map(empty).collect(),
                 marker: if marked { Marker::With } else { Marker::Without },
             },
@@ -210,21 +235,20 @@ impl<'a> Planner<'a> {
                     .to_owned(),
                 Action::TakeEither {
                     table: table.clone(),
-                    key: self.key_of(work).into_iter().map(|(name, _)| name).collect(),
+                    key: self.returned_key(work).into_iter().map(|(name, _)| name).collect(),
                     lenses: self.sync_returns(work).into_iter().map(|given| given.lens).collect(),
                 },
             ));
             // Of two values of an expression nothing tells which was given.
             for physical in plain.iter().filter(|c| c.new.is_some_and(has_expression)) {
                 let Some(new) = physical.new else { continue };
-                let not_null = physical.hints.and_then(|hints| hints.enforce) == Some(Enforce::Migrate);
                 let object = format!("{table}.{}", physical.name);
+                let before = self.helper_column(work, physical, new);
                 let action = if self.target.restates_default(&new.ty, "null") {
-                    let before = ColumnSpec { not_null, ..self.overlap_column(work, physical, new) };
                     let after = ColumnSpec { default: None, ..before.clone() };
                     Action::RestateColumn { table: table.clone(), old: Box::new(before), new: Box::new(after) }
                 } else {
-                    let default = (!not_null).then(|| RowExpr::plain("null"));
+                    let default = (!before.not_null).then(|| RowExpr::plain("null"));
                     Action::SettleDefaults { table: table.clone(), defaults: vec![(physical.name.clone(), default)], view: None }
                 };
                 steps.push((
@@ -246,7 +270,20 @@ impl<'a> Planner<'a> {
                 Action::RestateColumn { table: table.clone(), old: Box::new(before), new: Box::new(after) },
             ));
         }
-        self.rules_return(work, &names, &mut steps, &mut behind);
+        let left = self.rules_return(work, &names, &mut steps, &mut behind);
+        // An INSERT of the rows that a query gives must name each column that is NOT NULL and has no default, whatever a trigger does.
+        for physical in plain.iter().filter(|c| c.new.is_some_and(|new| in_new_key(work, &new.name))) {
+            let Some(before) = physical.new.map(|new| self.helper_column(work, physical, new)) else { continue };
+            let before = ColumnSpec { default: None, ..before };
+            let after = ColumnSpec { not_null: false, ..before.clone() };
+            let object = format!("{table}.{}", after.name);
+            steps.push((
+                format!("drop_not_null.{object}"),
+                object,
+                "The view is about to leave this column out. The table is copied beside its readers and writers.".to_owned(),
+                Action::RestateColumn { table: table.clone(), old: Box::new(before), new: Box::new(after) },
+            ));
+        }
         let namespace = self.new_namespace();
         steps.push((
             format!("settle_shape_view.{namespace}.{}", work.name),
@@ -254,6 +291,7 @@ impl<'a> Planner<'a> {
             "The view goes over to the columns that stay, with all their rules: nobody sees a difference.".to_owned(),
             Action::SettleShapeView(self.settled_view_of(&namespace, layout)),
         ));
+        steps.extend(left);
         Some((steps, behind, names.into_iter().map(|(helper, _)| helper).collect()))
     }
 
@@ -270,7 +308,7 @@ impl<'a> Planner<'a> {
             Action::Backfill(Box::new(Backfill {
                 name: format!("{}_contract{:02}.{object}", self.diff.new.release, work.change),
                 table,
-                key: self.key_of(work),
+                key: self.returned_key(work),
                 sets,
                 batch: BATCH,
             })),
@@ -279,7 +317,16 @@ impl<'a> Planner<'a> {
 
     /// Indexes and constraints over helper columns are built anew over the columns that stay; what stood on the helper columns
     /// goes with them, and what contract would have built on them is not built at all.
-    fn rules_return(&mut self, work: &mut Work<'a, '_>, names: &[(String, String)], steps: &mut Vec<SwapStep>, behind: &mut Vec<SwapStep>) {
+    ///
+    /// Returns the ends of the foreign keys over helper columns: they act on these as long as the view or a trigger reads them, and
+    /// not once nothing keeps them in step any more.
+    fn rules_return(
+        &mut self,
+        work: &mut Work<'a, '_>,
+        names: &[(String, String)],
+        steps: &mut Vec<SwapStep>,
+        behind: &mut Vec<SwapStep>,
+    ) -> Vec<SwapStep> {
         let table = work.table.to_owned();
         let renamed: Vec<(String, String)> = work
             .swap
@@ -293,6 +340,15 @@ impl<'a> Planner<'a> {
         let mut moved: Vec<String> = Vec::new();
         let mut late: Vec<String> = Vec::new();
         let mut rules: Vec<(u8, String, Action)> = Vec::new();
+        let mut early: Vec<SwapStep> = Vec::new();
+        let mut left: Vec<SwapStep> = Vec::new();
+        let key = work.layout.change.new.primary_key.as_ref().filter(|key| self.any_comes_back(work.layout, &key.columns));
+        let of_key = key.map(|key| self.key_index_name(key));
+        if let Some(key) = key {
+            let from: Vec<String> = key.columns.iter().map(|name| self.physical(work, name)).collect();
+            let to = key.columns.clone();
+            rules.push((1, String::new(), Action::ReturnPrimaryKey { table: table.clone(), from, to }));
+        }
         for step in &self.steps {
             let built_late = step.phase == Phase::Contract;
             match &step.action {
@@ -309,22 +365,43 @@ impl<'a> Planner<'a> {
                         ));
                     }
                     moved.push(index.name.clone());
+                    if of_key.as_ref() == Some(&index.name) {
+                        continue;
+                    }
                     let name = last_name(&index.name);
                     rules.push((0, name.clone(), Action::CreateIndex(over_own_names(IndexSpec { name, ..index.clone() }, names))));
                 }
                 Action::AddForeignKey { spec, .. } if spec.table == table && reads(&spec.key.columns, names) => {
+                    let referred = self.returning_names(work, &spec.key.ref_table);
                     if built_late {
                         late.push(step.id.clone());
                     } else {
-                        behind.push(self.dropped(&table, ConstraintSpec::ForeignKey(spec.clone())));
+                        left.push(self.dropped(&table, ConstraintSpec::ForeignKey(spec.clone())));
                     }
                     moved.push(spec.key.name.text.clone());
                     let mut key = spec.key.clone();
                     key.name.text = last_name(&key.name.text);
                     key.columns = key.columns.iter().map(|name| own(name, names)).collect();
+                    key.ref_columns = key.ref_columns.iter().map(|name| own(name, &referred)).collect();
+                    for action in [&mut key.on_delete, &mut key.on_update] {
+                        if let ReferentialAction::SetNull(columns) | ReferentialAction::SetDefault(columns) = action {
+                            *columns = columns.iter().map(|name| own(name, names)).collect();
+                        }
+                    }
                     let name = key.name.text.clone();
+                    // What contract adds has not acted on any row before.
+                    let acts = !built_late && key.ref_table != table && acts_on_rows(&key);
                     let spec = ForeignKeySpec { table: table.clone(), key };
-                    rules.push((1, name, Action::AddForeignKey { spec, until: None }));
+                    if acts {
+                        early.push((
+                            format!("add_foreign_key.{table}.{name}"),
+                            format!("{table}.{name}"),
+                            "Before the rows are filled, which then proves them: what it writes into rows that refer to a key fires no trigger.".to_owned(),
+                            Action::ReturnForeignKey(spec),
+                        ));
+                    } else {
+                        rules.push((2, name, Action::AddForeignKey { spec, until: None }));
+                    }
                 }
                 Action::AddCheck { table: of, name, condition, .. } if *of == table && expr_reads(condition, names) => {
                     if built_late {
@@ -335,7 +412,7 @@ impl<'a> Planner<'a> {
                     moved.push(name.clone());
                     let name = last_name(name);
                     let condition = expr_over_own_names(condition, names);
-                    rules.push((2, name.clone(), Action::AddCheck { table: table.clone(), name, condition, until: None }));
+                    rules.push((3, name.clone(), Action::AddCheck { table: table.clone(), name, condition, until: None }));
                 }
                 _ => {}
             }
@@ -348,17 +425,59 @@ impl<'a> Planner<'a> {
         for (_, name, action) in rules {
             let (kind, why) = match &action {
                 Action::CreateIndex(_) => ("create_index", "What rows are found by, and told apart by, over the column that stays."),
+                Action::ReturnPrimaryKey { .. } => {
+                    steps.push((
+                        format!("return_primary_key.{table}"),
+                        table.clone(),
+                        "The key goes over to the columns that stay. The table is copied beside its readers and writers.".to_owned(),
+                        action,
+                    ));
+                    continue;
+                }
                 Action::AddForeignKey { .. } => ("add_foreign_key", "The rows are looked at behind it, and nobody waits."),
                 _ => ("add_check", "The rule over the column that stays."),
             };
             steps.push((format!("{kind}.{table}.{name}"), format!("{table}.{name}"), why.to_owned(), action));
         }
+        let filled = steps.iter().position(|(_, _, _, action)| !matches!(action, Action::ReturnColumns { .. })).unwrap_or(steps.len());
+        steps.splice(filled..filled, early);
+        left
+    }
+
+    /// The helper columns of a table (physical name) and the names that they come back to.
+    fn returning_names(&self, work: &Work<'a, '_>, table: &str) -> Vec<(String, String)> {
+        let own = (table == work.table).then_some(work.layout);
+        let layout = own.or_else(|| self.layouts.values().find(|layout| layout.table() == table));
+        let returning = layout.map(|layout| self.returning(layout)).unwrap_or_default();
+        returning.into_iter().filter_map(|physical| Some((physical.name.clone(), physical.new?.name.clone()))).collect()
+    }
+
+    /// What a step of the swap must wait for in the swaps of other tables, since columns that foreign keys refer to come back.
+    pub(super) fn awaits_returns(&self, work: &Work<'a, '_>, action: &Action) -> Vec<String> {
+        let names = self.returning_names(work, work.table);
+        let goes = match action {
+            Action::AddForeignKey { spec, .. } | Action::ReturnForeignKey(spec) if spec.key.ref_table != work.table => {
+                let key = work.layout.change.new.foreign_keys.iter().find(|key| key.name.text == spec.key.name.text);
+                return key.and_then(|key| self.step_of_returned_key(key)).into_iter().collect();
+            }
+            Action::DropIndex { index, .. } => index_reads(index, &names),
+            // Nothing fills the column any more that those keys stand on.
+            Action::RemoveSync(_) | Action::SwapColumns { .. } => true,
+            _ => false,
+        };
+        if goes { self.left_by_keys(work) } else { Vec::new() }
     }
 
     fn dropped(&self, table: &str, constraint: ConstraintSpec) -> SwapStep {
         let object = format!("{table}.{}", constraint.name());
         (format!("drop_constraint.{object}"), object, GOES.to_owned(), Action::DropConstraint { table: table.to_owned(), constraint })
     }
+}
+
+/// Whether a foreign key changes rows that refer to a key which changes or goes. (One that deletes them leaves nothing to differ.)
+pub(super) fn acts_on_rows(key: &ForeignKey) -> bool {
+    let writes = |action: &ReferentialAction| matches!(action, ReferentialAction::SetNull(_) | ReferentialAction::SetDefault(_));
+    writes(&key.on_delete) || writes(&key.on_update) || key.on_update == ReferentialAction::Cascade
 }
 
 const GOES: &str = "The column under it is about to go, and the one that stays has its own.";

@@ -3,7 +3,7 @@
 use crate::snapshot::model::{Access, Column, Expr, Name};
 use crate::sql::Dialect;
 
-use super::super::layout::{Layout, Reach, Role, default_comes_late};
+use super::super::layout::{Layout, Physical, Reach, Role, default_comes_late};
 use super::super::model::{
     Action, ColumnSpec, CommentTarget, ConstraintSpec, Materialized, Origin, Phase, Rename, RowExpr, ShapeView, Sync, ViewColumn,
     ViewDefault,
@@ -154,6 +154,9 @@ impl<'a> Planner<'a> {
         if layout.has_two_sides() && self.tells_writer(layout) {
             drops.push(naming::MARKER.to_owned());
         }
+        let is_computed = |physical: &&Physical<'a>| physical.new.or(physical.old).is_some_and(|column| column.generated.is_some());
+        let of_name = |name: &String| layout.columns.iter().find(|physical| physical.name == *name);
+        let computed = drops.iter().filter(|name| of_name(name).as_ref().is_some_and(is_computed)).cloned().collect();
         let renames = ordered_renames(
             layout.columns.iter().filter_map(|c| {
                 let new = c.new?;
@@ -183,7 +186,7 @@ impl<'a> Planner<'a> {
                 format!("swap_columns.{}", work.table),
                 work.table.to_owned(),
                 why.to_owned(),
-                Action::SwapColumns { table: work.table.to_owned(), drops, renames: renames.clone() },
+                Action::SwapColumns { table: work.table.to_owned(), drops, computed, renames: renames.clone() },
             ));
         }
         if work.table != work.name {
@@ -344,16 +347,17 @@ impl<'a> Planner<'a> {
         work.layout.lenses.iter().any(|(lens, _)| lens.old.iter().any(|member| member.column.name == column && member.mapping.is_some()))
     }
 
-    pub(super) fn finish_swap(&mut self, work: Work<'a, '_>) {
+    pub(super) fn finish_swap(&mut self, mut work: Work<'a, '_>) {
         let unit = self.swap_unit(work.change, work.table);
         let unmirrored = self.mirrors_removed(work.table);
         let mut previous: Option<String> = None;
-        for (slug, object, why, action) in work.swap {
+        for (slug, object, why, action) in std::mem::take(&mut work.swap) {
             let mut requires = work.before_swap.clone();
             requires.extend(unmirrored.iter().cloned());
             requires.extend(self.drop_namespace_step.clone());
             requires.extend(self.drop_views_step.get(&work.change).cloned());
             requires.extend(previous.take());
+            requires.extend(self.awaits_returns(&work, &action));
             let is_key = matches!(
                 &action,
                 Action::DropConstraint { constraint: ConstraintSpec::PrimaryKey(_) | ConstraintSpec::Unique(_), .. }
