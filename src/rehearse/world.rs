@@ -1209,6 +1209,20 @@ enum Kept {
 
 /// Runs a statement; what it makes the server check at the end is checked at once.
 fn attempt(session: &mut dyn Connection, statement: &str, dialect: Dialect, deferred: bool) -> Result<Outcome, Failure> {
+    if dialect != Dialect::Postgres {
+        return statement_alone(session, statement, dialect, deferred);
+    }
+    // A failure there ends its transaction, and whoever looks at what came of it asks more of the session.
+    session.run("savepoint crossfade_attempt")?;
+    let outcome = statement_alone(session, statement, dialect, deferred);
+    if outcome.is_err() {
+        session.run("rollback to savepoint crossfade_attempt")?;
+    }
+    session.run("release savepoint crossfade_attempt")?;
+    outcome
+}
+
+fn statement_alone(session: &mut dyn Connection, statement: &str, dialect: Dialect, deferred: bool) -> Result<Outcome, Failure> {
     let outcome = session.run(statement)?;
     match dialect {
         Dialect::Postgres if deferred => {
