@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,8 @@ struct Job<'a> {
     skips: AtomicU64,
     /// Rows since somebody took the dead ones away.
     unvacuumed: AtomicU64,
-    vacuuming: Mutex<()>,
+    /// Tells who takes dead rows away that it is time to; nobody listens while that one is at it, or where nobody has to.
+    vacuum_is_due: Mutex<Option<SyncSender<()>>>,
     /// Another worker failed.
     failed: AtomicBool,
 }
@@ -95,7 +96,7 @@ pub(super) fn run(runner: &mut Runner<'_>, backfill: &Backfill) -> Result<Option
         allowance: Arc::clone(&runner.allowance),
         skips: AtomicU64::new(runner.options.skip_failing.saturating_sub(set_aside.len() as u64)),
         unvacuumed: AtomicU64::new(0),
-        vacuuming: Mutex::new(()),
+        vacuum_is_due: Mutex::new(None),
         failed: AtomicBool::new(false),
     };
     if work_together(runner, &job)? == Ended::Early {
@@ -124,6 +125,12 @@ fn kept(runner: &mut Runner<'_>, backfill: &Backfill) -> Result<Backfill, Stoppe
 fn work_together(runner: &mut Runner<'_>, job: &Job<'_>) -> Result<Ended, Stopped> {
     let count = runner.options.workers.min(job.queue.lock().unwrap_or_else(PoisonError::into_inner).len()).max(1);
     std::thread::scope(|scope| {
+        if let Some(vacuum) = &job.statements.vacuum {
+            // Without room for a message: it arrives only where somebody waits for it.
+            let (due, asked) = sync_channel(0);
+            *job.vacuum_is_due.lock().unwrap_or_else(PoisonError::into_inner) = Some(due);
+            scope.spawn(move || job.take_dead_rows_away(vacuum, &asked));
+        }
         let (done, ends) = channel();
         for _ in 0..count {
             let done = done.clone();
@@ -159,7 +166,11 @@ fn work_together(runner: &mut Runner<'_>, job: &Job<'_>) -> Result<Ended, Stoppe
                         result = Err(runner.failed(&failure));
                     }
                 }
-                Err(RecvTimeoutError::Disconnected) => return result,
+                Err(RecvTimeoutError::Disconnected) => {
+                    // Who takes dead rows away ends with the sender.
+                    *job.vacuum_is_due.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                    return result;
+                }
             }
         }
     })
@@ -263,11 +274,16 @@ impl From<Failure> for Failed {
 }
 
 impl Job<'_> {
-    fn worker(&self) -> Result<Ended, Stopped> {
+    fn session(&self) -> Result<Box<dyn Connection + Send>, Stopped> {
         let mut session = open(self.engine, &format!("crossfade backfill {}", self.release))?;
         for setting in self.engine.words().batch_settings {
             session.run(setting).map_err(|failure| self.stopped(&failure))?;
         }
+        Ok(session)
+    }
+
+    fn worker(&self) -> Result<Ended, Stopped> {
+        let mut session = self.session()?;
         loop {
             let next = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some(part) = next else { return Ok(Ended::Through) };
@@ -361,7 +377,7 @@ impl Job<'_> {
                         let wanted = known * self.options.batch_time.as_secs_f64();
                         size = wanted.clamp(size as f64 / 2.0, size as f64 * 2.0).clamp(BOUNDS.0, BOUNDS.1) as u64;
                     }
-                    self.take_dead_rows_away(session, rows);
+                    self.leave_dead_rows(rows);
                     std::thread::sleep(self.engine.pause_after(took));
                 }
                 Err(Failed::Overtaken) => {
@@ -481,18 +497,33 @@ impl Job<'_> {
     }
 
     /// What a batch leaves dead is room for the next ones, once it is taken away: a table grows by a half instead of by its size.
-    /// It is no fault when that fails: somebody else may be at it, or it may be forbidden.
-    fn take_dead_rows_away(&self, session: &mut dyn Connection, rows: u64) {
-        let Some(vacuum) = &self.statements.vacuum else { return };
+    fn leave_dead_rows(&self, rows: u64) {
         let since = self.unvacuumed.fetch_add(rows, Ordering::Relaxed) + rows;
         if since < (self.estimate / 20).clamp(VACUUM.0, VACUUM.1) {
             return;
         }
-        let Ok(_alone) = self.vacuuming.try_lock() else { return };
-        self.unvacuumed.store(0, Ordering::Relaxed);
-        if session.value(self.engine.words().old_snapshot).ok().flatten().as_deref() == Some("false") {
-            let _ = session.run(vacuum);
-            let _ = session.take_notices();
+        let due = self.vacuum_is_due.lock().unwrap_or_else(PoisonError::into_inner);
+        if due.as_ref().is_some_and(|due| due.try_send(()).is_ok()) {
+            self.unvacuumed.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes dead rows away whenever it is due, in a session of its own, so that no batch waits for it. It is no fault when that
+    /// fails: somebody else may be at it, or it may be forbidden.
+    fn take_dead_rows_away(&self, vacuum: &str, asked: &Receiver<()>) {
+        let mut session = None;
+        while asked.recv().is_ok() {
+            if session.is_none() {
+                session = self.session().ok();
+            }
+            let Some(open) = session.as_mut() else { continue };
+            if open.value(self.engine.words().old_snapshot).ok().flatten().as_deref() == Some("false") {
+                if open.run(vacuum).is_err() {
+                    session = None;
+                    continue;
+                }
+                let _ = open.take_notices();
+            }
         }
     }
 }
