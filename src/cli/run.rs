@@ -17,6 +17,17 @@ use crate::run::engine::Engine;
 use crate::run::look::{self, Due};
 use crate::run::{End, Options, Task};
 
+/// How long is waited for whom.
+#[derive(Debug, clap::Args)]
+struct Waits {
+    /// How many seconds to wait for another runner to end.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u64,
+    /// For how many seconds a statement that meets a lock is tried again, with growing pauses.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    patience: u64,
+}
+
 /// What every phase takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
@@ -25,12 +36,8 @@ pub(crate) struct RunArgs {
     /// Change nothing; print the statements that would run.
     #[arg(long)]
     dry_run: bool,
-    /// How many seconds to wait for another runner to end.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    wait: u64,
-    /// For how many seconds a statement that meets a lock is tried again, with growing pauses.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
-    patience: u64,
+    #[command(flatten)]
+    waits: Waits,
     /// How progress is written: as text, or as a JSON object a line.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -99,12 +106,8 @@ pub(crate) struct Sync {
     /// The application is stopped. There is no other way to run this.
     #[arg(long, required = true)]
     offline: bool,
-    /// How many seconds to wait for another runner to end.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    wait: u64,
-    /// For how many seconds a statement that meets a lock is tried again, with growing pauses.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
-    patience: u64,
+    #[command(flatten)]
+    waits: Waits,
     /// Sessions that fill rows at the same time, each in a range of its own.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: u8,
@@ -126,12 +129,8 @@ pub(crate) struct Drain {
     /// Let it write again.
     #[arg(long)]
     undo: bool,
-    /// How many seconds to wait for another runner to end.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    wait: u64,
-    /// For how many seconds a statement that meets a lock is tried again, with growing pauses.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
-    patience: u64,
+    #[command(flatten)]
+    waits: Waits,
     /// How progress is written: as text, or as a JSON object a line.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -142,7 +141,7 @@ pub(crate) fn sync(args: &Sync) -> anyhow::Result<Exit> {
     let engine = engine.as_ref();
     let Some(Upgrade { program, schema_lock }) = online::upgrade(&args.online, engine, args.format)? else { return Ok(Exit::Failed) };
     let stop = listen()?;
-    let mut options = options(args.wait, args.patience, &stop);
+    let mut options = options(&args.waits, &stop);
     options.schema_lock = schema_lock;
     options.workers = usize::from(args.workers);
     options.offline = true;
@@ -201,7 +200,7 @@ pub(crate) fn drain(args: &Drain) -> anyhow::Result<Exit> {
     let Some(program) = online::program(&args.online, engine.as_ref(), args.format)? else { return Ok(Exit::Failed) };
     let stop = listen()?;
     let watcher = Watcher::new(args.format);
-    let ended = crate::run::drain(engine.as_ref(), &program, &args.version, args.undo, &options(args.wait, args.patience, &stop), &watcher);
+    let ended = crate::run::drain(engine.as_ref(), &program, &args.version, args.undo, &options(&args.waits, &stop), &watcher);
     watcher.close();
     let version = &args.version;
     match ended {
@@ -237,7 +236,7 @@ fn run(args: &RunArgs, task: Task, set: impl FnOnce(&mut Options<'_>)) -> anyhow
         };
     }
     let stop = listen()?;
-    let mut options = options(args.wait, args.patience, &stop);
+    let mut options = options(&args.waits, &stop);
     options.schema_lock = schema_lock;
     set(&mut options);
     drive(engine.as_ref(), &program, task, &options, args.format)
@@ -263,10 +262,10 @@ pub(super) fn listen_saying(said: &'static str) -> anyhow::Result<Arc<AtomicBool
     Ok(stop)
 }
 
-fn options(wait: u64, patience: u64, stop: &AtomicBool) -> Options<'_> {
+fn options<'a>(waits: &Waits, stop: &'a AtomicBool) -> Options<'a> {
     Options {
-        wait: Duration::from_secs(wait),
-        patience: Duration::from_secs(patience),
+        wait: Duration::from_secs(waits.wait),
+        patience: Duration::from_secs(waits.patience),
         workers: 1,
         batch_time: Duration::from_millis(100),
         max_batches: None,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::catalog::{Line, Part, family};
-use super::place::{Nested, Place};
+use super::place::{Nested, Place, rows_of};
 use super::{COMPILED_FOR, Stopped};
 use crate::engine::ephemeral::mysql::{Flavour, Server, installations};
 use crate::engine::mysql::{Location, Session};
@@ -182,17 +182,7 @@ impl Place for Mysql {
             let mut columns: Vec<String> =
                 family::columns_of_table(session, &database, &name)?.into_iter().map(|(column, _)| column).collect();
             columns.sort();
-            let list: Vec<String> = columns
-                .iter()
-                .map(|column| {
-                    let name = ident(column, Dialect::Mysql);
-                    if masked.contains(&column.as_str()) { format!("{name} is null") } else { self.shown(&name) }
-                })
-                .collect();
-            for row in session.run(&format!("select {} from {}", list.join(", "), ident(&name, Dialect::Mysql)))?.rows {
-                let cells: Vec<String> = columns.iter().zip(row).map(|(column, cell)| format!("{column} = {}", self.cell(cell))).collect();
-                lines.push(format!("{name}: {}", cells.join(", ")));
-            }
+            lines.extend(rows_of(self, session, Dialect::Mysql, (&name, &ident(&name, Dialect::Mysql)), &columns, masked)?);
         }
         lines.sort();
         Ok(lines)

@@ -5,6 +5,7 @@ use super::catalog::Line;
 use crate::engine::{Connection, Failure, Notice, Outcome};
 use crate::snapshot::model::Column;
 use crate::sql::Dialect;
+use crate::sql::quote::ident;
 
 /// A server, or a folder, that holds databases of the rehearsal's own.
 pub(super) trait Place {
@@ -59,6 +60,33 @@ pub(super) trait Place {
 
     /// Whether the server counts what is written through a version's own namespace.
     fn counts_through_views(&self) -> bool;
+}
+
+/// The rows of a table as lines that begin with `name`; of the columns `masked` only whether they have a value. `relation`: the
+/// table for SQL; `columns`: sorted, so that the order in which they were made does not matter.
+pub(super) fn rows_of(
+    place: &dyn Place,
+    session: &mut dyn Connection,
+    dialect: Dialect,
+    (name, relation): (&str, &str),
+    columns: &[String],
+    masked: &[&str],
+) -> Result<Vec<String>, Failure> {
+    let shown = |column: &String| {
+        let own = ident(column, dialect);
+        match (masked.contains(&column.as_str()), dialect) {
+            (false, _) => place.shown(&own),
+            (true, Dialect::Postgres) => format!("({own} is null)::text"),
+            (true, _) => format!("{own} is null"),
+        }
+    };
+    let list: Vec<String> = columns.iter().map(shown).collect();
+    let rows = session.run(&format!("select {} from {relation}", list.join(", ")))?.rows;
+    let line = |row: Vec<Option<String>>| {
+        let cells: Vec<String> = columns.iter().zip(row).map(|(column, cell)| format!("{column} = {}", place.cell(cell))).collect();
+        format!("{name}: {}", cells.join(", "))
+    };
+    Ok(rows.into_iter().map(line).collect())
 }
 
 /// What kind of refusal it is.

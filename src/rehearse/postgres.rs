@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Stopped;
 use super::catalog::{self, Line};
-use super::place::{Nested, Place};
+use super::place::{Nested, Place, rows_of};
 use crate::dialect::postgres::expression::Expressions;
 use crate::engine::ephemeral::postgres::{Server, installations};
 use crate::engine::postgres::{Location, Session};
@@ -208,18 +208,7 @@ impl Place for Postgres {
         }
         let mut lines = Vec::new();
         for (table, relation, columns) in tables {
-            let list: Vec<String> = columns
-                .iter()
-                .map(|column| {
-                    let name = ident(column, Dialect::Postgres);
-                    if masked.contains(&column.as_str()) { format!("({name} is null)::text") } else { self.shown(&name) }
-                })
-                .collect();
-            for row in session.run(&format!("select {} from {relation}", list.join(", ")))?.rows {
-                let cells: Vec<String> =
-                    columns.iter().zip(row).map(|(column, cell)| format!("{column} = {}", cell.unwrap_or_default())).collect();
-                lines.push(format!("{table}: {}", cells.join(", ")));
-            }
+            lines.extend(rows_of(self, session, Dialect::Postgres, (&table, &relation), &columns, masked)?);
         }
         lines.sort();
         Ok(lines)

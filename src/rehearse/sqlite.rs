@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Stopped;
 use super::catalog::{self, Line, Part};
-use super::place::Place;
+use super::place::{Place, rows_of};
 use crate::engine::sqlite::Session;
 use crate::engine::{Connection, Failure};
 use crate::sql::Dialect;
@@ -91,18 +91,7 @@ impl Place for Sqlite {
             let columns = session.run(&format!("select name from pragma_table_xinfo('{}')", name.replace('\'', "''")))?.rows;
             let mut columns: Vec<String> = columns.into_iter().flatten().flatten().collect();
             columns.sort();
-            let list: Vec<String> = columns
-                .iter()
-                .map(|column| {
-                    let name = ident(column, Dialect::Sqlite);
-                    if masked.contains(&column.as_str()) { format!("{name} is null") } else { format!("quote({name})") }
-                })
-                .collect();
-            for row in session.run(&format!("select {} from {}", list.join(", "), ident(&name, Dialect::Sqlite)))?.rows {
-                let cells: Vec<String> =
-                    columns.iter().zip(row).map(|(column, cell)| format!("{column} = {}", cell.unwrap_or_default())).collect();
-                lines.push(format!("{name}: {}", cells.join(", ")));
-            }
+            lines.extend(rows_of(self, session, Dialect::Sqlite, (&name, &ident(&name, Dialect::Sqlite)), &columns, masked)?);
         }
         lines.sort();
         Ok(lines)
