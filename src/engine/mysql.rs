@@ -117,12 +117,15 @@ impl fmt::Debug for Location {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        match error {
-            Error::MySqlError(refused) => {
-                Self { code: Some(refused.code.to_string()), message: refused.message, detail: None, hint: None, context: None }
-            }
-            other => Self { code: None, message: other.to_string(), detail: None, hint: None, context: None },
-        }
+        // The driver wraps the words of others in names of its own types.
+        let (code, message) = match error {
+            Error::MySqlError(refused) => (Some(refused.code.to_string()), refused.message),
+            Error::IoError(error) => (None, error.to_string()),
+            Error::CodecError(error) => (None, error.to_string()),
+            Error::DriverError(error) => (None, error.to_string()),
+            other => (None, other.to_string()),
+        };
+        Self { code, message, detail: None, hint: None, context: None }
     }
 }
 
