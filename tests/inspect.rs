@@ -1014,7 +1014,8 @@ fn a_connection_to_postgres_is_encrypted_as_the_url_says() {
 
     // A client that shows who it is.
     certificates.sign("client", "ca", "DNS:client");
-    let shown = format!("&sslmode=verify-full{right}&sslcert={}&sslkey={}", certificates.path("client.pem"), certificates.path("client.key"));
+    let shown =
+        format!("&sslmode=verify-full{right}&sslcert={}&sslkey={}", certificates.path("client.pem"), certificates.path("client.key"));
     let url = format!("postgres://postgres@localhost:{}/postgres?hostaddr={place}{shown}", address.port);
     let mut session = Session::connect_to(&Location::parse(&url).unwrap()).unwrap();
     assert_eq!(session.value("select client_dn from pg_stat_ssl where pid = pg_backend_pid()"), is("/CN=db"));

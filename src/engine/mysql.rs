@@ -9,8 +9,8 @@ use std::time::Duration;
 use ::mysql::prelude::{Protocol, Queryable as _};
 use ::mysql::{ClientIdentity, Conn, DriverError, Error, Opts, OptsBuilder, QueryResult, ResultSet, SslOpts, UrlError, Value};
 
-use super::{tls, url};
 pub use super::{Connection, Failure, Notice, Outcome};
+use super::{tls, url};
 
 /// Where a database is to be found: a socket, a database and an account. Nothing secret is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,23 +193,24 @@ impl fmt::Debug for Location {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        match error {
-            Error::MySqlError(refused) => {
-                Self { code: Some(refused.code.to_string()), message: refused.message, detail: None, hint: None, context: None }
+        let fault = fault(&error);
+        let hint = match (&error, fault) {
+            (_, Some(fault)) => tls::hint(fault, &NAMES),
+            (Error::DriverError(DriverError::TlsNotSupported), _) => {
+                Some("the server knows no encrypted connections; ssl-mode=DISABLED connects without".to_owned())
             }
-            other => {
-                let fault = fault(&other);
-                let hint = match (&other, fault) {
-                    (_, Some(fault)) => tls::hint(fault, &NAMES),
-                    (Error::DriverError(DriverError::TlsNotSupported), _) => {
-                        Some("the server knows no encrypted connections; ssl-mode=DISABLED connects without".to_owned())
-                    }
-                    _ => None,
-                };
-                let said = fault.map_or_else(|| other.to_string(), |fault| format!("no encrypted connection was made: {fault}"));
-                Self { hint, ..Self::refused(said) }
-            }
-        }
+            _ => None,
+        };
+        let said = fault.map(|fault| format!("no encrypted connection was made: {fault}"));
+        // The driver wraps the words of others in names of its own types.
+        let (code, message) = match error {
+            Error::MySqlError(refused) => (Some(refused.code.to_string()), refused.message),
+            Error::IoError(error) => (None, error.to_string()),
+            Error::CodecError(error) => (None, error.to_string()),
+            Error::DriverError(error) => (None, error.to_string()),
+            other => (None, other.to_string()),
+        };
+        Self { code, message: said.unwrap_or(message), detail: None, hint, context: None }
     }
 }
 

@@ -85,11 +85,7 @@ mod client {
     type Identity = (PathBuf, PathBuf);
 
     /// A client's side. The message of an error names no file: it would be a part of a URL.
-    pub(in crate::engine) fn client(
-        verify: Verify,
-        roots: &Roots,
-        identity: Option<&Identity>,
-    ) -> Result<Arc<ClientConfig>, String> {
+    pub(in crate::engine) fn client(verify: Verify, roots: &Roots, identity: Option<&Identity>) -> Result<Arc<ClientConfig>, String> {
         let provider = Arc::new(ring::default_provider());
         let versions = |error: rustls::Error| error.to_string();
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().map_err(versions)?;
