@@ -111,7 +111,7 @@ impl<'lab, E: Engine> Bench<'lab, E> {
     /// about none of the tables, and what is true of them in one case is true in all.
     fn lead_in(&self, phase: Phase, database: &Database<'_, E>, statements: &[Statement]) -> usize {
         // So that somebody tries it.
-        let whole = self.lab.every_kill || self.shift() % LEAD_IN_TURNS == 0;
+        let whole = self.lab.every_kill || self.shift().is_multiple_of(LEAD_IN_TURNS);
         let Some(control) = self.scripts.control_of(phase).filter(|_| !whole) else { return 0 };
         let control = database.statements(control);
         statements.iter().zip(&control).take_while(|(one, other)| same_words(one, other)).count()
