@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crossfade::engine::Connection as _;
 use crossfade::engine::sqlite::Session;
 
 const OLD: &str = "
@@ -460,4 +461,110 @@ fn image_visibility() {
     assert_eq!(database.does("select id, visibility from images order by id"), before);
     database.does("insert into images (id, status) values ('after', 'active')");
     assert_eq!(database.does("select visibility from images where id = 'after'"), "shared");
+}
+
+const LOOSE: &str = "
+version: ocata
+tables:
+  users:
+    columns:
+      id: bigint primary key
+      name: varchar(40)
+      age: integer
+      mail: text not null
+    checks:
+      - {name: users_age_check, expression: age > 0}
+";
+
+const TIGHT: &str = "
+version: pike
+tables:
+  users:
+    columns:
+      id: bigint primary key
+      name: varchar(40) not null
+      age: integer
+      mail: text
+    checks:
+      - {name: users_age_check, expression: age > 1}
+      - {name: users_name_check, expression: \"name <> ''\"}
+transition:
+  from: ocata
+  tables:
+    users:
+      columns:
+        name: {up: \"coalesce(name, 'nobody')\"}
+";
+
+/// What a newer library can do is used where a setting says that there is one, and an older one is refused by each script.
+#[test]
+fn rules_are_altered_where_the_library_can() {
+    let work = tempfile::tempdir().unwrap();
+    fs::write(work.path().join("old.yaml"), LOOSE).unwrap();
+    fs::write(work.path().join("new.yaml"), TIGHT).unwrap();
+    fs::write(work.path().join("crossfade.yaml"), "sqlite_version: 3.53\n").unwrap();
+    let out = compile(work.path(), &["empty", "old.yaml"]);
+    compile(work.path(), &["old.yaml", "new.yaml"]);
+    let read = |version: &str, phase: &str| fs::read_to_string(out.join(version).join("sqlite").join(phase)).unwrap();
+    let scripts = ["expand.sql", "migrate.sql", "contract.sql", "abort.sql"].map(|phase| read("pike", phase));
+    for script in &scripts {
+        assert!(!script.contains("crossfade_rebuild_"), "no table is written anew:\n{script}");
+    }
+    let [expand, migrate, contract, abort] = &scripts;
+
+    let mut session = Session::open(Path::new(":memory:")).unwrap();
+    for phase in ["expand.sql", "migrate.sql", "contract.sql"] {
+        session.run_script(&read("ocata", phase)).unwrap();
+    }
+    let shape = |session: &mut Session| session.value("select sql from sqlite_schema where name = 'users'").unwrap().unwrap();
+    let accepts = |session: &mut Session, sql: &str| session.run(sql).is_ok();
+    session.run("insert into users values (1, null, 1, 'a'), (2, 'b', 9, 'b')").unwrap();
+    let before = shape(&mut session);
+
+    session.run_script(expand).unwrap();
+    assert!(accepts(&mut session, "insert into users values (3, null, 1, 'c')"), "as the old version may");
+    assert!(!accepts(&mut session, "insert into users values (4, 'x', 0, 'c')"), "neither version may");
+    session.run_script(abort).unwrap();
+    let words = |text: &str| {
+        let mut words: Vec<String> = text.split([' ', ',', '(', ')', '\n']).filter(|w| !w.is_empty()).map(str::to_lowercase).collect();
+        words.sort();
+        words
+    };
+    assert_eq!(words(&shape(&mut session)), words(&before));
+    assert!(!accepts(&mut session, "insert into users values (5, 'x', 2, null)"), "the rule is back");
+
+    session.run_script(expand).unwrap();
+    assert!(accepts(&mut session, "insert into users values (6, 'x', 2, null)"), "as the new version may");
+    session.run_script(migrate).unwrap();
+    session.run("delete from users where mail is null").unwrap();
+    session.run_script(abort).unwrap();
+    assert_eq!(words(&shape(&mut session)), words(&before));
+    session.run_script(expand).unwrap();
+    session.run_script(migrate).unwrap();
+    session.run("update users set age = 7 where age = 1").unwrap();
+    session.run_script(contract).unwrap();
+    assert!(!accepts(&mut session, "insert into users values (7, null, 2, null)"));
+    assert!(!accepts(&mut session, "insert into users values (7, '', 2, null)"));
+    assert!(!accepts(&mut session, "insert into users values (7, 'x', 1, null)"));
+    assert!(accepts(&mut session, "insert into users values (7, 'x', 2, null)"));
+    assert_eq!(session.value("select name from users where id = 1").unwrap().as_deref(), Some("nobody"));
+
+    // An older library is told so before anything is changed; so is this one, of a version that is not there yet.
+    let later = [expand, migrate, contract, abort].map(|script| script.replace(" < 53)", " < 999)"));
+    for script in &later {
+        let refused = session.run_script(script).unwrap_err().to_string();
+        assert!(refused.contains("these scripts need SQLite 3.53 or later"), "{refused}");
+        let _ = session.run("rollback");
+    }
+    let Some(shell) = shell() else { return };
+    let version = Command::new(shell).arg("-version").output().unwrap();
+    if !String::from_utf8_lossy(&version.stdout).starts_with("3.4") {
+        return;
+    }
+    let database = Database { folder: tempfile::tempdir().unwrap() };
+    for script in &scripts {
+        let (done, said) = database.run(script);
+        assert!(!done && said.contains("these scripts need SQLite 3.53 or later"), "{said}");
+        assert_eq!(database.does("select count(*) from sqlite_schema"), "0");
+    }
 }

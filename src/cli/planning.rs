@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 use super::output::Format;
 use super::source::{self, Found, Live};
 use crate::diagnostic::{Diagnostic, Sources, has_errors};
-use crate::dialect::target;
+use crate::dialect::{sqlite, target};
 use crate::diff::{self, AssumeDrop, Options};
 use crate::plan::model::Plan;
-use crate::plan::{self};
+use crate::plan::{self, Target};
 use crate::snapshot::model::{Access, Schema};
 use crate::snapshot::settings::Settings;
 use crate::sql::Dialect;
@@ -43,6 +43,9 @@ pub(crate) struct PlanningArgs {
     /// The database (MySQL, MariaDB) that the tables live in.
     #[arg(long, value_name = "NAME")]
     pub(crate) database: Option<String>,
+    /// The oldest library of SQLite that runs the scripts. By default crossfade.yaml's, else 3.40.
+    #[arg(long, value_name = "VERSION", value_parser = sqlite::version)]
+    pub(crate) sqlite_version: Option<sqlite::Version>,
 }
 
 /// `--access`.
@@ -104,9 +107,21 @@ pub(crate) fn plan_for(args: &PlanningArgs, only: Option<Dialect>) -> anyhow::Re
         None if args.dialects.is_empty() => settings.dialects.clone(),
         None => args.dialects.clone(),
     };
-    let mut targets = Vec::new();
+    let library = match (args.sqlite_version, &settings.sqlite_version) {
+        (Some(version), _) => sqlite::Sqlite { oldest: version },
+        (None, Some((text, span))) => match sqlite::version(text) {
+            Ok(oldest) => sqlite::Sqlite { oldest },
+            Err(why) => {
+                diagnostics.push(Diagnostic::error("wrong-type", format!("`sqlite_version`: {why}")).at(*span, ""));
+                sqlite::Sqlite::default()
+            }
+        },
+        (None, None) => sqlite::Sqlite::default(),
+    };
+    let mut targets: Vec<&dyn Target> = Vec::new();
     for dialect in &dialects {
         match target(*dialect) {
+            Some(_) if *dialect == Dialect::Sqlite => targets.push(&library),
             Some(found) => targets.push(found),
             None => bail!("not yet: {} scripts; this version of crossfade does not compile for it", dialect.name()),
         }

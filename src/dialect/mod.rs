@@ -15,6 +15,6 @@ pub fn target(dialect: Dialect) -> Option<&'static dyn Target> {
         Dialect::Postgres => Some(&postgres::Postgres),
         Dialect::Mysql => Some(&mysql_like::MYSQL),
         Dialect::Mariadb => Some(&mysql_like::MARIADB),
-        Dialect::Sqlite => Some(&sqlite::Sqlite),
+        Dialect::Sqlite => Some(&sqlite::Sqlite { oldest: sqlite::OLDEST }),
     }
 }

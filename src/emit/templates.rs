@@ -166,6 +166,8 @@ templates![
     "sqlite/run/one",
     "sqlite/run/row",
     "sqlite/run/top",
+    "sqlite/library",
+    "sqlite/alter_rules",
     "sqlite/strangers",
     "sqlite/swap_columns",
     "sqlite/trigger",

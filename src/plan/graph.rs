@@ -111,7 +111,7 @@ fn rank(action: &Action) -> usize {
         Action::CreateEnum(_) => 1,
         Action::AddEnumValue { .. } => 2,
         Action::CreateSequence(_) | Action::AlterSequence { .. } | Action::ShareNumbers { .. } => 3,
-        Action::CreateTable(_) | Action::RebuildTable(_) => 4,
+        Action::CreateTable(_) | Action::RebuildTable(_) | Action::AlterRules(_) => 4,
         Action::DropNotNull { .. } => 5,
         Action::AlterType { .. } => 6,
         Action::AddColumns { .. } => 7,

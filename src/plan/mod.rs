@@ -50,6 +50,8 @@ pub struct Settings {
 pub struct Capabilities {
     /// How the rules and types of a column change.
     pub rules: Rules,
+    /// Whether NOT NULL and checks come and go by statements of their own, even where other rules do not.
+    pub alters_rules: bool,
     /// Whether a trigger can fill a column before NOT NULL is looked at.
     pub fills_in_time: bool,
     /// Whether an INSERT of what a query gives can leave out a column that is NOT NULL and has no default, if a trigger fills it.
@@ -151,6 +153,10 @@ pub enum Lack {
 pub trait Target {
     /// What the server can do.
     fn capabilities(&self) -> Capabilities;
+    /// The first two numbers of the oldest version that runs the scripts, where a setting names it.
+    fn oldest(&self) -> Option<(u32, u32)> {
+        None
+    }
     /// Whether a column with this default can be added without writing the rows that are there.
     fn adds_default_at_once(&self, ty: &Type, default: &str) -> bool;
     /// A default as a statement of its own takes it for a column of the type.

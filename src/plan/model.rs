@@ -58,6 +58,8 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// The steps in the order in which they run.
     pub steps: Vec<Step>,
+    /// The oldest version of the server that runs the scripts, where a setting names it.
+    pub oldest: Option<(u32, u32)>,
     /// The physical tables that clients of either version write to while both run, in order.
     pub tables: Vec<String>,
     /// What a reviewer must know.
@@ -928,6 +930,8 @@ pub enum Action {
     CreateTable(Box<TableSpec>),
     /// Writes a table anew with all that a phase changes of it.
     RebuildTable(Box<Rebuild>),
+    /// Alters what is NOT NULL and what is checked in a table, where that is all that differs.
+    AlterRules(Box<Rebuild>),
     /// Drops NOT NULL.
     DropNotNull {
         /// Physical table.

@@ -278,6 +278,7 @@ impl<'a> Planner<'a> {
             release: self.diff.new.release.clone(),
             changes: self.changes.list,
             steps,
+            oldest: self.target.oldest(),
             tables: tables.into_iter().collect(),
             hazards: self.hazards,
         };

@@ -67,6 +67,7 @@ enum Way {
     Nothing,
     Add(Vec<ColumnSpec>),
     Swap { drops: Vec<String>, renames: Vec<Rename> },
+    Alter,
     Rebuild,
 }
 
@@ -176,11 +177,12 @@ impl<'a> Planner<'a> {
                 };
                 let Some(was) = before.tables.get(origin) else { continue };
                 let (old, new) = (spec(was, origin, &before.enums, None), spec(after, origin, &state.enums, order));
-                let way = self.way(&old, &new, after);
-                if !matches!(way, Way::Nothing) || origin != name || (was.sync.is_some() && after.sync.is_none()) {
+                let way = self.way(&old, &new, after, phase);
+                if !matches!(way, Way::Nothing | Way::Alter) || origin != name || (was.sync.is_some() && after.sync.is_none()) {
                     swapped.insert(name.clone());
                 }
                 let is_rebuilt = matches!(way, Way::Rebuild);
+                let is_altered = matches!(way, Way::Alter);
                 let (slug, action, why) = match way {
                     Way::Nothing => {
                         for part in parts {
@@ -199,7 +201,7 @@ impl<'a> Planner<'a> {
                         Action::SwapColumns { table: origin.clone(), drops, computed: Vec::new(), renames },
                         why_of(&parts, |action| matches!(action, Action::SwapColumns { .. })),
                     ),
-                    Way::Rebuild => {
+                    Way::Alter | Way::Rebuild => {
                         let what: BTreeSet<String> = parts.iter().map(headline).collect();
                         let what: Vec<String> = what.into_iter().collect();
                         let outlive: BTreeSet<usize> = was.indexes.keys().copied().filter(|id| after.indexes.contains_key(id)).collect();
@@ -214,7 +216,7 @@ impl<'a> Planner<'a> {
                         let sync = was.sync.as_ref().and(after.sync.clone());
                         let mirrors = was.mirrors.iter().filter(|mirror| after.mirrors.contains(mirror)).cloned().collect();
                         let undo = if phase == Phase::Migrate && rebuilt_in_expand.contains(origin) { Undo::Elsewhere } else { Undo::Own };
-                        if phase == Phase::Expand {
+                        if phase == Phase::Expand && is_rebuilt {
                             rebuilt_in_expand.insert(origin.clone());
                             let span = self.diff.old.tables.get(origin).map(|table| table.span).unwrap_or_default();
                             self.warn(
@@ -232,8 +234,13 @@ impl<'a> Planner<'a> {
                             mirrors,
                             undo,
                         };
-                        let why = format!("Written anew, since there is no ALTER for it: {}.", what.join("; "));
-                        ("rebuild_table", Action::RebuildTable(Box::new(rebuild)), why)
+                        if is_altered {
+                            let why = format!("Each by an ALTER, which reads the rows and writes none: {}.", what.join("; "));
+                            ("alter_rules", Action::AlterRules(Box::new(rebuild)), why)
+                        } else {
+                            let why = format!("Written anew, since there is no ALTER for it: {}.", what.join("; "));
+                            ("rebuild_table", Action::RebuildTable(Box::new(rebuild)), why)
+                        }
                     }
                 };
                 let id = format!("{}{first:02}.{slug}.{origin}", phase.name());
@@ -502,7 +509,7 @@ impl<'a> Planner<'a> {
         self.index_spec(index, &index.name.text, &table.name, &|expr| self.old_expr(expr, &table.name), &|column| column.to_owned())
     }
 
-    fn way(&self, old: &TableSpec, new: &TableSpec, after: &Shape) -> Way {
+    fn way(&self, old: &TableSpec, new: &TableSpec, after: &Shape, phase: Phase) -> Way {
         let origin = |column: &ColumnSpec| after.columns.iter().find(|c| c.spec.name == column.name).and_then(|c| c.origin.clone());
         let mut renames: BTreeMap<String, String> = BTreeMap::new();
         let (mut added, mut stay) = (Vec::new(), BTreeSet::new());
@@ -533,6 +540,7 @@ impl<'a> Planner<'a> {
                 let renames = super::table::ordered_renames(renames, self.diff.dialect);
                 Way::Swap { drops, renames }
             }
+            (false, true, 0, true) if self.can.alters_rules && differs_in_rules_only(old, new, phase) => Way::Alter,
             _ => Way::Rebuild,
         }
     }
@@ -947,6 +955,7 @@ impl State {
             | Action::ReturnColumns { .. }
             | Action::TakeEither { .. }
             | Action::StandIn(_)
+            | Action::AlterRules(_)
             | Action::ReturnPrimaryKey { .. }
             | Action::ReturnForeignKey(_)
             | Action::CreateNamespace { .. }
@@ -1112,6 +1121,7 @@ fn class(phase: Phase, action: &Action) -> u8 {
             | Action::AddColumns { .. }
             | Action::SwapColumns { .. }
             | Action::RebuildTable(_)
+            | Action::AlterRules(_)
             | Action::DropTable { .. },
         ) => 4,
         (_, Action::RenameTable { .. }) => 5,
@@ -1226,6 +1236,22 @@ fn is_alike(a: &ColumnSpec, b: &ColumnSpec) -> bool {
         && a.generated == b.generated
         && a.identity.is_some() == b.identity.is_some()
         && a.collation == b.collation
+}
+
+/// Whether NOT NULL and checks are all that differs, and each check that goes has a name to go by.
+///
+/// Abort runs behind expand as well as behind migrate: it can take NOT NULL off twice, but a check that is not there it can't drop.
+fn differs_in_rules_only(old: &TableSpec, new: &TableSpec, phase: Phase) -> bool {
+    let key = |spec: &TableSpec| spec.primary_key.as_ref().map(|key| (key.name.text.clone(), key.columns.clone()));
+    let goes = |check: &&(String, RowExpr)| !new.checks.contains(check);
+    let alike =
+        |column: &ColumnSpec| new.columns.iter().any(|other| is_alike(column, &ColumnSpec { not_null: column.not_null, ..other.clone() }));
+    key(old) == key(new)
+        && same_keys(&old.foreign_keys, &new.foreign_keys)
+        && old.columns.iter().all(alike)
+        && old.checks.iter().filter(goes).all(|(name, _)| !name.is_empty())
+        && (phase == Phase::Contract || new.checks.iter().filter(|check| !old.checks.contains(check)).all(|(name, _)| !name.is_empty()))
+        && (phase != Phase::Migrate || old.checks == new.checks)
 }
 
 fn same_keys(a: &[ForeignKey], b: &[ForeignKey]) -> bool {

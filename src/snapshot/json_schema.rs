@@ -602,6 +602,8 @@ struct Settings {
     migrations: Option<String>,
     /// The folder of the snapshots; by default `schemas`.
     schemas: Option<String>,
+    /// The oldest library of SQLite that runs the scripts, as in `"3.53"`; by default 3.40. A newer one needs fewer tables written anew.
+    sqlite_version: Option<Scalar>,
     /// Whether the runner changes the shape only while no client holds the row of `crossfade.version` with a shared lock; not on SQLite.
     schema_lock: Option<bool>,
 }

@@ -3,7 +3,7 @@
 use super::decode::{Choice, Chosen, Decoder, Text};
 use super::model::Access;
 use super::tree;
-use crate::diagnostic::{Diagnostic, FileId, Sources};
+use crate::diagnostic::{Diagnostic, FileId, Sources, Span};
 use crate::sql::Dialect;
 
 /// The settings of a project. A flag of the command line beats a transition, which beats these.
@@ -17,11 +17,13 @@ pub struct Settings {
     /// Name of the schema (PostgreSQL), by default `public`.
     pub schema: Option<String>,
     /// Hazards that the project acknowledges, with their places.
-    pub allow: Vec<(String, crate::diagnostic::Span)>,
+    pub allow: Vec<(String, Span)>,
     /// The folder of the compiled scripts.
     pub migrations: String,
     /// The folder of the snapshots.
     pub schemas: String,
+    /// The oldest library of SQLite that runs the scripts, with its place.
+    pub sqlite_version: Option<(String, Span)>,
     /// Whether clients hold a reader's lock in their transactions.
     pub schema_lock: bool,
 }
@@ -36,6 +38,7 @@ impl Default for Settings {
             allow: Vec::new(),
             migrations: "migrations".to_owned(),
             schemas: "schemas".to_owned(),
+            sqlite_version: None,
             schema_lock: false,
         }
     }
@@ -57,7 +60,7 @@ impl Settings {
         let (root, faults) = tree::read(&source.text, file);
         let mut d = Decoder { diagnostics: faults };
         let Some(root) = root else { return (settings, d.diagnostics) };
-        let keys = ["dialects", "access", "database", "schema", "allow", "migrations", "schemas", "schema_lock"];
+        let keys = ["dialects", "access", "database", "schema", "allow", "migrations", "schemas", "sqlite_version", "schema_lock"];
         let fields = d.fields(&root, "`crossfade.yaml`", &keys);
         if let Some(node) = fields.get("dialects") {
             let dialects = d.dialect_list(node);
@@ -85,6 +88,8 @@ impl Settings {
         if let Some(folder) = value(d.optional_text(&fields, "schemas")) {
             settings.schemas = folder;
         }
+        settings.sqlite_version =
+            fields.get("sqlite_version").and_then(|node| d.scalar(node, "`sqlite_version`")).map(|text| (text.value, text.span));
         settings.schema_lock = d.flag(&fields, "schema_lock");
         (settings, d.diagnostics)
     }
@@ -104,12 +109,13 @@ mod tests {
     #[test]
     fn everything_is_read() {
         let (settings, faults) = read(
-            "dialects: [mysql, postgres]\naccess: {mysql: versioned, default: shared}\ndatabase: shop\nschema: app\nallow: [drops-data]\nmigrations: db\nschemas: defs\nschema_lock: true\n",
+            "dialects: [mysql, postgres]\naccess: {mysql: versioned, default: shared}\ndatabase: shop\nschema: app\nallow: [drops-data]\nmigrations: db\nschemas: defs\nsqlite_version: 3.50\nschema_lock: true\n",
         );
         assert_eq!(faults, [""; 0]);
         assert_eq!(settings.dialects, [Dialect::Mysql, Dialect::Postgres]);
         assert_eq!(settings.access(Dialect::Mariadb), Some(Access::Versioned));
         assert_eq!(settings.access(Dialect::Sqlite), Some(Access::Shared));
+        assert_eq!(settings.sqlite_version.as_ref().map(|(version, _)| version.as_str()), Some("3.50"));
         assert_eq!((settings.migrations.as_str(), settings.schemas.as_str(), settings.schema_lock), ("db", "defs", true));
         assert_eq!(read("").0, Settings::default());
     }

@@ -1,6 +1,7 @@
 -- Nothing is changed once contract has run: from there on there is only forward.
 create temp trigger crossfade_refuse before insert on crossfade_gate
 begin
+{%- include "sqlite/library" %}
   select raise(rollback, '{{ release_text }} can''t be aborted any more: its contract is done')
   from crossfade_revision where release = {{ release }} and phase = 'contract';
   select raise(rollback, 'abort of {{ release_text }} is done, and nothing was changed now: expand.sql begins it anew')

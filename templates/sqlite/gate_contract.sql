@@ -1,6 +1,7 @@
 -- Nothing is changed unless migrate has finished.
 create temp trigger crossfade_refuse before insert on crossfade_gate
 begin
+{%- include "sqlite/library" %}
   select raise(rollback, 'contract of {{ release_text }} can''t run before its migrate has finished: run expand.sql first, then migrate.sql')
   where not exists (select 1 from crossfade_latest where release = {{ release }} and phase <> 'begun');
   select raise(rollback, 'contract of {{ release_text }} can''t run before its migrate has finished: run migrate.sql first')

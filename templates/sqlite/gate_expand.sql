@@ -1,8 +1,7 @@
 -- Nothing is changed unless the database is where this script starts from.
 create temp trigger crossfade_refuse before insert on crossfade_gate
 begin
-  select raise(rollback, 'crossfade needs SQLite 3.40 or later')
-  where cast(sqlite_version() as integer) = 3 and cast(substr(sqlite_version(), 3) as integer) < 40;
+{%- include "sqlite/library" %}
   select raise(rollback, '{{ release_text }} is contracted already: there is nothing to expand')
   from crossfade_latest where release = {{ release }} and phase = 'contract';
   select raise(rollback, 'expand of {{ release_text }} is done, and nothing was changed now: run migrate.sql next, or abort.sql to go back')

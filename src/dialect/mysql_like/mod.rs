@@ -53,6 +53,7 @@ impl Target for MysqlLike {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             rules: Rules::Altered,
+            alters_rules: true,
             // NOT NULL is looked at behind BEFORE triggers (seen on both).
             fills_in_time: true,
             // MariaDB 10.11 and 11.8 refuse it with 1364, and through a view with 1423; one with VALUES they take (seen).
@@ -172,8 +173,20 @@ impl Target for MysqlLike {
                 ))
             }
             Action::CreateSequence(_) | Action::AlterSequence { .. } | Action::DropSequence(_) => not_yet("a sequence changes"),
-            Action::AddCounter { .. } | Action::AddIdentity { .. } | Action::AdvanceIdentity { .. } | Action::DropIdentity { .. } => {
-                not_yet("what counts its rows changes")
+            // Seen: COPY on MySQL 9.7, INPLACE with LOCK=SHARED on MariaDB 10.11 and 11.8. Manuals, "Adding an auto-increment column".
+            Action::AddCounter { .. } | Action::AddIdentity { .. } | Action::AdvanceIdentity { .. } => Some(Lack::NoWay(
+                format!("{product} writes the whole table anew to count its rows, and nobody can write meanwhile"),
+                "let the rows move to a table of another name that counts them: `from:` in the transition; or change it by hand in a maintenance window, and both snapshots with it"
+                    .to_owned(),
+            )),
+            // Seen: INSTANT on MariaDB 10.11 and 11.8, COPY on MySQL 9.7.
+            Action::RestateColumn { old, new, .. }
+                if self.dialect == Dialect::Mysql && old.identity.is_some() && new.identity.is_none() =>
+            {
+                Some(Lack::NoWay(
+                    format!("{product} copies the whole table to count its rows no longer, and nobody can write meanwhile"),
+                    "leave the column one that counts: a number that is given is taken all the same".to_owned(),
+                ))
             }
             Action::SwapColumns { renames, .. } if !renames.is_empty() => Some(Lack::NoWay(
                 format!(
@@ -250,6 +263,7 @@ impl Target for MysqlLike {
             | Action::RenameView(_)
             | Action::TidyNames { .. }
             | Action::RebuildTable(_)
+            | Action::AlterRules(_)
             | Action::ShareNumbers { .. }
             | Action::RenameIndex(_) => footprint(Vec::new(), Cost::Instant),
             Action::CheckRows { .. } => footprint(Vec::new(), Cost::Scan),

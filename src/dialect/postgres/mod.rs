@@ -22,6 +22,7 @@ impl Target for Postgres {
         Capabilities {
             // Manual, "ALTER TABLE".
             rules: Rules::Altered,
+            alters_rules: true,
             // Manual, "Overview of Trigger Behavior": what a BEFORE trigger returns is what is checked and stored.
             fills_in_time: true,
             fills_for_queries: true,
@@ -139,7 +140,7 @@ impl Target for Postgres {
             | Action::TidyNames { table }
             | Action::SettleDefaults { table, .. }
             | Action::DropTable { table } => instant(&[table]),
-            Action::RebuildTable(rebuild) => footprint(locks(&[&rebuild.before.name], LockMode::AccessExclusive), Cost::Rewrite),
+            Action::RebuildTable(rebuild) | Action::AlterRules(rebuild) => footprint(locks(&[&rebuild.before.name], LockMode::AccessExclusive), Cost::Rewrite),
             Action::AdvanceIdentity { table, highest, .. } => match highest {
                 Highest::ByIndex => footprint(locks(&[table], LockMode::ShareRowExclusive), Cost::Instant),
                 Highest::ByScan | Highest::Unknown => footprint(locks(&[table], LockMode::AccessShare), Cost::Scan),

@@ -12,9 +12,39 @@ use crate::sql::expression::defines_volatile;
 
 pub mod expression;
 
+/// A version of the library: its first two numbers.
+pub type Version = (u32, u32);
+
 /// The planner's view of SQLite.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Sqlite;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sqlite {
+    /// The oldest library that runs the scripts.
+    pub oldest: Version,
+}
+
+/// The oldest library that scripts are written for.
+pub const OLDEST: Version = (3, 40);
+
+/// The first one that alters NOT NULL and checks: <https://www.sqlite.org/lang_altertable.html>; seen on 3.53 and 3.54.
+const ALTERS_RULES: Version = (3, 53);
+
+impl Default for Sqlite {
+    fn default() -> Self {
+        Sqlite { oldest: OLDEST }
+    }
+}
+
+/// Reads a version as a setting gives it: `3.53`, or `3.53.1`, whose last number changes nothing.
+///
+/// # Errors
+/// When it is none, or an older one than the scripts are ever written for: what to write.
+pub fn version(text: &str) -> Result<Version, String> {
+    let numbers: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
+    match numbers.as_deref() {
+        Some([major, minor] | [major, minor, _]) if (*major, *minor) >= OLDEST => Ok((*major, *minor)),
+        _ => Err(format!("a version of SQLite is two numbers, {}.{} at least, as in \"3.53\"", OLDEST.0, OLDEST.1)),
+    }
+}
 
 /// What a relation of a version is called in versioned access.
 pub fn namespace_name(name: &str, version: &str) -> String {
@@ -51,6 +81,7 @@ impl Target for Sqlite {
         Capabilities {
             // ALTER TABLE renames, adds and drops columns, and no more before 3.53; https://www.sqlite.org/lang_altertable.html
             rules: Rules::Rebuilt,
+            alters_rules: self.oldest >= ALTERS_RULES,
             // A trigger can't assign to NEW; measured on 3.40 and 3.53: NOT NULL fails before an AFTER trigger runs.
             fills_in_time: false,
             fills_for_queries: true,
@@ -89,6 +120,10 @@ impl Target for Sqlite {
         }
     }
 
+    fn oldest(&self) -> Option<(u32, u32)> {
+        Some(self.oldest)
+    }
+
     fn adds_default_at_once(&self, _ty: &Type, default: &str) -> bool {
         !defines_volatile(default, Dialect::Sqlite)
     }
@@ -115,7 +150,7 @@ impl Target for Sqlite {
             // DROP COLUMN writes the rows anew: https://www.sqlite.org/lang_altertable.html, "ALTER TABLE DROP COLUMN".
             Action::SwapColumns { drops, .. } if !drops.is_empty() => Cost::Rewrite,
             Action::Backfill(_) => Cost::Copy,
-            Action::CheckRows { .. } | Action::CreateIndex(_) => Cost::Scan,
+            Action::AlterRules(_) | Action::CheckRows { .. } | Action::CreateIndex(_) => Cost::Scan,
             _ => Cost::Instant,
         };
         // The lock is on the whole file and is the script's, not a step's.

@@ -259,7 +259,8 @@ impl Actions<'_> {
             | Action::RenameView(_)
             | Action::TidyNames { .. }
             | Action::ShareNumbers { .. }
-            | Action::RebuildTable(_) => return Err(self.never(action)),
+            | Action::RebuildTable(_)
+            | Action::AlterRules(_) => return Err(self.never(action)),
         })
     }
 

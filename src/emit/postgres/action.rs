@@ -91,7 +91,7 @@ impl Actions<'_> {
             Action::AlterIdentity { table, column, new, .. } => self.alter_identity(table, column, *new),
             Action::DropSequence(name) => self.render("drop_sequence", context! { name => sql.table(name) }),
             Action::CreateTable(spec) => self.create_table(spec),
-            Action::RebuildTable(_) => {
+            Action::RebuildTable(_) | Action::AlterRules(_) => {
                 Err(EmitError { template: "postgres/rebuild_table".to_owned(), why: "rules are altered one by one here".to_owned() })
             }
             Action::DropTable { table } => self.render("drop_table", context! { table => sql.table(table) }),
@@ -431,6 +431,7 @@ impl Actions<'_> {
             | Action::AddEnumValue { .. }
             | Action::CopyGrants { .. }
             | Action::RebuildTable(_)
+            | Action::AlterRules(_)
             | Action::Backfill(_)
             | Action::CopyRows(_)
             | Action::Analyze { .. }

@@ -43,6 +43,7 @@ impl Actions<'_> {
             Action::CheckRows { table, key, finding, on_finding, .. } => self.check_rows(table, key, finding, *on_finding, None),
             Action::CreateTable(spec) => self.render("create_table", self.table(spec, &spec.name)),
             Action::RebuildTable(rebuild) => self.rebuild(rebuild),
+            Action::AlterRules(rebuild) => self.alter_rules(rebuild),
             Action::DropTable { table } => self.render("drop_table", context! { table => sql.ident(table) }),
             Action::AddColumns { table, columns, .. } => {
                 let columns: Vec<String> = columns.iter().map(|c| self.column_definition(c, None)).collect();
@@ -87,6 +88,7 @@ impl Actions<'_> {
         Ok(Some(match action {
             Action::CreateTable(spec) => self.render("drop_table", context! { table => sql.ident(&spec.name) })?,
             Action::RebuildTable(rebuild) if rebuild.undo == Undo::Own => self.rebuild(&back(rebuild))?,
+            Action::AlterRules(rebuild) if rebuild.undo == Undo::Own => self.alter_rules(&back(rebuild))?,
             Action::AddColumns { table, columns, .. } => {
                 let drops: Vec<String> = columns.iter().map(|c| sql.ident(&c.name)).collect();
                 self.render("swap_columns", context! { table => sql.ident(table), drops, renames => Vec::<Value>::new() })?
@@ -119,7 +121,7 @@ impl Actions<'_> {
                 };
                 gates.push(refuse(&index.table, &finding)?);
             }
-            Action::RebuildTable(rebuild) if rebuild.undo == Undo::Own => {
+            Action::RebuildTable(rebuild) | Action::AlterRules(rebuild) if rebuild.undo == Undo::Own => {
                 let (before, after) = (&rebuild.before, &rebuild.after);
                 for column in &before.columns {
                     let Some(now) = after.columns.iter().find(|c| c.name == column.name) else { continue };
@@ -267,6 +269,29 @@ impl Actions<'_> {
                 triggers => self.kept_triggers(rebuild),
             },
         )
+    }
+
+    /// What goes comes first: a check may come back under its name.
+    fn alter_rules(&self, rebuild: &Rebuild) -> Rendered {
+        let sql = &self.sql;
+        let (before, after) = (&rebuild.before, &rebuild.after);
+        let (mut goes, mut comes) = (Vec::new(), Vec::new());
+        for column in &after.columns {
+            let name = sql.ident(&column.name);
+            match before.columns.iter().find(|old| old.name == column.name).map(|old| (old.not_null, column.not_null)) {
+                Some((true, false)) => goes.push(format!("alter column {name} drop not null")),
+                Some((false, true)) => comes.push(format!("alter column {name} set not null")),
+                Some((true, true) | (false, false)) | None => {}
+            }
+        }
+        for (name, _) in before.checks.iter().filter(|check| !after.checks.contains(check)) {
+            goes.push(format!("drop constraint {}", sql.ident(name)));
+        }
+        for (name, condition) in after.checks.iter().filter(|check| !before.checks.contains(check)) {
+            comes.push(format!("add {}check ({})", self.constraint(name), self.text(condition)));
+        }
+        goes.append(&mut comes);
+        self.render("alter_rules", context! { table => sql.ident(&after.name), changes => goes })
     }
 
     // --- triggers ---

@@ -3,6 +3,7 @@
 use minijinja::context;
 
 use crate::dialect::language::{Language as _, Row};
+use crate::dialect::sqlite::OLDEST;
 use crate::dialect::sqlite::expression::Expressions;
 use crate::plan::model::{Action, Finding, Footprint, Phase, Plan};
 use crate::snapshot::model::Access;
@@ -102,7 +103,7 @@ impl<'a> Sqlite<'a> {
             .iter()
             .filter_map(|step| match &step.action {
                 Action::AddColumns { table, .. } | Action::DropTable { table } | Action::SwapColumns { table, .. } => Some(table.as_str()),
-                Action::RebuildTable(rebuild) => Some(rebuild.before.name.as_str()),
+                Action::RebuildTable(rebuild) | Action::AlterRules(rebuild) => Some(rebuild.before.name.as_str()),
                 Action::RenameTable { from, .. } => Some(from.as_str()),
                 _ => None,
             })
@@ -133,9 +134,12 @@ impl<'a> Sqlite<'a> {
             Script::Phase(phase) => phase.name(),
             Script::Abort => "abort",
         };
+        let (major, minor) = plan.oldest.unwrap_or(OLDEST);
         self.actions.render(
             &format!("gate_{name}"),
             context! {
+                major,
+                minor,
                 release => sql.literal(&plan.release),
                 release_text => plan.release.replace('\'', "''"),
                 old_version => plan.old_version.as_ref().map(|v| sql.literal(v)),

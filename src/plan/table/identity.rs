@@ -5,7 +5,7 @@ use crate::snapshot::model::{Column, Identity, Table};
 use crate::sql::expression::drawn_from;
 
 use super::super::layout::{Layout, Physical, Role, Treatment};
-use super::super::model::{Action, Formula, Highest, Phase, SequenceFrom};
+use super::super::model::{Action, ColumnSpec, Formula, Highest, Phase, SequenceFrom};
 use super::super::naming;
 use super::super::planner::{Draft, Planner};
 use super::Work;
@@ -235,6 +235,19 @@ impl<'a> Planner<'a> {
         let sequence = sequence_of(new);
         if was == Identity::Always {
             self.identity_loosened(work, physical, was);
+        }
+        if self.can.restates_columns {
+            let own = |name: &str| Some(name.to_owned());
+            let after = self.column_spec(new, work.name, &new.name, &own);
+            let before = ColumnSpec { identity: Some(was), ..after.clone() };
+            let object = format!("{}.{}", work.name, new.name);
+            work.swap.push((
+                format!("drop_identity.{object}"),
+                object,
+                "Only the new version is left, which gives the numbers itself.".to_owned(),
+                Action::RestateColumn { table: work.name.to_owned(), loosened: Vec::new(), old: Box::new(before), new: Box::new(after) },
+            ));
+            return;
         }
         if sequence.is_none() {
             self.warn(

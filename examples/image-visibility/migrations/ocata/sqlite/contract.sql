@@ -75,6 +75,9 @@ create temp view crossfade_latest as
 -- Nothing is changed unless migrate has finished.
 create temp trigger crossfade_refuse before insert on crossfade_gate
 begin
+  select raise(rollback, 'these scripts need SQLite 3.40 or later')
+  where cast(sqlite_version() as integer) < 3
+    or (cast(sqlite_version() as integer) = 3 and cast(substr(sqlite_version(), instr(sqlite_version(), '.') + 1) as integer) < 40);
   select raise(rollback, 'contract of ocata can''t run before its migrate has finished: run expand.sql first, then migrate.sql')
   where not exists (select 1 from crossfade_latest where release = 'ocata' and phase <> 'begun');
   select raise(rollback, 'contract of ocata can''t run before its migrate has finished: run migrate.sql first')

@@ -75,6 +75,9 @@ create temp view crossfade_latest as
 -- Nothing is changed unless expand has finished.
 create temp trigger crossfade_refuse before insert on crossfade_gate
 begin
+  select raise(rollback, 'these scripts need SQLite 3.40 or later')
+  where cast(sqlite_version() as integer) < 3
+    or (cast(sqlite_version() as integer) = 3 and cast(substr(sqlite_version(), instr(sqlite_version(), '.') + 1) as integer) < 40);
   select raise(rollback, 'migrate of v1 can''t run before its expand has finished: run expand.sql first')
   where not exists (select 1 from crossfade_latest where release = 'v1' and phase <> 'begun');
   select raise(rollback, 'migrate of v1 is done, and nothing was changed now: run contract.sql next, or abort.sql to go back')

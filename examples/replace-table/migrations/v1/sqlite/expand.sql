@@ -75,8 +75,9 @@ create temp view crossfade_latest as
 -- Nothing is changed unless the database is where this script starts from.
 create temp trigger crossfade_refuse before insert on crossfade_gate
 begin
-  select raise(rollback, 'crossfade needs SQLite 3.40 or later')
-  where cast(sqlite_version() as integer) = 3 and cast(substr(sqlite_version(), 3) as integer) < 40;
+  select raise(rollback, 'these scripts need SQLite 3.40 or later')
+  where cast(sqlite_version() as integer) < 3
+    or (cast(sqlite_version() as integer) = 3 and cast(substr(sqlite_version(), instr(sqlite_version(), '.') + 1) as integer) < 40);
   select raise(rollback, 'v1 is contracted already: there is nothing to expand')
   from crossfade_latest where release = 'v1' and phase = 'contract';
   select raise(rollback, 'expand of v1 is done, and nothing was changed now: run migrate.sql next, or abort.sql to go back')

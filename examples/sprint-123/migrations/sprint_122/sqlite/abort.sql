@@ -75,6 +75,9 @@ create temp view crossfade_latest as
 -- Nothing is changed once contract has run: from there on there is only forward.
 create temp trigger crossfade_refuse before insert on crossfade_gate
 begin
+  select raise(rollback, 'these scripts need SQLite 3.40 or later')
+  where cast(sqlite_version() as integer) < 3
+    or (cast(sqlite_version() as integer) = 3 and cast(substr(sqlite_version(), instr(sqlite_version(), '.') + 1) as integer) < 40);
   select raise(rollback, 'sprint_122 can''t be aborted any more: its contract is done')
   from crossfade_revision where release = 'sprint_122' and phase = 'contract';
   select raise(rollback, 'abort of sprint_122 is done, and nothing was changed now: expand.sql begins it anew')
