@@ -39,6 +39,12 @@ system_postgres() {
   fi
 }
 
+certificates() { # what the tests of encrypted connections make them with
+  if ! command -v openssl >/dev/null; then
+    install openssl
+  fi
+}
+
 postgres18() { # postgres18 FOLDER
   local target=$1/postgres18 work
   [ ! -x "$target/bin/postgres" ] || return 0
@@ -160,6 +166,7 @@ RUN
 }
 
 system_postgres
+certificates
 sqlite_shell
 folder=$(servers_folder)
 postgres18 "$folder"

@@ -10,13 +10,14 @@ const LAYERS: [&str; 13] =
     ["diagnostic", "sql", "snapshot", "diff", "plan", "dialect", "emit", "report", "engine", "inspect", "run", "rehearse", "cli"];
 
 /// Libraries that only one module names.
-const LIBRARIES: [(&str, &str); 9] = [
+const LIBRARIES: [(&str, &str); 10] = [
     ("sqlparser", "sql"),
     ("serde_yaml", "snapshot"),
     ("petgraph", "plan"),
     ("minijinja", "emit"),
     ("postgres", "engine"),
     ("mysql", "engine"),
+    ("rustls", "engine"),
     ("rusqlite", "engine"),
     ("clap", "cli"),
     ("ctrlc", "cli"),

@@ -895,8 +895,8 @@ fn a_database_is_a_source() {
         url.replace(&format!("/{}", address.database), "/absent"),
         url.replace("postgresql://", "postgresql://x@"),
         url.replace(&address.port.to_string(), "1"),
-        format!("{url}?sslmode=require"),
-        format!("{url}?sslmode=verify-full"),
+        format!("{url}?sslmode=allow"),
+        format!("{url}?sslmode=verify-ca"),
         format!("{url}?nonsense=1"),
         url.replace(&address.port.to_string(), "port"),
     ];
@@ -904,6 +904,191 @@ fn a_database_is_a_source() {
         let (code, out, err) = crossfade(here.path(), &["validate", &url]);
         assert_eq!(code, 1, "{out}{err}");
         assert!(!err.contains("s3cret") && err.len() > 30, "{err}");
+    }
+}
+
+/// CAs and certificates of servers, made by `openssl`.
+struct Certificates {
+    folder: tempfile::TempDir,
+}
+
+impl Certificates {
+    /// Two CAs; and by the first one a certificate for these names.
+    fn new(names: &str) -> Certificates {
+        let made = Certificates { folder: tempfile::tempdir().unwrap() };
+        for ca in ["ca", "other"] {
+            let subject = format!("/CN=crossfade test {ca}");
+            let extension = "basicConstraints=critical,CA:TRUE";
+            made.openssl(&format!("req -x509 {KEY} -keyout {ca}.key -out {ca}.pem -days 2 -addext {extension} -subj"), Some(&subject));
+        }
+        made.sign("server", "ca", names);
+        made
+    }
+
+    /// A key and a certificate for these names.
+    fn sign(&self, name: &str, ca: &str, names: &str) {
+        std::fs::write(self.path("extensions"), format!("subjectAltName={names}\n")).unwrap();
+        self.openssl(&format!("req {KEY} -keyout {name}.key -out {name}.csr -subj /CN=db"), None);
+        self.openssl(
+            &format!("x509 -req -in {name}.csr -CA {ca}.pem -CAkey {ca}.key -CAcreateserial -days 2 -extfile extensions -out {name}.pem"),
+            None,
+        );
+    }
+
+    fn openssl(&self, arguments: &str, last: Option<&str>) {
+        let mut command = std::process::Command::new("openssl");
+        let ran = command.args(arguments.split(' ')).args(last).current_dir(self.folder.path()).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    }
+
+    fn path(&self, file: &str) -> String {
+        self.folder.path().join(file).display().to_string()
+    }
+}
+
+const KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+
+/// An address of this machine that no other server listens on.
+fn own_address() -> String {
+    let number = std::process::id();
+    format!("127.{}.{}.{}", 1 + number / 64516 % 254, 1 + number / 254 % 254, 1 + number % 254)
+}
+
+#[test]
+fn a_connection_to_postgres_is_encrypted_as_the_url_says() {
+    use crossfade::engine::ephemeral::postgres::Server;
+    use crossfade::engine::postgres::{Location, Session};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+    let Some(installation) = servers::installation(18).unwrap() else { return };
+    let place = own_address();
+    let server = Server::start_with(&installation, &[&format!("listen_addresses={place}")]).unwrap();
+    let address = server.address("postgres");
+    let tried = |host: &str, options: &str| {
+        let url = format!("postgres://postgres@{host}:{}/postgres?hostaddr={place}{options}", address.port);
+        let mut session = Session::connect_to(&Location::parse(&url)?)?;
+        session.value("select ssl::text from pg_stat_ssl where pid = pg_backend_pid()")
+    };
+    let is = |answer: &str| Ok(Some(answer.to_owned()));
+
+    // A server that knows no encryption.
+    assert_eq!(tried("localhost", ""), is("false"));
+    let failure = tried("localhost", "&sslmode=require").unwrap_err();
+    assert!(failure.message.contains("does not support TLS") && failure.hint.is_some_and(|hint| hint.contains("ssl = off")));
+
+    let certificates = Certificates::new("DNS:localhost");
+    let owner = std::fs::metadata(&address.socket_folder).unwrap().uid();
+    let mut owners = Session::connect(&address).unwrap();
+    for (setting, file) in [("ssl_cert_file", "server.pem"), ("ssl_key_file", "server.key"), ("ssl_ca_file", "ca.pem")] {
+        let copy = address.socket_folder.join(file);
+        std::fs::copy(certificates.path(file), &copy).unwrap();
+        std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o600)).unwrap();
+        chown(&copy, Some(owner), None).unwrap();
+        owners.run(&format!("alter system set {setting} = '{}'", copy.display())).unwrap();
+    }
+    owners.run("alter system set ssl = on").unwrap();
+    owners.run("select pg_reload_conf()").unwrap();
+    let reloaded = (0..200).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        tried("localhost", "").as_ref() == Ok(&Some("true".to_owned()))
+    });
+    assert!(reloaded, "{:?}\n{}", tried("localhost", ""), server.log());
+
+    let ca = |name: &str| format!("&sslrootcert={}", certificates.path(name).replace('/', "%2F"));
+    let (right, wrong) = (ca("ca.pem"), ca("other.pem"));
+    for options in ["&sslmode=prefer", "&sslmode=require"] {
+        assert_eq!(tried("localhost", options), is("true"), "{options}");
+    }
+    assert_eq!(tried("localhost", "&sslmode=disable"), is("false"));
+    for mode in ["require", "verify-ca", "verify-full"] {
+        assert_eq!(tried("localhost", &format!("&sslmode={mode}{right}")), is("true"), "{mode}");
+        // With a CA's certificate even `require` looks at it, as it does in libpq.
+        let failure = tried("localhost", &format!("&sslmode={mode}{wrong}")).unwrap_err();
+        assert!(failure.hint.as_ref().is_some_and(|hint| hint.contains("sslrootcert=FILE")), "{mode}: {failure}");
+    }
+    // The server's certificate is for `localhost`.
+    assert_eq!(tried(&place, &format!("&sslmode=verify-ca{right}")), is("true"));
+    let failure = tried(&place, &format!("&sslmode=verify-full{right}")).unwrap_err();
+    assert!(failure.hint.as_ref().is_some_and(|hint| hint.contains("subjectAltName")), "{failure}");
+    let failure = tried("localhost", "&sslmode=verify-full&sslrootcert=system").unwrap_err();
+    assert!(failure.hint.as_ref().is_some_and(|hint| hint.contains("sslrootcert=FILE")), "{failure}");
+
+    // A client that shows who it is.
+    certificates.sign("client", "ca", "DNS:client");
+    let shown =
+        format!("&sslmode=verify-full{right}&sslcert={}&sslkey={}", certificates.path("client.pem"), certificates.path("client.key"));
+    let url = format!("postgres://postgres@localhost:{}/postgres?hostaddr={place}{shown}", address.port);
+    let mut session = Session::connect_to(&Location::parse(&url).unwrap()).unwrap();
+    assert_eq!(session.value("select client_dn from pg_stat_ssl where pid = pg_backend_pid()"), is("/CN=db"));
+
+    // As the program shows it.
+    let here = tempfile::tempdir().unwrap();
+    let url = format!("postgres://postgres:s3cret@localhost:{}/postgres?hostaddr={place}&sslmode=verify-full{wrong}", address.port);
+    let (code, _, err) = crossfade(here.path(), &["validate", &url]);
+    assert!(code == 1 && err.contains("UnknownIssuer") && err.contains("hint: no CA that is trusted here"), "{err}");
+    assert!(!err.contains("s3cret") && !err.contains("other.pem"), "{err}");
+}
+
+#[cfg(feature = "mysql")]
+#[test]
+fn a_connection_to_mysql_and_mariadb_is_encrypted_as_the_url_says() {
+    use crossfade::engine::Connection as _;
+    use crossfade::engine::ephemeral::mysql::Server;
+    use crossfade::engine::mysql::{Location, Session};
+    let place = own_address();
+    for family in [servers::FAMILY[0], servers::FAMILY[1]] {
+        let Some(installation) = family.installation().unwrap() else { return };
+        let certificates = Certificates::new(&format!("IP:{place}"));
+        // Without its certificate MySQL knows no encryption, and MariaDB does not start.
+        let mysql = family.dialect == Dialect::Mysql;
+        if mysql {
+            std::fs::rename(certificates.path("server.pem"), certificates.path("away")).unwrap();
+        }
+        let settings = [
+            "--skip-networking=OFF".to_owned(),
+            format!("--bind-address={place}"),
+            "--port=3306".to_owned(),
+            format!("--ssl-ca={}", certificates.path("ca.pem")),
+            format!("--ssl-cert={}", certificates.path("server.pem")),
+            format!("--ssl-key={}", certificates.path("server.key")),
+        ];
+        let server = Server::start_with(&installation, &settings.each_ref().map(String::as_str)).unwrap();
+        let mut owner = Session::connect(&server.address(None)).unwrap();
+        owner.run("create user app@'%' identified by 's3cret'").unwrap();
+        let tried = |options: &str| {
+            let url = format!("{}://app:s3cret@{place}/{options}", family.dialect.name());
+            let row = Session::connect_to(&Location::parse(&url)?, "test")?.run("show status like 'Ssl_cipher'")?.rows.remove(0);
+            Ok::<bool, crossfade::engine::Failure>(row[1].as_deref().is_some_and(|cipher| !cipher.is_empty()))
+        };
+        let (right, wrong) = (format!("&ssl-ca={}", certificates.path("ca.pem")), format!("&ssl-ca={}", certificates.path("other.pem")));
+        if mysql {
+            assert_eq!(tried(""), Ok(false));
+            let failure = tried("?ssl-mode=REQUIRED").unwrap_err();
+            assert!(failure.hint.as_ref().is_some_and(|hint| hint.contains("no encrypted connections")), "{failure}");
+            std::fs::rename(certificates.path("away"), certificates.path("server.pem")).unwrap();
+            owner.run("alter instance reload tls").unwrap();
+        }
+        for options in ["", "?ssl-mode=REQUIRED", "?ssl=1"] {
+            assert_eq!(tried(options), Ok(true), "{} {options}", family.name);
+        }
+        assert_eq!(tried("?ssl-mode=DISABLED"), Ok(false));
+        for options in ["?ssl-mode=VERIFY_IDENTITY", "?ssl-verify-server-cert=1", "?"] {
+            assert_eq!(tried(&format!("{options}{right}")), Ok(true), "{} {options}", family.name);
+            let failure = tried(&format!("{options}{wrong}")).unwrap_err();
+            assert!(failure.hint.as_ref().is_some_and(|hint| hint.contains("ssl-ca=FILE")), "{} {options}: {failure}", family.name);
+        }
+        owner.run("alter user app@'%' require x509").unwrap();
+        assert_eq!(tried("").unwrap_err().code.as_deref(), Some("1045"));
+        certificates.sign("client", "ca", "DNS:client");
+        let shown = format!("?ssl-cert={}&ssl-key={}{right}", certificates.path("client.pem"), certificates.path("client.key"));
+        assert_eq!(tried(&shown), Ok(true), "{}", family.name);
+        owner.run("alter user app@'%' require none").unwrap();
+
+        // The server goes over to a certificate that is made out for another host.
+        certificates.sign("server", "ca", "DNS:elsewhere.example");
+        owner.run(if mysql { "alter instance reload tls" } else { "flush ssl" }).unwrap();
+        let failure = tried(&format!("?ssl-mode=VERIFY_IDENTITY{right}")).unwrap_err();
+        assert!(failure.hint.as_ref().is_some_and(|hint| hint.contains("subjectAltName")), "{}: {failure}", family.name);
+        assert_eq!(tried("?ssl-mode=REQUIRED"), Ok(true));
     }
 }
 

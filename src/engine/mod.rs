@@ -11,6 +11,10 @@ pub mod mysql;
 pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod tls;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod url;
 
 use std::fmt;
 
@@ -78,6 +82,14 @@ pub struct Failure {
     pub hint: Option<String>,
     /// Where in a function it happened, if in one.
     pub context: Option<String>,
+}
+
+impl Failure {
+    /// A connection that does not come about, and why.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    fn refused(message: impl Into<String>) -> Self {
+        Self { code: None, message: message.into(), detail: None, hint: None, context: None }
+    }
 }
 
 impl fmt::Display for Failure {

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ::mysql::prelude::{Protocol, Queryable as _};
-use ::mysql::{Conn, Error, Opts, OptsBuilder, QueryResult, ResultSet, UrlError, Value};
+use ::mysql::{ClientIdentity, Conn, DriverError, Error, Opts, OptsBuilder, QueryResult, ResultSet, SslOpts, UrlError, Value};
 
 pub use super::{Connection, Failure, Notice, Outcome};
+use super::{tls, url};
 
 /// Where a database is to be found: a socket, a database and an account. Nothing secret is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,12 @@ impl Address {
 pub struct Location {
     scheme: &'static str,
     options: Opts,
+    /// Whether a connection without encryption will do where the server knows no other.
+    plain_will_do: bool,
 }
+
+/// The options that say how a connection is encrypted, as the servers' own clients call them.
+const SECURITY: [&str; 6] = ["ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "ssl", "ssl-verify-server-cert"];
 
 impl Location {
     /// Reads a URL. Without a password it is that of `MYSQL_PWD`.
@@ -43,7 +49,7 @@ impl Location {
     /// # Errors
     /// When it is no such URL. The message never holds a part of the URL.
     pub fn parse(url: &str) -> Result<Self, Failure> {
-        let refused = |message: &str| Failure { code: None, message: message.to_owned(), detail: None, hint: None, context: None };
+        let refused = |message: &str| Failure::refused(message);
         let (scheme, rest) = match url.split_once("://") {
             Some(("mysql", rest)) => ("mysql", rest),
             Some(("mariadb", rest)) => ("mariadb", rest),
@@ -53,9 +59,12 @@ impl Location {
         if rest.split('?').next().is_some_and(|place| place.matches('@').count() > 1) {
             return Err(refused("this URL has two `@`: in a user's name or a password it is written `%40`"));
         }
-        let options = Opts::from_url(&["mysql://", rest].concat()).map_err(|error| match error {
-            UrlError::FeatureRequired(..) => refused(NO_TLS),
-            UrlError::UnknownParameter(name) if name.contains("ssl") || name.contains("tls") => refused(NO_TLS),
+        let (rest, security) = url::take_options(rest, &SECURITY);
+        let options = Opts::from_url(&["mysql://", &rest].concat()).map_err(|error| match error {
+            UrlError::UnknownParameter(name) if name.contains("ssl") || name.contains("tls") => refused(
+                "this URL has an option of encryption that is not known: ssl-mode, ssl-ca, ssl-cert, ssl-key are, and ssl and \
+                 ssl-verify-server-cert",
+            ),
             UrlError::UnknownParameter(_) => refused("this URL has an option that is not known; `socket` is, for one"),
             _ => refused(NO_URL),
         })?;
@@ -68,13 +77,19 @@ impl Location {
         {
             builder = builder.pass(Some(password));
         }
-        Ok(Self { scheme, options: builder.into() })
+        let mut plain_will_do = false;
+        // On a socket of this machine it has no meaning.
+        if options.get_socket().is_none() {
+            let (secured, or_plain) = secured(&security)?;
+            (builder, plain_will_do) = (builder.ssl_opts(secured), or_plain);
+        }
+        Ok(Self { scheme, options: builder.into(), plain_will_do })
     }
 
     /// The same server and account, another database.
     pub fn with_database(&self, database: &str) -> Self {
         let options = OptsBuilder::from_opts(self.options.clone()).db_name(Some(database));
-        Self { scheme: self.scheme, options: options.into() }
+        Self { options: options.into(), ..self.clone() }
     }
 
     /// `mysql` or `mariadb`, as the URL says.
@@ -89,7 +104,68 @@ impl Location {
 }
 
 const NO_URL: &str = "this is no URL of a database (mysql://user:password@host:port/database, or …@localhost/database?socket=/path)";
-const NO_TLS: &str = "not yet: an encrypted connection. Connect through a tunnel, or over a socket";
+
+/// How a connection is encrypted, with the meaning that the servers' own clients give to these options, and whether a plain one will do.
+/// Without any of them it is as with PREFERRED.
+fn secured(options: &[(String, String)]) -> Result<(Option<SslOpts>, bool), Failure> {
+    let option = |name: &str| url::value(options, name).filter(|value| !value.is_empty());
+    let is_on = |name: &str| option(name).map(|value| ["1", "true", "on", "yes"].contains(&value.to_ascii_lowercase().as_str()));
+    let mode = option("ssl-mode").map(|mode| mode.to_ascii_uppercase().replace('-', "_"));
+    let mode = mode.as_deref().unwrap_or(match (is_on("ssl-verify-server-cert"), is_on("ssl")) {
+        (Some(true), _) => "VERIFY_IDENTITY",
+        (_, Some(false)) => "DISABLED",
+        // Who names a CA wants it looked at.
+        (None, _) if option("ssl-ca").is_some() => "VERIFY_IDENTITY",
+        (_, Some(true)) => "REQUIRED",
+        _ => "PREFERRED",
+    });
+    let (verify, plain_will_do) = match mode {
+        "DISABLED" => return Ok((None, false)),
+        "PREFERRED" => (false, true),
+        "REQUIRED" => (false, false),
+        "VERIFY_IDENTITY" => (true, false),
+        "VERIFY_CA" => {
+            return Err(Failure {
+                hint: Some("use ssl-mode=VERIFY_IDENTITY, which looks at the name, too".to_owned()),
+                ..Failure::refused(
+                    "ssl-mode=VERIFY_CA is not kept here: the driver trusts the public CAs besides, so that without a look at the name \
+                     every owner of a host could pose as the server",
+                )
+            });
+        }
+        _ => {
+            return Err(Failure::refused("this ssl-mode is not known: DISABLED, PREFERRED, REQUIRED and VERIFY_IDENTITY are"));
+        }
+    };
+    let mut secured = SslOpts::default().with_danger_accept_invalid_certs(!verify);
+    if let Some(file) = option("ssl-ca").filter(|_| verify) {
+        secured = secured.with_root_cert_path(Some(PathBuf::from(file)));
+    }
+    match (option("ssl-cert"), option("ssl-key")) {
+        (Some(certificate), Some(key)) => {
+            secured = secured.with_client_identity(Some(ClientIdentity::new(PathBuf::from(certificate), PathBuf::from(key))));
+        }
+        (None, None) => {}
+        _ => return Err(Failure::refused("a client's certificate comes with its key: ssl-cert=FILE and ssl-key=FILE")),
+    }
+    Ok((Some(secured), plain_will_do))
+}
+
+const NAMES: tls::Names = tls::Names { ca: "ssl-ca", unverified: "ssl-mode=REQUIRED" };
+
+/// Whether the encryption is what a connection failed by.
+fn is_of_encryption(error: &Error) -> bool {
+    matches!(error, Error::TlsError(_) | Error::DriverError(DriverError::TlsNotSupported)) || fault(error).is_some()
+}
+
+/// The fault of a handshake, if an error comes from one.
+fn fault(error: &Error) -> Option<&rustls::Error> {
+    match error {
+        Error::IoError(error) => tls::fault(error),
+        Error::CodecError(error) => tls::fault(error),
+        _ => None,
+    }
+}
 
 /// The longest statement and the longest value that a session takes, in bytes. Without a number the driver would ask the server.
 const PACKET: usize = 64 * 1024 * 1024;
@@ -117,12 +193,24 @@ impl fmt::Debug for Location {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        match error {
-            Error::MySqlError(refused) => {
-                Self { code: Some(refused.code.to_string()), message: refused.message, detail: None, hint: None, context: None }
+        let fault = fault(&error);
+        let hint = match (&error, fault) {
+            (_, Some(fault)) => tls::hint(fault, &NAMES),
+            (Error::DriverError(DriverError::TlsNotSupported), _) => {
+                Some("the server knows no encrypted connections; ssl-mode=DISABLED connects without".to_owned())
             }
-            other => Self { code: None, message: other.to_string(), detail: None, hint: None, context: None },
-        }
+            _ => None,
+        };
+        let said = fault.map(|fault| format!("no encrypted connection was made: {fault}"));
+        // The driver wraps the words of others in names of its own types.
+        let (code, message) = match error {
+            Error::MySqlError(refused) => (Some(refused.code.to_string()), refused.message),
+            Error::IoError(error) => (None, error.to_string()),
+            Error::CodecError(error) => (None, error.to_string()),
+            Error::DriverError(error) => (None, error.to_string()),
+            other => (None, other.to_string()),
+        };
+        Self { code, message: said.unwrap_or(message), detail: None, hint, context: None }
     }
 }
 
@@ -160,7 +248,14 @@ impl Session {
     pub fn connect_to(location: &Location, name: &str) -> Result<Self, Failure> {
         let attributes = HashMap::from([("program_name", name)]);
         let options = OptsBuilder::from_opts(location.options.clone()).connect_attrs(Some(attributes));
-        Ok(Self { connection: Conn::new(options)? })
+        // The driver takes what the process has chosen, and could not choose by itself if another library brought a second one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        match Conn::new(options.clone()) {
+            Err(error) if location.plain_will_do && is_of_encryption(&error) => {
+                Ok(Self { connection: Conn::new(options.ssl_opts(None::<SslOpts>))? })
+            }
+            tried => Ok(Self { connection: tried? }),
+        }
     }
 
     /// The server's number of this connection, as in `kill`.
@@ -308,12 +403,31 @@ mod tests {
         for (url, words) in [
             ("mysql://app:se@cret@db/shop", "two `@`"),
             ("mysql://app:secret@/shop", "no URL"),
-            ("mysql://app:secret@db/shop?ssl-mode=REQUIRED", "encrypted"),
-            ("mysql://app:secret@db/shop?require_ssl=true", "encrypted"),
+            ("mysql://app:secret@db/shop?ssl-mode=SOMETIMES", "not known"),
+            ("mysql://app:secret@db/shop?ssl-mode=verify-ca&ssl-ca=/secret", "public CAs"),
+            ("mysql://app:secret@db/shop?ssl-cert=/secret", "ssl-key"),
+            ("mysql://app:secret@db/shop?require_ssl=true", "ssl-mode"),
             ("mysql://app:secret@db:port/shop", "no URL"),
         ] {
             let message = Location::parse(url).expect_err(url).message;
             assert!(message.contains(words) && !message.contains("secret"), "{url}: {message}");
+        }
+    }
+
+    #[test]
+    fn how_a_connection_is_encrypted_is_known_from_its_url() {
+        for (options, secured, plain_will_do) in [
+            ("", true, true),
+            ("?ssl-mode=DISABLED", false, false),
+            ("?ssl=0", false, false),
+            ("?ssl=1", true, false),
+            ("?ssl-mode=required", true, false),
+            ("?ssl-ca=/ca.pem", true, false),
+            ("?ssl=1&ssl-verify-server-cert=1", true, false),
+            ("?socket=/s&ssl-mode=REQUIRED", false, false),
+        ] {
+            let location = Location::parse(&["mysql://app@db/shop", options].concat()).expect(options);
+            assert_eq!((location.options.get_ssl_opts().is_some(), location.plain_will_do), (secured, plain_will_do), "{options}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A session on a PostgreSQL database: one statement at a time, values as text.
 
+mod secure;
+
 use std::error::Error as _;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,9 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::postgres::config::{Config, Host, SslMode};
-use ::postgres::{Client, NoTls, SimpleQueryMessage};
+use ::postgres::tls::{MakeTlsConnect, TlsConnect};
+use ::postgres::{Client, NoTls, SimpleQueryMessage, Socket};
 
-use super::Connection;
+use self::secure::Connector;
+use super::tls::{self, Roots, Verify};
+use super::{Connection, url};
 pub use super::{Failure, Notice, Outcome};
 use crate::sql::Dialect;
 use crate::sql::quote::literal;
@@ -39,30 +44,34 @@ impl Address {
 #[derive(Clone)]
 pub struct Location {
     config: Config,
+    /// How a connection is encrypted, unless it never is.
+    connector: Option<Connector>,
 }
+
+/// The settings that say how a connection is encrypted, and the variables that say it where the URL does not.
+const SECURITY: [(&str, &str); 4] =
+    [("sslmode", "PGSSLMODE"), ("sslrootcert", "PGSSLROOTCERT"), ("sslcert", "PGSSLCERT"), ("sslkey", "PGSSLKEY")];
 
 impl Location {
     /// Reads a URL. Without a host it is the local server's socket; without a password that of `PGPASSWORD`.
     ///
     /// # Errors
-    /// When it is no such URL, or asks for an encrypted connection. The message never holds a part of the URL.
+    /// When it is no such URL, or a file that it names can't be read. The message never holds a part of the URL.
     pub fn parse(url: &str) -> Result<Self, Failure> {
-        let refused = |message: &str| Failure { code: None, message: message.to_owned(), detail: None, hint: None, context: None };
         // What stands behind the first of two would be taken for the host, and shown.
         if url.split('?').next().is_some_and(|place| place.matches('@').count() > 1) {
-            return Err(refused("this URL has two `@`: in a user's name or a password it is written `%40`"));
+            return Err(Failure::refused("this URL has two `@`: in a user's name or a password it is written `%40`"));
         }
+        let (url, options) = url::take_options(url, &SECURITY.map(|(name, _)| name));
         let mut config: Config = match url.parse() {
             Ok(config) => config,
-            Err(_) if url.contains("sslmode=verify-") => return Err(refused(NO_TLS)),
             Err(error) => {
                 let cause = error.source().map_or_else(|| "it can't be read".to_owned(), ToString::to_string);
-                return Err(refused(&format!("this is no URL of a database (postgres://user:password@host:port/database): {cause}")));
+                return Err(Failure::refused(format!(
+                    "this is no URL of a database (postgres://user:password@host:port/database): {cause}"
+                )));
             }
         };
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(refused(NO_TLS));
-        }
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             config.host_path("/var/run/postgresql");
         }
@@ -71,19 +80,72 @@ impl Location {
         {
             config.password(password.as_encoded_bytes());
         }
-        Ok(Self { config })
+        let setting = |name: &str| {
+            let variable = SECURITY.iter().find(|(known, _)| *known == name).and_then(|(_, variable)| std::env::var(variable).ok());
+            url::value(&options, name).map(str::to_owned).or(variable).filter(|value| !value.is_empty())
+        };
+        let connector = secured(&mut config, &setting)?;
+        Ok(Self { config, connector })
     }
 
     /// The same server and role, another database.
     pub fn with_database(&self, database: &str) -> Self {
         let mut config = self.config.clone();
         config.dbname(database);
-        Self { config }
+        Self { config, connector: self.connector.clone() }
     }
 }
 
-const NO_TLS: &str = "not yet: an encrypted connection (sslmode=require). Connect through a tunnel, or with sslmode=prefer where the \
-                      network is trusted";
+/// How a connection is encrypted, by libpq's settings and with their meaning (manual, "SSL Support").
+fn secured(config: &mut Config, setting: &dyn Fn(&str) -> Option<String>) -> Result<Option<Connector>, Failure> {
+    // It has no meaning on a socket of this machine.
+    let over_network = config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(_))) || !config.get_hostaddrs().is_empty();
+    let roots = setting("sslrootcert");
+    let public = roots.as_deref() == Some("system");
+    let mode = setting("sslmode").unwrap_or_else(|| if public { "verify-full" } else { "prefer" }.to_owned());
+    let file = roots.filter(|_| !public).map(PathBuf::from).or_else(|| {
+        let usual = std::env::home_dir()?.join(".postgresql/root.crt");
+        usual.is_file().then_some(usual)
+    });
+    let (ssl_mode, verify) = match (mode.as_str(), &file) {
+        ("disable", _) => (SslMode::Disable, Verify::Nothing),
+        ("prefer", _) => (SslMode::Prefer, Verify::Nothing),
+        // Who has a CA's certificate is taken to want it looked at.
+        ("require", Some(_)) => (SslMode::Require, Verify::Signature),
+        ("require", None) => (SslMode::Require, Verify::Nothing),
+        ("verify-ca", Some(_)) => (SslMode::Require, Verify::Signature),
+        ("verify-ca", None) => {
+            return Err(Failure {
+                hint: Some("name its certificate, `sslrootcert=FILE`; for a server with a public CA's, use sslmode=verify-full".to_owned()),
+                ..Failure::refused("sslmode=verify-ca without a CA: every owner of a host has a certificate of some public one")
+            });
+        }
+        ("verify-full", _) => (SslMode::Require, Verify::Name),
+        _ => {
+            return Err(Failure::refused("this sslmode is not known: disable, prefer, require, verify-ca and verify-full are"));
+        }
+    };
+    if public && verify != Verify::Name && over_network {
+        return Err(Failure::refused("a weak sslmode can't be used with sslrootcert=system: use sslmode=verify-full"));
+    }
+    let ssl_mode = if over_network { ssl_mode } else { SslMode::Disable };
+    config.ssl_mode(ssl_mode);
+    if ssl_mode == SslMode::Disable {
+        return Ok(None);
+    }
+    let identity = match (setting("sslcert"), setting("sslkey")) {
+        (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
+        (None, None) => None,
+        _ => return Err(Failure::refused("a client's certificate comes with its key: sslcert=FILE and sslkey=FILE")),
+    };
+    let roots = file.map_or(Roots::Public, Roots::File);
+    Ok(Some(Connector::new(tls::client(verify, &roots, identity.as_ref()).map_err(Failure::refused)?)))
+}
+
+/// How the driver's message begins when no encrypted connection came about.
+const HANDSHAKE: &str = "error performing TLS handshake";
+
+const NAMES: tls::Names = tls::Names { ca: "sslrootcert", unverified: "sslmode=require" };
 
 impl fmt::Display for Location {
     /// As a URL without its password and options.
@@ -122,12 +184,16 @@ impl From<::postgres::Error> for Failure {
             },
             None => {
                 let mut message = error.to_string();
+                let mut hint = tls::fault(&error).and_then(|fault| tls::hint(fault, &NAMES));
                 let mut source = error.source();
                 while let Some(cause) = source {
                     message = format!("{message}: {cause}");
                     source = cause.source();
                 }
-                Self { code: None, message, detail: None, hint: None, context: None }
+                if message.ends_with("server does not support TLS") {
+                    hint = Some("the server has `ssl = off`; sslmode=disable connects without encryption".to_owned());
+                }
+                Self { hint, ..Self::refused(message) }
             }
         }
     }
@@ -155,7 +221,7 @@ impl Session {
     pub fn connect(address: &Address) -> Result<Self, Failure> {
         let mut config = Config::new();
         config.host_path(&address.socket_folder).port(address.port).dbname(&address.database).user(&address.user);
-        Self::open(config)
+        Self::open(config, NoTls)
     }
 
     /// Connects to the database of a URL.
@@ -163,10 +229,21 @@ impl Session {
     /// # Errors
     /// As [`Session::connect`].
     pub fn connect_to(location: &Location) -> Result<Self, Failure> {
-        Self::open(location.config.clone())
+        let Some(connector) = &location.connector else { return Self::open(location.config.clone(), NoTls) };
+        let secured = Self::open(location.config.clone(), connector.clone());
+        // With `prefer` a connection without encryption is better than none.
+        if location.config.get_ssl_mode() == SslMode::Prefer && secured.as_ref().is_err_and(|failure| failure.message.contains(HANDSHAKE)) {
+            let mut config = location.config.clone();
+            config.ssl_mode(SslMode::Disable);
+            return Self::open(config, NoTls).or(secured);
+        }
+        secured
     }
 
-    fn open(mut config: Config) -> Result<Self, Failure> {
+    fn open<T>(mut config: Config, tls: T) -> Result<Self, Failure>
+    where
+        T: MakeTlsConnect<Socket, TlsConnect: Send + TlsConnect<Socket, Future: Send>, Stream: Send> + 'static + Send,
+    {
         let notices = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&notices);
         let client = config
@@ -176,7 +253,7 @@ impl Session {
                 let notice = Notice { severity: notice.severity().to_owned(), message: notice.message().to_owned() };
                 sink.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
             })
-            .connect(NoTls)?;
+            .connect(tls)?;
         Ok(Self { client, notices, prepared: Vec::new() })
     }
 
@@ -250,4 +327,30 @@ impl Connection for Session {
 /// The path of the socket that a server listens on.
 pub(crate) fn socket_path(folder: &Path, port: u16) -> PathBuf {
     folder.join(format!(".s.PGSQL.{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_connection_is_encrypted_is_known_from_its_url() {
+        let of = |url: &str| Location::parse(url).map(|location| (location.config.get_ssl_mode(), location.connector.is_some()));
+        assert_eq!(of("postgres://u:secret@db/app"), Ok((SslMode::Prefer, true)));
+        assert_eq!(of("postgres://u:secret@db/app?sslmode=disable"), Ok((SslMode::Disable, false)));
+        assert_eq!(of("postgres://u:secret@db/app?sslmode=verify-full"), Ok((SslMode::Require, true)));
+        assert_eq!(of("postgres://u:secret@db/app?sslrootcert=system"), Ok((SslMode::Require, true)));
+        assert_eq!(of("postgres://u:secret@%2Ftmp/app?sslmode=require"), Ok((SslMode::Disable, false)));
+        for (url, words) in [
+            ("postgres://u:secret@db/app?sslmode=verify-ca", "without a CA"),
+            ("postgres://u:secret@db/app?sslmode=allow", "not known"),
+            ("postgres://u:secret@db/app?sslmode=require&sslrootcert=system", "weak"),
+            ("postgres://u:secret@db/app?sslmode=verify-full&sslrootcert=/secret", "the CA's certificate can't be read"),
+            ("postgres://u:secret@db/app?sslmode=require&sslcert=/secret", "sslkey"),
+            ("postgres://u:secret@db/app?sslcrl=/x", "sslcrl"),
+        ] {
+            let message = of(url).expect_err(url).message;
+            assert!(message.contains(words) && !message.contains("/secret"), "{url}: {message}");
+        }
+    }
 }

@@ -294,14 +294,11 @@ impl Job<'_> {
     }
 
     fn stopped(&self, failure: &Failure) -> Stopped {
-        let stopped = Stopped::by(format!("the backfill of {} failed", self.backfill.table), failure);
-        if self.engine.class(failure) == Class::Lost {
-            let mut stopped = stopped;
-            stopped.message = format!("the connection to the server was lost during the backfill of {}", self.backfill.table);
-            stopped.help("run `crossfade migrate` again: it goes on behind the last batch that is through")
-        } else {
-            stopped
-        }
+        let stopped = Stopped::by(self.engine, format!("the backfill of {} failed", self.backfill.table), failure);
+        stopped.during(
+            &format!("the backfill of {}", self.backfill.table),
+            "run `crossfade migrate` again: it goes on behind the last batch that is through",
+        )
     }
 
     /// Whether another batch may begin, after a pause if one is asked for.

@@ -28,7 +28,7 @@ pub struct Ailment {
 /// When the server can't be asked.
 pub fn examine(engine: &dyn Engine, program: &Program, old_transaction: f64) -> Result<Vec<Ailment>, Stopped> {
     let mut session = open(engine, "crossfade doctor")?;
-    let read = |failure: Failure| Stopped::by("the database can't be examined", &failure);
+    let read = |failure: Failure| Stopped::by(engine, "the database can't be examined", &failure);
     // The schema is the one that the scripts name.
     for unit in program.units(&program.scripts.verify).iter().filter(|unit| unit.is_setting()) {
         for statement in &unit.statements {

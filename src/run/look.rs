@@ -122,7 +122,7 @@ pub(super) fn clients(session: &mut dyn Connection, engine: &dyn Engine) -> Resu
 /// When the server can't be asked.
 pub fn status(engine: &dyn Engine, program: Option<&Program>) -> Result<Status, Stopped> {
     let mut session = open(engine, "crossfade status")?;
-    look(session.as_mut(), engine, program).map_err(|failure| Stopped::by("the status can't be read", &failure))
+    look(session.as_mut(), engine, program).map_err(|failure| Stopped::by(engine, "the status can't be read", &failure))
 }
 
 fn look(session: &mut dyn Connection, engine: &dyn Engine, program: Option<&Program>) -> Result<Status, Failure> {
@@ -208,7 +208,7 @@ pub enum Due {
 /// When the database is somewhere that the program does not know, or the server can't be asked.
 pub fn due(engine: &dyn Engine, program: &Program) -> Result<Due, Stopped> {
     let mut session = open(engine, "crossfade check")?;
-    let read = |failure: Failure| Stopped::by("the version tables can't be read", &failure);
+    let read = |failure: Failure| Stopped::by(engine, "the version tables can't be read", &failure);
     let state = State::read(session.as_mut(), engine).map_err(read)?;
     let Some(latest) = state.latest() else { return Ok(Due::Expand) };
     if latest.release != program.release {

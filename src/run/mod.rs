@@ -204,12 +204,14 @@ pub struct Stopped {
     pub notes: Vec<String>,
     /// What to do.
     pub help: Option<String>,
+    /// It was the connection that went, and nobody has said so yet.
+    lost: bool,
 }
 
 impl Stopped {
     /// A reason.
     pub fn new(message: impl Into<String>) -> Self {
-        Stopped { message: message.into(), notes: Vec::new(), help: None }
+        Stopped { message: message.into(), notes: Vec::new(), help: None, lost: false }
     }
 
     /// With what to do.
@@ -227,7 +229,7 @@ impl Stopped {
     }
 
     /// The server's words, below what was being done.
-    fn by(what: impl Into<String>, failure: &Failure) -> Self {
+    fn by(engine: &dyn engine::Engine, what: impl Into<String>, failure: &Failure) -> Self {
         let mut stopped = Stopped::new(what).note(match &failure.code {
             Some(code) => format!("{code}: {}", failure.message),
             None => failure.message.clone(),
@@ -235,6 +237,16 @@ impl Stopped {
         stopped.notes.extend(failure.detail.clone());
         stopped.notes.extend(failure.context.clone());
         stopped.help.clone_from(&failure.hint);
+        stopped.lost = engine.class(failure) == engine::Class::Lost;
         stopped
+    }
+
+    /// Whatever was being done when the connection went: that it went is what the user has to know. The server's words stay.
+    fn during(mut self, doing: &str, help: &str) -> Self {
+        if std::mem::take(&mut self.lost) {
+            self.message = format!("the connection to the server was lost during {doing}");
+            self.help = Some(help.to_owned());
+        }
+        self
     }
 }

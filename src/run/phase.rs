@@ -52,27 +52,35 @@ pub(super) fn at_work(
 ) -> Result<End, Stopped> {
     let doing = doing(task);
     let mut session = open(engine, &format!("crossfade {doing} {}", program.release))?;
-    take_lock(engine, session.as_mut(), options, observer)?;
-    let id = session.value(engine.words().own_id).map_err(|failure| lost(engine, doing, &failure))?.unwrap_or_default();
-    std::thread::scope(|scope| {
-        let sentry = Sentry::post(scope, engine, id, observer);
-        let allowance = Arc::new(AtomicU64::new(options.max_batches.unwrap_or(u64::MAX)));
-        let journal = BTreeMap::new();
-        work(Runner {
-            engine,
-            program,
-            task,
-            options,
-            observer,
-            session,
-            allowance,
-            sentry,
-            journal,
-            hint: None,
-            met_readers: false,
-            comment: String::new(),
-            offline: false,
+    let alone = || {
+        take_lock(engine, session.as_mut(), options, observer)?;
+        let id = session
+            .value(engine.words().own_id)
+            .map_err(|failure| Stopped::by(engine, "the number of the own session can't be asked", &failure))?
+            .unwrap_or_default();
+        std::thread::scope(|scope| {
+            let sentry = Sentry::post(scope, engine, id, observer);
+            let allowance = Arc::new(AtomicU64::new(options.max_batches.unwrap_or(u64::MAX)));
+            let journal = BTreeMap::new();
+            work(Runner {
+                engine,
+                program,
+                task,
+                options,
+                observer,
+                session,
+                allowance,
+                sentry,
+                journal,
+                hint: None,
+                met_readers: false,
+                comment: String::new(),
+                offline: false,
+            })
         })
+    };
+    alone().map_err(|stopped: Stopped| {
+        stopped.during(doing, &format!("run `crossfade {doing}` again: it goes on behind the last statement that is through"))
     })
 }
 
@@ -98,7 +106,8 @@ pub fn nobody_is_connected(engine: &dyn Engine) -> Result<(), Stopped> {
     let mut session = open(engine, "crossfade sync")?;
     let begun = Instant::now();
     let found = loop {
-        let found = clients(session.as_mut(), engine).map_err(|failure| Stopped::by("it can't be asked who is connected", &failure))?;
+        let found =
+            clients(session.as_mut(), engine).map_err(|failure| Stopped::by(engine, "it can't be asked who is connected", &failure))?;
         if found.is_empty() {
             return Ok(());
         }
@@ -121,7 +130,7 @@ pub fn dry_run(engine: &dyn Engine, program: &Program, task: Task, schema_lock: 
     can_keep(engine, schema_lock)?;
     same_database(engine, program)?;
     let mut session = open(engine, "crossfade dry run")?;
-    let read = |failure: Failure| Stopped::by("the version tables can't be read", &failure);
+    let read = |failure: Failure| Stopped::by(engine, "the version tables can't be read", &failure);
     let state = State::read(session.as_mut(), engine).map_err(read)?;
     let journal = if state.is_set_up { journal(session.as_mut(), engine, &program.release).map_err(read)? } else { BTreeMap::new() };
     if let Turn::Done(why) = turn(program, task, &state, &journal)? {
@@ -168,23 +177,12 @@ fn batches(program: &Program, backfill: &Backfill) -> Result<String, Stopped> {
 }
 
 pub(super) fn open(engine: &dyn Engine, name: &str) -> Result<Session, Stopped> {
-    engine.connect(name).map_err(|failure| Stopped::by(format!("can't connect to {}", engine.place()), &failure))
+    engine.connect(name).map_err(|failure| Stopped::by(engine, format!("can't connect to {}", engine.place()), &failure))
 }
 
 /// The name of the command.
 fn doing(task: Option<Task>) -> &'static str {
     task.map_or("drain", Task::name)
-}
-
-fn lost(engine: &dyn Engine, doing: &str, failure: &Failure) -> Stopped {
-    let stopped = Stopped::by(format!("{doing} failed"), failure);
-    if engine.class(failure) == Class::Lost { again(stopped, doing) } else { stopped }
-}
-
-/// The connection is gone: what to do.
-fn again(mut stopped: Stopped, doing: &str) -> Stopped {
-    stopped.message = format!("the connection to the server was lost during {doing}");
-    stopped.help(format!("run `crossfade {doing}` again: it goes on behind the last statement that is through"))
 }
 
 /// Two runners at once would not harm the data, but each would wait for the other's locks.
@@ -198,7 +196,7 @@ pub(super) fn take_lock(
     let begun = Instant::now();
     let mut told = false;
     loop {
-        let free = session.value(words.try_lock).map_err(|failure| Stopped::by("the lock of runners can't be taken", &failure))?;
+        let free = session.value(words.try_lock).map_err(|failure| Stopped::by(engine, "the lock of runners can't be taken", &failure))?;
         if free.as_deref() == Some("true") {
             return Ok(());
         }
@@ -497,7 +495,7 @@ impl Runner<'_> {
     }
 
     pub(super) fn failed(&self, failure: &Failure) -> Stopped {
-        lost(self.engine, self.name(), failure)
+        Stopped::by(self.engine, format!("{} failed", self.name()), failure)
     }
 
     pub(super) fn interrupted(&self) -> Stopped {
@@ -740,7 +738,7 @@ impl Runner<'_> {
         if begun.elapsed() >= self.options.patience || self.options.stop.load(Ordering::Relaxed) {
             let (what, by) =
                 if self.met_readers { ("the schema lock held by clients", "it is held by") } else { ("a lock", "it waited for") };
-            let mut stopped = Stopped::by(format!("{} met {what} {attempt} times and gave up", self.name()), failure);
+            let mut stopped = Stopped::by(self.engine, format!("{} met {what} {attempt} times and gave up", self.name()), failure);
             for blocker in blockers {
                 stopped = stopped.note(format!("{by} {blocker}"));
             }
@@ -841,7 +839,7 @@ impl Runner<'_> {
     }
 
     fn refused(&self, statements: &[String], failure: &Failure) -> Stopped {
-        let mut stopped = Stopped::by(format!("{} of {} failed", self.name(), self.program.release), failure);
+        let mut stopped = Stopped::by(self.engine, format!("{} of {} failed", self.name(), self.program.release), failure);
         // A gate or a check has said it all.
         if !matches!(failure.code.as_deref(), Some("P0001" | "45000"))
             && let [statement] = statements

@@ -39,8 +39,13 @@ pub struct Found {
 /// # Errors
 /// When there are no two shapes now, or the server refuses.
 pub fn verify(engine: &dyn Engine, program: &Program, observer: &dyn Observer) -> Result<Vec<Found>, Stopped> {
-    let mut look = Look::begin(engine, program, observer)?;
-    let state = State::read(look.session.as_mut(), engine).map_err(|failure| failed(&failure))?;
+    let look = Look::begin(engine, program, observer)?;
+    compare(look).map_err(|stopped| stopped.during("verify", "run `crossfade verify` again: it has changed nothing"))
+}
+
+fn compare(mut look: Look<'_>) -> Result<Vec<Found>, Stopped> {
+    let (engine, program) = (look.engine, look.program);
+    let state = State::read(look.session.as_mut(), engine).map_err(|failure| failed(engine, &failure))?;
     let phase = state.latest().filter(|latest| latest.release == program.release).map(|latest| latest.phase.as_str());
     match phase {
         Some("expand" | "migrate") => {}
@@ -65,8 +70,8 @@ fn nothing(check: &Check) -> Found {
     Found { what: check.what.clone(), rows: 0, examples: Vec::new() }
 }
 
-fn failed(failure: &Failure) -> Stopped {
-    Stopped::by("verify failed", failure)
+fn failed(engine: &dyn Engine, failure: &Failure) -> Stopped {
+    Stopped::by(engine, "verify failed", failure)
 }
 
 fn broken(error: &EmitError) -> Stopped {
@@ -92,13 +97,14 @@ impl<'a> Look<'a> {
         let settings = program.units(&program.scripts.verify);
         let settings = settings.iter().filter(|unit| unit.is_setting()).flat_map(|unit| &unit.statements).map(String::as_str);
         for statement in settings.chain(engine.words().batch_settings.iter().copied()) {
-            session.run(statement).map_err(|failure| failed(&failure))?;
+            session.run(statement).map_err(|failure| failed(engine, &failure))?;
         }
         Ok(Look { engine, program, observer, session })
     }
 
     /// Rows that disagree, without those that these backfills set aside. `None`: it was told to stop.
     pub(super) fn at(&mut self, check: &Check, aside: &[String], stop: &AtomicBool) -> Result<Option<Found>, Stopped> {
+        let engine = self.engine;
         let mut found = nothing(check);
         let Some(backfill) = way(self.program, check) else {
             found.rows = self.count(check, aside, Span::All, &[], &mut found.examples)?;
@@ -106,8 +112,8 @@ impl<'a> Look<'a> {
         };
         let statements = batch_statements(self.program.dialect, backfill).map_err(|error| broken(&error))?;
         let session = self.session.as_mut();
-        let estimate = self.engine.estimate(session, &backfill.table).map_err(|failure| failed(&failure))?;
-        let top = session.run(&statements.top).map_err(|failure| failed(&failure))?.rows.into_iter().next().and_then(key);
+        let estimate = engine.estimate(session, &backfill.table).map_err(|failure| failed(engine, &failure))?;
+        let top = session.run(&statements.top).map_err(|failure| failed(engine, &failure))?.rows.into_iter().next().and_then(key);
         // An empty table has none.
         let Some(top) = top else { return Ok(Some(found)) };
         self.observer.hear(&Event::Looks(&check.what, estimate));
@@ -118,7 +124,7 @@ impl<'a> Look<'a> {
             let next = if low.is_some() { &statements.next } else { &statements.next_from_start };
             let mut values: Vec<Option<&str>> = low.iter().flatten().chain(&top).map(|part| Some(part.as_str())).collect();
             values.push(Some(&limit));
-            let row = self.session.run_with(next, &values).map_err(|failure| failed(&failure))?.rows.into_iter().next();
+            let row = self.session.run_with(next, &values).map_err(|failure| failed(engine, &failure))?.rows.into_iter().next();
             let Some(mut row) = row.map(Vec::into_iter) else { return Ok(Some(found)) };
             let rows: u64 = row.next().flatten().and_then(|text| text.parse().ok()).unwrap_or_default();
             let Some(last) = key(row.collect()) else { return Ok(Some(found)) };
@@ -144,19 +150,19 @@ impl<'a> Look<'a> {
         bounds: &[&str],
         examples: &mut Vec<(String, String)>,
     ) -> Result<u64, Stopped> {
-        let dialect = self.program.dialect;
+        let (engine, dialect) = (self.engine, self.program.dialect);
         let without = if aside.is_empty() { Aside::None } else { Aside::Of(aside) };
         let count = count_statement(dialect, check, without, span).map_err(|error| broken(&error))?;
         let bounds = || bounds.iter().map(|part| Some(*part));
         let values: Vec<Option<&str>> =
             (!aside.is_empty()).then_some(Some(self.program.release.as_str())).into_iter().chain(bounds()).collect();
-        let rows = self.session.run_with(&count, &values).map_err(|failure| failed(&failure))?.rows;
+        let rows = self.session.run_with(&count, &values).map_err(|failure| failed(engine, &failure))?.rows;
         let rows =
             rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).and_then(|text| text.parse().ok()).unwrap_or_default();
         if rows > 0 && examples.len() < SHOWN {
             let show = examples_statement(dialect, check, span).map_err(|error| broken(&error))?;
             let values: Vec<Option<&str>> = bounds().collect();
-            for row in self.session.run_with(&show, &values).map_err(|failure| failed(&failure))?.rows {
+            for row in self.session.run_with(&show, &values).map_err(|failure| failed(engine, &failure))?.rows {
                 let mut key: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
                 let shown = key.pop().unwrap_or_default();
                 examples.push((list(&key), shown));

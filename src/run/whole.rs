@@ -201,7 +201,7 @@ impl<'a> Runner<'a> {
     }
 
     fn refused_whole(&self, statement: &str, failure: &Failure, reasons: Vec<String>) -> Stopped {
-        let mut stopped = Stopped::by(format!("{} of {} failed", self.name(), self.program.release), failure);
+        let mut stopped = Stopped::by(self.engine, format!("{} of {} failed", self.name(), self.program.release), failure);
         stopped.notes.extend(reasons);
         stopped.notes = stopped.notes.iter().map(|note| self.in_own_words(note)).collect();
         let mut shown = code(statement);
