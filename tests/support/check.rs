@@ -81,11 +81,13 @@ impl<'lab, E: Engine> Bench<'lab, E> {
         };
         let old = install(&scripts.install_old, "old")?;
         let new = install(&scripts.install_new, "new")?;
-        let new_plain = install(&scripts.install_new_plain, "new (plain)")?;
         let old_shape = shape(&old)?;
         let new_shape = match access {
-            Access::Shared => shape(&new_plain)?,
-            Access::Versioned => shape(&new_plain)?.reached(|name| lab.engine.reach(name, &scripts.new_version)),
+            Access::Shared if scripts.install_new == scripts.install_new_plain => shape(&new)?,
+            Access::Shared => shape(&install(&scripts.install_new_plain, "new (plain)")?)?,
+            Access::Versioned => {
+                shape(&install(&scripts.install_new_plain, "new (plain)")?)?.reached(|name| lab.engine.reach(name, &scripts.new_version))
+            }
         };
         let new_catalog = catalog(&new)?;
         old.write(&case.file.seed, "seed")?;
@@ -292,8 +294,7 @@ impl<'lab, E: Engine> Bench<'lab, E> {
         let end = self.everything_after(Phase::Migrate)?;
         let half = expanded.copy()?;
         let migrate = half.statements(&self.scripts.migrate);
-        run(&mut half.connect()?, &migrate[..migrate.len() / 2]).map_err(|stopped| format!("half of migrate: {stopped}"))?;
-        half.wait_alone()?;
+        half.run_and_lose(&migrate[..migrate.len() / 2]).map_err(|report| format!("half of migrate: {report}"))?;
         let before = self.untouched(&self.old)?;
         let mut reports = Vec::new();
         for (state, database) in [("expand", expanded), ("half of migrate", &half), ("migrate", migrated)] {
@@ -395,8 +396,7 @@ impl<'lab, E: Engine> Bench<'lab, E> {
         for k in points {
             let copy = start.copy()?;
             let statements = copy.statements(self.scripts.of(phase));
-            run(&mut copy.connect()?, &statements[..*k]).map_err(|stopped| format!("{}: {stopped}", phase.name()))?;
-            copy.wait_alone()?;
+            copy.run_and_lose(&statements[..*k]).map_err(|report| format!("{}: {report}", phase.name()))?;
             let what = format!("{} killed after statement {k} (line {}) and run again", phase.name(), statements[k - 1].line);
             let problem = match self.run(&copy, phase) {
                 Ok(()) => compare(&copy)?.err(),
