@@ -113,7 +113,7 @@ impl<'lab, E: Engine> Bench<'lab, E> {
     /// about none of the tables, and what is true of them in one case is true in all.
     fn lead_in(&self, phase: Phase, database: &Database<'_, E>, statements: &[Statement]) -> usize {
         // So that somebody tries it.
-        let whole = self.lab.every_kill || self.shift().is_multiple_of(LEAD_IN_TURNS);
+        let whole = self.lab.every_kill || (self.shift() / 2).is_multiple_of(LEAD_IN_TURNS);
         let Some(control) = self.scripts.control_of(phase).filter(|_| !whole) else { return 0 };
         let control = database.statements(control);
         statements.iter().zip(&control).take_while(|(one, other)| same_words(one, other)).count()
@@ -121,7 +121,7 @@ impl<'lab, E: Engine> Bench<'lab, E> {
 
     /// How many statements it ends with in the same way.
     fn lead_out(&self, phase: Phase, database: &Database<'_, E>, statements: &[Statement]) -> usize {
-        let Some(control) = self.scripts.control_of(phase) else { return 0 };
+        let Some(control) = self.scripts.control_of(phase).filter(|_| !self.lab.every_kill) else { return 0 };
         let control = database.statements(control);
         statements.iter().rev().zip(control.iter().rev()).take_while(|(one, other)| same_words(one, other)).count()
     }
@@ -381,7 +381,8 @@ impl<'lab, E: Engine> Bench<'lab, E> {
             turn = turn * 2 + usize::from(modes[0] != self.access);
             turns = 4;
         }
-        let shift = if turns > 2 { self.shift() } else { 0 };
+        // Those that try the lead-in have nearly one shift: they must not try the same share of it.
+        let shift = if turns > 2 { self.shift() + self.shift() / (2 * LEAD_IN_TURNS) } else { 0 };
         points.into_iter().enumerate().filter(|(index, _)| (index + shift) % turns == turn).map(|(_, k)| k).collect()
     }
 
