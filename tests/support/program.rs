@@ -1,7 +1,9 @@
 //! The program as its users run it: a command on a database, and what came of it.
+#![allow(clippy::unwrap_used)]
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use super::case::{Access, Case};
 
@@ -28,6 +30,49 @@ impl Ran {
     pub fn says(self, words: &str) -> Ran {
         assert!(self.out.contains(words) || self.err.contains(words), "`{words}` is not in:\n{}{}", self.out, self.err);
         self
+    }
+}
+
+/// A run of the program that is listened to while it works: a test goes on when it has said something, and not after a while.
+pub struct Heard {
+    child: Child,
+    err: tempfile::NamedTempFile,
+}
+
+impl Heard {
+    #[track_caller]
+    pub fn spawn(mut command: Command) -> Heard {
+        let err = tempfile::NamedTempFile::new().unwrap();
+        let child = command.stdout(Stdio::piped()).stderr(err.reopen().unwrap()).spawn().unwrap();
+        Heard { child, err }
+    }
+
+    fn said(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.err.path()).unwrap()).into_owned()
+    }
+
+    /// Waits until it has said these words on stderr.
+    #[track_caller]
+    pub fn wait_for(&mut self, words: &str) {
+        let until = Instant::now() + Duration::from_secs(60);
+        while !self.said().contains(words) {
+            let ended = self.child.try_wait().unwrap().is_some() && !self.said().contains(words);
+            assert!(!ended && Instant::now() < until, "`{words}` is not in:\n{}", self.said());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end.
+    pub fn end(self) -> Ran {
+        let said = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+        let Heard { child, err } = self;
+        let output = child.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&std::fs::read(err.path()).unwrap()).into_owned();
+        Ran { code: output.status.code().unwrap_or(-1), out: said(&output), err }
     }
 }
 
