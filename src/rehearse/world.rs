@@ -1389,11 +1389,13 @@ fn dump(lab: &Lab<'_>, session: &mut dyn Connection, side: Side, reach: &dyn Fn(
         let mut rows = Rows::new();
         if let Some(view) = pair.view(side) {
             let columns: Vec<String> = view.columns.iter().map(|column| place.shown(&ident(&column.name, lab.dialect))).collect();
-            let found = session.run(&format!("select {} from {}", columns.join(", "), reach(&view.table.name)))?.rows;
+            let mut found = session.run(&format!("select {} from {}", columns.join(", "), reach(&view.table.name)))?.rows;
+            found.sort();
             for row in found {
                 let row: Row = row.into_iter().map(|value| place.cell(value)).collect();
                 let mut key: Key = view.key.iter().map(|at| row[*at].clone()).collect();
-                if view.key.is_empty() {
+                // After contract the new version's own key binds, which may tell more rows apart than the one that both have.
+                if view.key.is_empty() || rows.contains_key(&key) {
                     key.clone_from(&row);
                     key.push(String::new());
                     let mut copy = 0;
