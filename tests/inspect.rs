@@ -948,19 +948,13 @@ impl Certificates {
 
 const KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
 
-/// An address of this machine that no other server listens on.
-fn own_address() -> String {
-    let number = std::process::id();
-    format!("127.{}.{}.{}", 1 + number / 64516 % 254, 1 + number / 254 % 254, 1 + number % 254)
-}
-
 #[test]
 fn a_connection_to_postgres_is_encrypted_as_the_url_says() {
     use crossfade::engine::ephemeral::postgres::Server;
     use crossfade::engine::postgres::{Location, Session};
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
     let Some(installation) = servers::installation(18).unwrap() else { return };
-    let place = own_address();
+    let place = servers::own_address();
     let server = Server::start_with(&installation, &[&format!("listen_addresses={place}")]).unwrap();
     let address = server.address("postgres");
     let tried = |host: &str, options: &str| {
@@ -1034,7 +1028,7 @@ fn a_connection_to_mysql_and_mariadb_is_encrypted_as_the_url_says() {
     use crossfade::engine::Connection as _;
     use crossfade::engine::ephemeral::mysql::Server;
     use crossfade::engine::mysql::{Location, Session};
-    let place = own_address();
+    let place = servers::own_address();
     for family in [servers::FAMILY[0], servers::FAMILY[1]] {
         let Some(installation) = family.installation().unwrap() else { return };
         let certificates = Certificates::new(&format!("IP:{place}"));
