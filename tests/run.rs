@@ -15,7 +15,7 @@ use crossfade::sql::Dialect;
 use support::case::{Access, Case};
 use support::catalog::Catalog;
 use support::lab::{Database, Lab};
-use support::program::{self, Bell, Ran};
+use support::program::{self, Bell, Heard, Ran};
 use support::scripts::{Phase, Scripts, compile};
 use support::servers;
 use support::shape::dump_tables;
@@ -63,9 +63,14 @@ impl<'lab> Field<'lab> {
     /// The same by another URL.
     #[track_caller]
     fn run_at(&self, url: &str, arguments: &[&str]) -> Ran {
+        Ran::of(&self.spawn_at(url, arguments).wait_with_output().unwrap())
+    }
+
+    fn spawn_at(&self, url: &str, arguments: &[&str]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
         command.arg(arguments[0]).arg(self.case.folder.join("old.yaml")).arg(self.case.folder.join("new.yaml"));
-        Ran::of(&command.args(["--url", url]).args(&arguments[1..]).stdin(Stdio::null()).output().unwrap())
+        command.args(["--url", url]).args(&arguments[1..]).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// The plan as JSON.
@@ -982,13 +987,13 @@ fn batches_wait_while_others_are_at_work() {
     field.run(&["expand"]).must(0);
     std::thread::scope(|scope| {
         let mut busy = field.session();
-        scope.spawn(move || busy.run("select pg_sleep(3)").unwrap());
-        std::thread::sleep(Duration::from_millis(300));
-        let child = field.spawn(&["migrate", "--max-load", "0", "--workers", "2", "--format", "json"]);
-        std::thread::sleep(Duration::from_secs(1));
+        let id = busy.value("select pg_backend_pid()").unwrap().unwrap();
+        scope.spawn(move || busy.run("select pg_sleep(60)"));
+        let mut run = Heard::of(field.spawn(&["migrate", "--max-load", "0", "--workers", "2", "--format", "json"]));
+        run.until("1 sessions of others are at work, which is more than 0");
         assert_eq!(field.value(filled), "0", "a batch began beside a session at work");
-        let ran = Ran::of(&child.wait_with_output().unwrap()).must(0);
-        assert!(ran.err.contains("1 sessions of others are at work, which is more than 0") && ran.err.contains("goes_on"), "{}", ran.err);
+        field.value(&format!("select pg_terminate_backend({id})"));
+        run.ended().must(0).says("goes_on");
     });
     assert_eq!(field.value(filled), "3000");
     field.run(&["abort"]).must(0);
@@ -1001,14 +1006,11 @@ fn batches_wait_while_others_are_at_work() {
     session.run("drop schema crossfade cascade").unwrap();
     let blind = url(&field.database).replace("postgres://postgres@", "postgres://blind@");
     field.run_at(&blind, &["expand"]).must(0);
-    std::thread::scope(|scope| {
-        let ran = scope.spawn(|| field.run_at(&blind, &["migrate", "--max-load", "9", "--format", "json"]));
-        std::thread::sleep(Duration::from_secs(1));
-        assert_eq!(field.value(filled), "0", "a batch began, and nobody knew how many are at work");
-        session.run("grant pg_read_all_stats to blind").unwrap();
-        let ran = ran.join().unwrap().must(0);
-        assert!(ran.err.contains("it is not known how many sessions are at work"), "{}", ran.err);
-    });
+    let mut run = Heard::of(field.spawn_at(&blind, &["migrate", "--max-load", "9", "--format", "json"]));
+    run.until("it is not known how many sessions are at work");
+    assert_eq!(field.value(filled), "0", "a batch began, and nobody knew how many are at work");
+    session.run("grant pg_read_all_stats to blind").unwrap();
+    run.ended().must(0);
     assert_eq!(field.value(filled), "3000");
 }
 

@@ -18,7 +18,7 @@ use support::case::{Access, Case};
 use support::catalog::Catalog;
 use support::engine::mysql::Mysql;
 use support::lab::{Database, Lab};
-use support::program::{self, Bell, Ran};
+use support::program::{self, Bell, Heard, Ran};
 use support::scripts::{Phase, Scripts, compile_for};
 use support::servers::{self, FAMILY, Family};
 use support::shape::dump_tables;
@@ -830,12 +830,11 @@ fn batches_wait_for_replicas_and_for_others() {
 
         field.run(&["expand"]).must(0);
         field.run(&["migrate", "--max-lag", "1"]).must(1).says("`--replica URL`");
-        let child = field.spawn(&late);
-        std::thread::sleep(Duration::from_secs(1));
+        let mut run = Heard::of(field.spawn(&late));
+        run.until("does not replicate now");
         assert_eq!(field.value(filled), "0", "a batch began while the replica stood");
         there.run("start replica").unwrap();
-        let ran = Ran::of(&child.wait_with_output().unwrap()).must(0);
-        assert!(ran.err.contains("does not replicate now") && ran.err.contains("goes_on"), "{}", ran.err);
+        run.ended().must(0).says("goes_on");
         assert_eq!(field.value(filled), "3000");
 
         field.run(&["abort"]).must(0);
@@ -843,12 +842,11 @@ fn batches_wait_for_replicas_and_for_others() {
         there.run("flush tables with read lock").unwrap();
         here.run("update users set age = 1 where id = 1").unwrap();
         std::thread::sleep(Duration::from_secs(3));
-        let child = field.spawn(&late);
-        std::thread::sleep(Duration::from_secs(1));
+        let mut run = Heard::of(field.spawn(&late));
+        run.until(" s behind, which is more than 1 s");
         assert_eq!(field.value(filled), "0", "a batch began while the replica was late");
         there.run("unlock tables").unwrap();
-        let ran = Ran::of(&child.wait_with_output().unwrap()).must(0);
-        assert!(ran.err.contains(" s behind, which is more than 1 s"), "{}", ran.err);
+        run.ended().must(0);
 
         field.run(&["abort"]).must(0);
         field.run(&["expand"]).must(0);
@@ -857,29 +855,28 @@ fn batches_wait_for_replicas_and_for_others() {
         here.run(&format!("grant all on `{}`.* to blind", field.database.name)).unwrap();
         let blind = field.url().replace("root@", "blind@");
         let mut child = field.command_at(&blind, &["migrate", "--max-load", "9", "--format", "json"]);
-        let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        std::thread::sleep(Duration::from_secs(1));
-        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-        let ran = Ran::of(&child.wait_with_output().unwrap()).must(6);
-        assert!(ran.err.contains("it is not known how many sessions are at work"), "{}", ran.err);
+        let mut run = Heard::of(child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        run.until("it is not known how many sessions are at work");
+        run.interrupt();
+        run.ended().must(6);
         assert_eq!(field.value(filled), "0");
         drop((there, replica));
         // One that is gone says nothing; a stop is heard all the same.
         let interrupted = |arguments: &[&str], words: &str| {
-            let child = field.spawn(arguments);
-            std::thread::sleep(Duration::from_secs(1));
-            assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-            let ran = Ran::of(&child.wait_with_output().unwrap()).must(6);
-            assert!(ran.err.contains(words), "{}", ran.err);
+            let mut run = Heard::of(field.spawn(arguments));
+            run.until(words);
+            run.interrupt();
+            run.ended().must(6);
             assert_eq!(field.value(filled), "0");
         };
         interrupted(&late, "it is not known how far");
         std::thread::scope(|scope| {
             let mut busy = field.session();
-            scope.spawn(move || busy.run("select sleep(3)").unwrap());
-            std::thread::sleep(Duration::from_millis(300));
+            let id = busy.id();
+            scope.spawn(move || busy.run("do sleep(60)"));
             interrupted(&["migrate", "--max-load", "0", "--format", "json"], "1 sessions of others are at work, which is more than 0");
             field.run(&["migrate", "--max-load", "1", "--workers", "2", "--max-batches", "1"]).must(6);
+            here.run(&format!("kill {id}")).unwrap();
         });
         assert_ne!(field.value(filled), "0");
     }

@@ -166,7 +166,7 @@ pub struct Words {
     pub old_snapshot: &'static str,
     /// Gives: whether a trigger can tell which namespace the session has chosen that writes; `None` where none can.
     pub tells_writers: Option<&'static str>,
-    /// Gives: session, user, program, address, state, seconds, path of each client. Of several ways the first one counts that knows any.
+    /// Gives: session, user, program, address, state, seconds in it, path of each client. Of several ways the first one counts that knows any.
     pub sessions: &'static [&'static str],
     /// Tables, as a JSON array. Gives: the sessions whose role can't reach any of them by its name; none where rights don't tell.
     pub outsiders: Option<&'static str>,

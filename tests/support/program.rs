@@ -1,6 +1,7 @@
 //! The program as its users run it: a command on a database, and what came of it.
 
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::case::{Access, Case};
@@ -28,6 +29,40 @@ impl Ran {
     pub fn says(self, words: &str) -> Ran {
         assert!(self.out.contains(words) || self.err.contains(words), "`{words}` is not in:\n{}{}", self.out, self.err);
         self
+    }
+}
+
+/// A run that is listened to while it goes on; its error output is piped.
+pub struct Heard {
+    child: Child,
+    lines: BufReader<ChildStderr>,
+    err: String,
+}
+
+impl Heard {
+    pub fn of(mut child: Child) -> Heard {
+        let lines = BufReader::new(child.stderr.take().unwrap());
+        Heard { child, lines, err: String::new() }
+    }
+
+    /// Waits until it has said these words.
+    #[track_caller]
+    pub fn until(&mut self, words: &str) {
+        while !self.err.contains(words) {
+            assert!(self.lines.read_line(&mut self.err).unwrap() > 0, "it ended without `{words}`:\n{}", self.err);
+        }
+    }
+
+    /// Ctrl-C.
+    #[track_caller]
+    pub fn interrupt(&self) {
+        assert!(Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    pub fn ended(mut self) -> Ran {
+        self.lines.read_to_string(&mut self.err).unwrap();
+        let output = self.child.wait_with_output().unwrap();
+        Ran { err: self.err, ..Ran::of(&output) }
     }
 }
 
