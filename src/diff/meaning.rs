@@ -75,6 +75,12 @@ impl<'c, 'a> Side<'c, 'a> {
         }
     }
 
+    /// What a foreign key stands on, here and there.
+    fn reference(&self, columns: &[String], table: &str, there: &[String]) -> (Vec<String>, String, Vec<String>) {
+        let there = there.iter().map(|column| self.column_of(table, column)).collect();
+        (self.columns(columns), self.table_name(table), there)
+    }
+
     fn columns(&self, columns: &[String]) -> Vec<String> {
         columns.iter().map(|column| self.column_of(&self.table.name, column)).collect()
     }
@@ -191,6 +197,10 @@ pub(super) trait Meaning {
     fn name(&self) -> &Name;
     /// A text that is the same exactly for things that mean the same.
     fn meaning(&self, side: Side<'_, '_>) -> String;
+    /// What it speaks of, where that tells which of two things of other names is the successor of which.
+    fn subject(&self, _side: Side<'_, '_>) -> Option<String> {
+        None
+    }
     /// What else may differ: its comment.
     fn comment(&self) -> Option<&str> {
         None
@@ -223,9 +233,12 @@ impl Meaning for ForeignKey {
     fn meaning(&self, side: Side<'_, '_>) -> String {
         let ForeignKey { name: _, columns, ref_table, ref_columns, on_delete, on_update, deferrable, initially_deferred, match_full } =
             self;
-        let there: Vec<String> = ref_columns.iter().map(|column| side.column_of(ref_table, column)).collect();
         let actions = (side.action(on_delete), side.action(on_update));
-        format!("{:?}", (side.columns(columns), side.table_name(ref_table), there, actions, deferrable, initially_deferred, match_full))
+        format!("{:?}", (side.reference(columns, ref_table, ref_columns), actions, deferrable, initially_deferred, match_full))
+    }
+    /// The same reference stays, whatever it is called and does: it is to bind all the time.
+    fn subject(&self, side: Side<'_, '_>) -> Option<String> {
+        Some(format!("{:?}", side.reference(&self.columns, &self.ref_table, &self.ref_columns)))
     }
 }
 
@@ -264,7 +277,8 @@ impl Meaning for Index {
     }
 }
 
-/// Pairs things of one kind: those that mean the same and have one name, then those that mean the same, then those of one name.
+/// Pairs things of one kind: those that mean the same and have one name, then those that mean the same, then those of one name, then
+/// those that speak of the same.
 /// Sorted by the new name, or the old one of what is dropped.
 pub(super) fn pair<'a, T: Meaning>(old: &'a [T], new: &'a [T], old_side: Side<'_, 'a>, new_side: Side<'_, 'a>) -> Vec<Pair<'a, T>> {
     let old_meanings: Vec<String> = old.iter().map(|thing| thing.meaning(old_side)).collect();
@@ -274,7 +288,7 @@ pub(super) fn pair<'a, T: Meaning>(old: &'a [T], new: &'a [T], old_side: Side<'_
     let mut by_both: HashMap<(&str, &str), usize> = HashMap::new();
     let mut old_order: Vec<usize> = (0..old.len()).collect();
     old_order.sort_by(|a, b| old.get(*b).map(|thing| &thing.name().text).cmp(&old.get(*a).map(|thing| &thing.name().text)));
-    for at in old_order {
+    for &at in &old_order {
         let (Some(thing), Some(meaning)) = (old.get(at), old_meanings.get(at)) else { continue };
         by_meaning.entry(meaning).or_default().push(at);
         by_both.insert((meaning, &thing.name().text), at);
@@ -310,6 +324,18 @@ pub(super) fn pair<'a, T: Meaning>(old: &'a [T], new: &'a [T], old_side: Side<'_
     let same_meaning = partner.clone();
     for (at, thing) in new.iter().enumerate() {
         if let (None, Some(&found)) = (partner.get(at).copied().flatten(), by_name.get(thing.name().text.as_str())) {
+            set(&mut partner, at, found, &mut taken);
+        }
+    }
+    let mut by_subject: HashMap<String, usize> = HashMap::new();
+    for &at in old_order.iter().filter(|at| !taken.get(**at).copied().unwrap_or(true)) {
+        if let Some(subject) = old.get(at).and_then(|thing| thing.subject(old_side)) {
+            by_subject.insert(subject, at);
+        }
+    }
+    for &at in &order {
+        let alone = new.get(at).filter(|_| partner.get(at).is_some_and(Option::is_none));
+        if let Some(found) = alone.and_then(|thing| thing.subject(new_side)).and_then(|subject| by_subject.remove(&subject)) {
             set(&mut partner, at, found, &mut taken);
         }
     }

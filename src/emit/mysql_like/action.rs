@@ -8,7 +8,7 @@ use crate::dialect::mysql_like::expression::{Expressions, builds_beside_writers,
 use crate::dialect::mysql_like::{INSTANT, MysqlLike, REBUILD};
 use crate::plan::model::{
     Action, Backfill, ColumnSpec, CommentTarget, ConstraintSpec, CopyRows, Finding, ForeignKeySpec, Formula, IndexSpec, KeyTarget, Marker,
-    Mirror, MirrorSide, OnFinding, Phase, Plan, Returning, RowExpr, ShapeView, Step, SyncColumn, SyncLens, TableSpec, ViewSpec,
+    Mirror, MirrorSide, OnFinding, Phase, Plan, Rename, Returning, RowExpr, ShapeView, Step, SyncColumn, SyncLens, TableSpec, ViewSpec,
 };
 use crate::plan::{MARKER, Target as _};
 use crate::snapshot::model::{ReferentialAction, Type};
@@ -201,7 +201,7 @@ impl Actions<'_> {
                 self.rename_check(table, &rename.from, &rename.to)
             }
             Action::RenameConstraint { table, rename } => match self.foreign_key_called(table, &rename.from) {
-                Some(spec) => self.rename_foreign_key(spec, &rename.to),
+                Some(spec) => self.rename_foreign_key(table, spec, rename),
                 None => self.rename_index(table, &rename.from, &rename.to),
             },
             Action::RenameIndex(rename) => {
@@ -662,6 +662,7 @@ impl Actions<'_> {
 
     /// The check that the plan adds under a name.
     fn check_called(&self, table: &str, name: &str) -> Option<&RowExpr> {
+        let table = self.called_before(table);
         self.plan.steps.iter().find_map(|step| match &step.action {
             Action::AddCheck { table: of, name: called, condition, .. } if of == table && called == name => Some(condition),
             _ => None,
@@ -684,7 +685,7 @@ impl Actions<'_> {
             format!(
                 "insert ignore into crossfade_journal (`release`, step) select {}, {} from dual where {is_new};",
                 sql.literal(&self.plan.release),
-                sql.literal(&check_renamed(table, from))
+                sql.literal(&check_renamed(self.called_before(table), from))
             ),
             self.alter(&is_old, table, &format!("drop constraint {}", sql.ident(from)), INSTANT),
         ]
@@ -732,16 +733,43 @@ impl Actions<'_> {
         .join("\n")
     }
 
+    /// What a table is called until the plan renames it: a constraint is renamed behind its table.
+    fn called_before<'t>(&'t self, table: &'t str) -> &'t str {
+        let renamed = self.plan.steps.iter().find_map(|step| match &step.action {
+            Action::RenameTable { from, to, .. } if to == table => Some(from.as_str()),
+            _ => None,
+        });
+        renamed.unwrap_or(table)
+    }
+
+    /// What a table is called where a constraint is renamed.
+    fn called_at<'t>(&'t self, table: &'t str, constraint: &Rename) -> &'t str {
+        let earlier = self
+            .plan
+            .steps
+            .iter()
+            .map(|step| &step.action)
+            .take_while(|action| !matches!(action, Action::RenameConstraint { rename, .. } if rename == constraint));
+        let renamed = earlier.filter_map(|action| match action {
+            Action::RenameTable { from, to, .. } if from == table => Some(to.as_str()),
+            _ => None,
+        });
+        renamed.last().unwrap_or(table)
+    }
+
     /// What is to have a name that another one has until then.
     fn name_in_the_end(&self, table: &str, name: &str) -> Option<&str> {
         self.plan.steps.iter().find_map(|step| match &step.action {
-            Action::RenameConstraint { table: of, rename } if of == table && rename.from == name => Some(rename.to.as_str()),
+            Action::RenameConstraint { table: of, rename } if self.called_before(of) == table && rename.from == name => {
+                Some(rename.to.as_str())
+            }
             _ => None,
         })
     }
 
     /// The foreign key that the plan adds under a name.
     fn foreign_key_called(&self, table: &str, name: &str) -> Option<&ForeignKeySpec> {
+        let table = self.called_before(table);
         self.plan.steps.iter().find_map(|step| match &step.action {
             Action::AddForeignKey { spec, .. } if spec.table == table && spec.key.name.text == name => Some(spec),
             _ => None,
@@ -749,17 +777,19 @@ impl Actions<'_> {
     }
 
     /// No foreign key can be renamed: the same one is made under the other name before this one goes. The rows are proved.
-    fn rename_foreign_key(&self, spec: &ForeignKeySpec, to: &str) -> String {
+    fn rename_foreign_key(&self, table: &str, spec: &ForeignKeySpec, rename: &Rename) -> String {
         let (sql, probe) = (&self.sql, self.probe());
-        let from = &spec.key.name.text;
+        let Rename { from, to } = rename;
         let mut named = spec.clone();
-        named.key.name.text = to.to_owned();
-        let (is_old, is_new) = (probe.constraint(&spec.table, from), probe.constraint(&spec.table, to));
+        table.clone_into(&mut named.table);
+        to.clone_into(&mut named.key.name.text);
+        named.key.ref_table = self.called_at(&spec.key.ref_table, rename).to_owned();
+        let (is_old, is_new) = (probe.constraint(table, from), probe.constraint(table, to));
         [
             self.foreign_key_added(&format!("{is_old}\n    and {}", not(&is_new)), &named),
-            self.alter(&is_old, &spec.table, &format!("drop foreign key {}", sql.ident(from)), self.server.metadata),
+            self.alter(&is_old, table, &format!("drop foreign key {}", sql.ident(from)), self.server.metadata),
             // Its index, where the server made one for it.
-            self.rename_index(&spec.table, from, to),
+            self.rename_index(table, from, to),
         ]
         .join("\n")
     }
@@ -1015,7 +1045,12 @@ impl Actions<'_> {
                     pairs.join(" and ")
                 );
                 let message = format!("{table}: foreign key {} leads nowhere", spec.key.name.text);
-                (message, condition, None, probe.columns(table, &spec.key.columns))
+                let mut needed = probe.columns(table, &spec.key.columns);
+                // Once the other table has its last name, the rows have been looked at.
+                if self.is_renamed(&spec.key.ref_table) {
+                    needed = format!("{needed}\n    and {}", probe.table(&spec.key.ref_table));
+                }
+                (message, condition, None, needed)
             }
             Finding::Duplicate { name, keys, .. } => {
                 let plain: Vec<String> = keys

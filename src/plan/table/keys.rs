@@ -154,7 +154,7 @@ impl<'a> Planner<'a> {
             ("old-key-binds", Level::Error),
             &format!("table {}", work.name),
             format!(
-                "until contract the old primary key ({columns}) binds the new version too: a row of its own that repeats it, or leaves it NULL, fails with SQLSTATE 23505 or 23502"
+                "until contract the old primary key ({columns}) binds the new version too: a row of its own that repeats it, or leaves it NULL, fails with SQLSTATE 23505 or SQLSTATE 23502"
             ),
             old.name.span,
         );

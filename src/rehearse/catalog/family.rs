@@ -243,6 +243,21 @@ pub fn part(name: &str) -> Part {
 }
 
 /// The lines of `show create table`, each a fact of its own, so that their order is none. The next number of a counter is data.
+/// MySQL writes `-(1)` for a negative number of a check, and `-1` once another ALTER has read that again.
+fn bare_numbers(line: &str) -> String {
+    let mut parts = line.split("-(");
+    let mut bare = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') => {
+                bare.extend(["-", number, rest]);
+            }
+            _ => bare.extend(["-(", part]),
+        }
+    }
+    bare
+}
+
 fn table_lines(path: &str, create: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for line in create.lines().skip(1) {
@@ -251,7 +266,7 @@ fn table_lines(path: &str, create: &str) -> Vec<String> {
             lines.push(format!("table {path} {}", options.join(" ")));
             continue;
         }
-        let line = line.trim().trim_end_matches(',');
+        let line = &bare_numbers(line.trim().trim_end_matches(','));
         lines.push(match line.strip_prefix('`').and_then(|rest| rest.split_once('`')) {
             Some((column, definition)) => format!("column {path}.{column}{definition}"),
             None => format!("constraint {path} {line}"),
