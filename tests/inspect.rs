@@ -277,8 +277,8 @@ fn what_a_snapshot_cannot_say_of_mysql_and_mariadb_is_named() {
 #[cfg(feature = "mysql")]
 #[test]
 fn a_mysql_file_written_by_hand_is_read_as_the_server_reads_it() {
-    use crossfade::inspect::mysql_like;
     use crossfade::engine::Connection as _;
+    use crossfade::inspect::mysql_like;
     const BY_HAND: &str = "
 create table owner (id bigint unsigned auto_increment primary key, email varchar(200) not null unique, code varchar(20) unique key, `key` int);
 create table pet (
@@ -302,7 +302,11 @@ create index owner_code on owner (code(5)) comment 'short';
         assert_eq!(difference_on(family.dialect, &live, &file), "", "{}\n{}", found.text, read_of_file.text);
         assert!(["pet_b_c", "name_2", "pet_ibfk_1"].iter().all(|name| file_names(&read_of_file.text, name)), "{}", read_of_file.text);
         // MySQL keeps a foreign key at a column from 9.0 on, MariaDB from 10.5 on: a file does not tell which server it is for.
-        let vague = mysql_like::inspect_script("create table t (id int primary key, o int references owner (id) on delete cascade)", family.dialect, "live");
+        let vague = mysql_like::inspect_script(
+            "create table t (id int primary key, o int references owner (id) on delete cascade)",
+            family.dialect,
+            "live",
+        );
         let named: Vec<String> = vague.left_out.iter().map(|left| format!("{}: {}", left.kind, left.name)).collect();
         assert_eq!(named, ["foreign keys at a column (not every version of the server keeps them): t.o"]);
     }

@@ -348,8 +348,7 @@ fn clients_share_a_lock_with_the_runner() {
         setup.run("do $$ begin create role app login; exception when duplicate_object then null; end $$").unwrap();
         setup.run("grant update (revision) on crossfade.version to app").unwrap();
         let app = || {
-            let mut session =
-                Session::connect(&Address { user: "app".into(), ..field.database.address() }).unwrap();
+            let mut session = Session::connect(&Address { user: "app".into(), ..field.database.address() }).unwrap();
             session.run("set application_name = 'the shop'").unwrap();
             session
         };
@@ -829,7 +828,9 @@ fn a_drained_version_can_only_read() {
         mirror.run(&["drain", "v1"]).must(0);
         let (mut old, mut new) = (mirror.session(), mirror.session());
         new.run("set search_path = public_v2, public").unwrap();
-        for write in ["insert into users (id, name) values (7, 'x')", "update users set bio = 'x' where id = 1", "delete from users where id = 1"] {
+        for write in
+            ["insert into users (id, name) values (7, 'x')", "update users set bio = 'x' where id = 1", "delete from users where id = 1"]
+        {
             assert!(old.run(write).unwrap_err().message.contains("it is drained"), "{write}");
         }
         let table = mirror.value("select coalesce(to_regclass('public.profiles'), to_regclass('crossfade.profiles'))::text");

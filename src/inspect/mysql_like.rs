@@ -137,7 +137,14 @@ struct Reader {
 
 impl Reader {
     fn new(dialect: Dialect) -> Self {
-        Self { dialect, schema: Schema::default(), left_out: Vec::new(), collations: BTreeMap::new(), foreign_keys: Vec::new(), unnamed: HashSet::new() }
+        Self {
+            dialect,
+            schema: Schema::default(),
+            left_out: Vec::new(),
+            collations: BTreeMap::new(),
+            foreign_keys: Vec::new(),
+            unnamed: HashSet::new(),
+        }
     }
 
     fn leave_out(&mut self, kind: &str, name: impl Into<String>) {
@@ -465,7 +472,8 @@ impl Reader {
                     // As the server calls it.
                     None => {
                         let stem = format!("{}_ibfk_", table.name);
-                        let of_stem = self.foreign_keys.iter().filter_map(|(_, key)| key.name.text.strip_prefix(&stem)?.parse::<u32>().ok());
+                        let of_stem =
+                            self.foreign_keys.iter().filter_map(|(_, key)| key.name.text.strip_prefix(&stem)?.parse::<u32>().ok());
                         let name = format!("{stem}{}", of_stem.max().unwrap_or(0) + 1);
                         self.unnamed.insert(name.clone());
                         name
@@ -856,14 +864,7 @@ fn plain_index(name: &str, columns: &[String]) -> Index {
 }
 
 fn unique(name: &str, columns: Vec<String>) -> Unique {
-    Unique {
-        name: given(name),
-        columns,
-        include: Vec::new(),
-        nulls_not_distinct: false,
-        deferrable: false,
-        initially_deferred: false,
-    }
+    Unique { name: given(name), columns, include: Vec::new(), nulls_not_distinct: false, deferrable: false, initially_deferred: false }
 }
 
 /// The name that the server gives to an index without one: that of its first column, with a number where it is taken.

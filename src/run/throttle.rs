@@ -39,9 +39,8 @@ impl<'a> Throttle<'a> {
             return Err(stopped.help("name each of them, `--replica URL`, and they are asked; nothing was changed"));
         }
         if let Some(other) = options.replicas.iter().find(|replica| replica.dialect() != engine.dialect() || words.lag.is_some()) {
-            return Err(Stopped::new(format!("`--replica`: {} can't be asked how far it is behind", other.place())).help(
-                "on MySQL and MariaDB replicas are asked themselves, on PostgreSQL the server knows its own; nothing was changed",
-            ));
+            return Err(Stopped::new(format!("`--replica`: {} can't be asked how far it is behind", other.place()))
+                .help("on MySQL and MariaDB replicas are asked themselves, on PostgreSQL the server knows its own; nothing was changed"));
         }
         if options.max_load.is_some() && words.load.is_none() {
             return Err(Stopped::new("`--max-load`: a file does not tell how many sessions are at work").help("nothing was changed"));
@@ -64,9 +63,9 @@ impl<'a> Throttle<'a> {
             let reason = match self.number(session, question)? {
                 Some(count) if count <= most => None,
                 Some(count) => Some(format!("{count} sessions of others are at work, which is more than {most}")),
-                None => {
-                    Some("it is not known how many sessions are at work (the right to see others' is missing: pg_monitor, PROCESS)".to_owned())
-                }
+                None => Some(
+                    "it is not known how many sessions are at work (the right to see others' is missing: pg_monitor, PROCESS)".to_owned(),
+                ),
             };
             if reason.is_some() {
                 return Ok(reason);

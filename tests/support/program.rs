@@ -41,7 +41,7 @@ pub struct Heard {
 
 impl Heard {
     pub fn of(mut child: Child) -> Heard {
-        let lines = BufReader::new(child.stderr.take().unwrap());
+        let lines = BufReader::new(child.stderr.take().expect("its error output is piped"));
         Heard { child, lines, err: String::new() }
     }
 
@@ -49,19 +49,19 @@ impl Heard {
     #[track_caller]
     pub fn until(&mut self, words: &str) {
         while !self.err.contains(words) {
-            assert!(self.lines.read_line(&mut self.err).unwrap() > 0, "it ended without `{words}`:\n{}", self.err);
+            assert!(self.lines.read_line(&mut self.err).expect("it can be read") > 0, "it ended without `{words}`:\n{}", self.err);
         }
     }
 
     /// Ctrl-C.
     #[track_caller]
     pub fn interrupt(&self) {
-        assert!(Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap().success());
+        assert!(Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().is_ok_and(|status| status.success()));
     }
 
     pub fn ended(mut self) -> Ran {
-        self.lines.read_to_string(&mut self.err).unwrap();
-        let output = self.child.wait_with_output().unwrap();
+        self.lines.read_to_string(&mut self.err).expect("it can be read");
+        let output = self.child.wait_with_output().expect("it ends");
         Ran { err: self.err, ..Ran::of(&output) }
     }
 }
