@@ -52,7 +52,8 @@ impl<E: Engine, F: Fn() -> Result<Option<Lab<E>>, String> + Send + Sync> Target 
         }
         let lab = self.lab.get_or_init(&self.start).as_ref().map_err(Clone::clone)?.as_ref().ok_or("the server is gone")?;
         let case = case.in_dialect(self.dialect)?;
-        let scripts = scripts::compile_for(&case, access, self.dialect)?;
+        let mut scripts = scripts::compile_for(&case, access, self.dialect)?;
+        scripts.control = scripts::control(&scripts, access, self.dialect)?;
         check::check(lab, &case, access, &scripts)
     }
 }

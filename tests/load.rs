@@ -184,7 +184,7 @@ fn upgrade<E: Engine<Session: Send>>(name: &str, place: &Place<'_, E>, seed: &st
                 let begun = Instant::now();
                 // Sessions that have ended are seen for a moment.
                 while place.contract.is_empty() && crossfade(&case, &url, &database.name, &["status"]).1.matches("session ").count() > 2 {
-                    assert!(begun.elapsed() < Duration::from_secs(20), "{name}: an old client does not leave");
+                    assert!(begun.elapsed() < Duration::from_secs(60), "{name}: an old client does not leave");
                     std::thread::sleep(Duration::from_millis(50));
                 }
                 run(&[&["contract"], place.contract].concat());

@@ -233,7 +233,7 @@ fn a_lock_is_tried_again_and_a_second_runner_is_told() {
     let mut writer = field.session();
     writer.run("begin immediate").unwrap();
     let first = field.spawn(&["expand"]);
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     while !std::fs::read_to_string(field.lock_file()).is_ok_and(|text| text.contains("crossfade expand v2")) {
         assert!(Instant::now() < until, "the first runner did not start");
         std::thread::sleep(Duration::from_millis(5));
@@ -390,7 +390,7 @@ fn batches_stop_and_go_on() {
     let paused = field.value(FILLED);
     let file = tempfile::NamedTempFile::new().unwrap();
     let child = field.spawn(&["migrate", "--pause-file", &file.path().display().to_string()]);
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     while !field.lock_file().exists() {
         assert!(Instant::now() < until, "it did not start");
         std::thread::sleep(Duration::from_millis(5));

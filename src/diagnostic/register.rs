@@ -86,6 +86,7 @@ const PAGES: &[Page] = pages![
     "identity-given",
     "identity-meets-given",
     "insert-ambiguity",
+    "insert-select-fails",
     "lens-not-total",
     "lossy-lens",
     "materialized-as-of-migrate",

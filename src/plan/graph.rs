@@ -116,7 +116,7 @@ fn rank(action: &Action) -> usize {
         Action::AlterType { .. } => 6,
         Action::AddColumns { .. } => 7,
         Action::InstallSync(_) | Action::InstallMirror(_) => 8,
-        Action::SetDefault { .. } | Action::AddCounter { .. } | Action::AlterIdentity { .. } => 9,
+        Action::SetDefault { .. } | Action::StandIn(_) | Action::AddCounter { .. } | Action::AlterIdentity { .. } => 9,
         Action::CreateNamespace { .. } => 10,
         Action::CreateShapeView(_) => 11,
         Action::CreateView(_) => 12,

@@ -964,7 +964,12 @@ impl<'a> Planner<'a> {
                         why:
                             "From now on NULL is refused. The table is copied beside its readers and writers, who wait for an instant only."
                                 .to_owned(),
-                        action: Action::RestateColumn { table: target.clone(), old: Box::new(old), new: Box::new(new) },
+                        action: Action::RestateColumn {
+                            table: target.clone(),
+                            loosened: Vec::new(),
+                            old: Box::new(old),
+                            new: Box::new(new),
+                        },
                         unit: None,
                         requires: Vec::new(),
                     }),

@@ -52,6 +52,8 @@ pub struct Capabilities {
     pub rules: Rules,
     /// Whether a trigger can fill a column before NOT NULL is looked at.
     pub fills_in_time: bool,
+    /// Whether an INSERT of what a query gives can leave out a column that is NOT NULL and has no default, if a trigger fills it.
+    pub fills_for_queries: bool,
     /// Whether an INSERT that names no columns still works when a table has got more of them.
     pub positional_inserts: bool,
     /// Whether columns that sort in different ways are compared as they are, by bytes.
@@ -163,6 +165,11 @@ pub trait Target {
     fn lacks(&self, action: &Action) -> Option<Lack>;
     /// A value that any column of the type takes, as an expression: what stands in an old column that nothing fills any more.
     fn any_value(&self, ty: &Type) -> Option<String>;
+    /// A default for a column that a trigger fills, where [`Capabilities::fills_for_queries`] is not so: any value for a client
+    /// that has chosen the namespace or gives one of the columns, and NULL for others. `None` where no value is known.
+    fn stand_in(&self, _ty: &Type, _namespace: Option<&str>, _given: &[String]) -> Option<String> {
+        None
+    }
     /// Locks and cost of an action.
     fn footprint(&self, action: &Action) -> Footprint;
     /// Whether a column's type can change from `old` to `new` as metadata, the rows untouched and unread.

@@ -242,6 +242,20 @@ pub enum Splice {
     Type(String, String),
 }
 
+/// The default of a column that a trigger fills: any value in the rows of those who leave the column out and may, and NULL,
+/// which is refused as ever, in the rows of those who may not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandIn {
+    /// Physical table.
+    pub table: String,
+    /// Physical column.
+    pub column: String,
+    /// The default.
+    pub default: RowExpr,
+    /// The physical columns that it reads.
+    pub reads: Vec<String>,
+}
+
 /// How a value follows from a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Formula {
@@ -971,6 +985,8 @@ pub enum Action {
         /// Default afterwards.
         default: RowExpr,
     },
+    /// Gives a column that is NOT NULL and that a trigger fills a default, where the server wants one before any trigger has run.
+    StandIn(StandIn),
     /// Makes a sequence that counts for a new column until that is an identity column, which takes no NULL.
     AddCounter {
         /// Physical table.
@@ -1123,6 +1139,8 @@ pub enum Action {
     },
     /// States a column anew, with one thing about it changed: NULL, type, comment, or whether it is hidden.
     RestateColumn {
+        /// Columns that the same statement lets take NULL, without a default.
+        loosened: Vec<ColumnSpec>,
         /// Physical table.
         table: String,
         /// The column as it is (for the way back).

@@ -162,7 +162,12 @@ impl<'a> Planner<'a> {
                     slug: format!("alter_type.{object}"),
                     object,
                     why: format!("The labels of {} that only the new version writes.", new.name),
-                    action: Action::RestateColumn { table: table.name.clone(), old: Box::new(old), new: Box::new(after) },
+                    action: Action::RestateColumn {
+                        table: table.name.clone(),
+                        loosened: Vec::new(),
+                        old: Box::new(old),
+                        new: Box::new(after),
+                    },
                     unit: None,
                     requires: Vec::new(),
                 });

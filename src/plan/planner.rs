@@ -307,7 +307,7 @@ impl<'a> Planner<'a> {
             .filter_map(|step| match &step.action {
                 Action::AddColumns { table, .. } | Action::ReturnColumns { table, .. } => Some(table.as_str()),
                 Action::SwapColumns { table, drops, .. } if !drops.is_empty() => Some(table.as_str()),
-                Action::RestateColumn { table, old, new } if old.not_null != new.not_null => Some(table.as_str()),
+                Action::RestateColumn { table, old, new, .. } if old.not_null != new.not_null => Some(table.as_str()),
                 _ => None,
             })
             .collect();
@@ -668,7 +668,7 @@ fn restate_as_it_is(steps: &mut [Step]) {
                 }
                 defaults.insert(key, default.clone());
             }
-            Action::RestateColumn { table, old, new } => {
+            Action::RestateColumn { table, old, new, .. } => {
                 let key = (table.clone(), old.name.clone());
                 let mut is = columns.remove(&key).unwrap_or_else(|| ColumnSpec::clone(old));
                 if let Some(default) = defaults.remove(&key) {

@@ -946,6 +946,7 @@ impl State {
             | Action::RestateColumn { .. }
             | Action::ReturnColumns { .. }
             | Action::TakeEither { .. }
+            | Action::StandIn(_)
             | Action::ReturnPrimaryKey { .. }
             | Action::ReturnForeignKey(_)
             | Action::CreateNamespace { .. }

@@ -37,6 +37,9 @@ pub fn check<E: Engine>(lab: &Lab<E>, case: &Case, access: Access, scripts: &Scr
     if broken.is_empty() { Ok(()) } else { Err(broken.join("\n")) }
 }
 
+/// Of so many cases, each in each of its access modes, one tries what the scripts of all begin with.
+const LEAD_IN_TURNS: usize = 16;
+
 type Law<'lab, E> = fn(&Bench<'lab, E>) -> Result<(), String>;
 
 /// The databases and shapes that the laws start from.
@@ -102,6 +105,23 @@ impl<'lab, E: Engine> Bench<'lab, E> {
     /// Each case and each of its access modes begins at a place of its own, so that all of them together leave nothing out.
     fn shift(&self) -> usize {
         self.case.name.bytes().map(usize::from).sum::<usize>() + usize::from(self.access == Access::Shared)
+    }
+
+    /// How many statements a phase begins with that the upgrade of wholly other tables begins with too, word for word: they are
+    /// about none of the tables, and what is true of them in one case is true in all.
+    fn lead_in(&self, phase: Phase, database: &Database<'_, E>, statements: &[Statement]) -> usize {
+        // So that somebody tries it.
+        let whole = self.lab.every_kill || self.shift().is_multiple_of(LEAD_IN_TURNS);
+        let Some(control) = self.scripts.control_of(phase).filter(|_| !whole) else { return 0 };
+        let control = database.statements(control);
+        statements.iter().zip(&control).take_while(|(one, other)| same_words(one, other)).count()
+    }
+
+    /// How many statements it ends with in the same way.
+    fn lead_out(&self, phase: Phase, database: &Database<'_, E>, statements: &[Statement]) -> usize {
+        let Some(control) = self.scripts.control_of(phase) else { return 0 };
+        let control = database.statements(control);
+        statements.iter().rev().zip(control.iter().rev()).take_while(|(one, other)| same_words(one, other)).count()
     }
 
     /// A client of a version, connected as `crossfade connect` says.
@@ -315,7 +335,7 @@ impl<'lab, E: Engine> Bench<'lab, E> {
             self.kill_points(&migrated.copy()?, Phase::Abort)?
         } else {
             let wrote: Vec<bool> = statements.iter().map(|statement| may_write(&statement.text)).collect();
-            self.share_of_points(&statements, &wrote)
+            self.share_of_points(&statements, &wrote, self.lead_in(Phase::Abort, migrated, &statements))
         };
         self.kill_at(&points, Phase::Abort, migrated, &mut reports, |copy| Ok(self.must_be_old(&catalog(copy)?, "")))?;
         all(reports)
@@ -336,21 +356,22 @@ impl<'lab, E: Engine> Bench<'lab, E> {
             wrote.push(if after.is_some() { after != before } else { may_write(&statement.text) });
             before = after;
         }
-        Ok(self.share_of_points(&statements, &wrote))
+        Ok(self.share_of_points(&statements, &wrote, self.lead_in(phase, database, &statements)))
     }
 
     /// The numbers of statements after which a kill is not the same as after the one before: all kills within one transaction
     /// are the same kill (the one that loses most stands for them), and so is one after a statement that wrote nothing. The
-    /// servers take turns: what one leaves out, the other tries.
-    fn share_of_points(&self, statements: &[Statement], wrote: &[bool]) -> Vec<usize> {
+    /// servers take turns: what one leaves out, the other tries. Of the lead-in, the end stands for all.
+    fn share_of_points(&self, statements: &[Statement], wrote: &[bool], lead_in: usize) -> Vec<usize> {
         let open = open_after(statements);
         let counts = |k: usize| {
             let last_before_commit = open[k - 1] && !open.get(k).is_some_and(|open| *open);
             last_before_commit || (!open[k - 1] && wrote[k - 1])
         };
-        let points = (1..statements.len()).filter(|k| counts(*k));
+        let mut points: Vec<usize> = (1..statements.len()).filter(|k| counts(*k)).collect();
+        points.drain(..points.iter().filter(|k| **k <= lead_in).count().saturating_sub(1));
         if self.lab.every_kill {
-            return points.collect();
+            return points;
         }
         let (mut turn, mut turns) = self.lab.engine.turn();
         // Where two servers share the points, so do the access modes, whose scripts have nearly all statements in common.
@@ -360,7 +381,7 @@ impl<'lab, E: Engine> Bench<'lab, E> {
             turns = 4;
         }
         let shift = if turns > 2 { self.shift() } else { 0 };
-        points.enumerate().filter(|(index, _)| (index + shift) % turns == turn).map(|(_, k)| k).collect()
+        points.into_iter().enumerate().filter(|(index, _)| (index + shift) % turns == turn).map(|(_, k)| k).collect()
     }
 
     fn kill_at(
@@ -414,7 +435,12 @@ impl<'lab, E: Engine> Bench<'lab, E> {
         ] {
             let statements = database.statements(self.scripts.of(phase));
             let open = open_after(&statements);
+            // After what every script begins and ends with, and after what wrote nothing, the probes would find what they found.
+            let own = self.lead_in(phase, &database, &statements)..=statements.len() - self.lead_out(phase, &database, &statements);
             let mut session = database.connect()?;
+            let mut observer = database.client()?;
+            let mut written = || observer.written().map_err(|failure| failure.to_string());
+            let (mut before, mut wrote) = (written()?, false);
             for (index, statement) in statements.iter().enumerate() {
                 if let Err(failure) = session.run(&statement.text) {
                     live.reports.push(format!(
@@ -426,12 +452,18 @@ impl<'lab, E: Engine> Bench<'lab, E> {
                     ));
                     return all(live.reports);
                 }
+                let now = written()?;
+                wrote |= first_word(&statement.text) != "set" && if now.is_some() { now != before } else { may_write(&statement.text) };
                 let last = index + 1 == statements.len();
-                if !open[index] && !last {
+                if !open[index] && !last && wrote && own.contains(&(index + 1)) {
                     live.probes(between, &format!("after statement {} (line {}) of {}", index + 1, statement.line, phase.name()))?;
+                    wrote = false;
+                    before = written()?;
+                } else {
+                    before = now;
                 }
             }
-            drop(session);
+            drop((session, observer));
             if phase == Phase::Migrate {
                 live.keep_promises("at the end of migrate");
             }
@@ -633,9 +665,21 @@ fn names(stopped: &Stopped, words: &[&str]) -> bool {
 
 /// Whether a statement may change a database, from its first word alone.
 fn may_write(statement: &str) -> bool {
-    let code = statement.lines().find(|line| !line.trim_start().starts_with("--") && !line.trim().is_empty()).unwrap_or_default();
-    let word = code.split_whitespace().next().unwrap_or_default().to_lowercase();
-    !["set", "select", "show", "use", "prepare", "deallocate"].contains(&word.as_str())
+    !["set", "select", "show", "use", "prepare", "deallocate"].contains(&first_word(statement).as_str())
+}
+
+/// Whether two statements are the same but for the comments before them, and say themselves what they do.
+fn same_words(one: &Statement, other: &Statement) -> bool {
+    code(&one.text).eq(code(&other.text)) && !["call", "execute"].contains(&first_word(&one.text).as_str())
+}
+
+/// The lines of a statement behind the comments before it.
+fn code(statement: &str) -> impl Iterator<Item = &str> {
+    statement.lines().skip_while(|line| line.trim_start().starts_with("--") || line.trim().is_empty())
+}
+
+fn first_word(statement: &str) -> String {
+    code(statement).next().and_then(|line| line.split_whitespace().next()).unwrap_or_default().to_lowercase()
 }
 
 fn nothing_left(catalog: &Catalog) -> Result<(), String> {

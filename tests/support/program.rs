@@ -1,8 +1,9 @@
 //! The program as its users run it: a command on a database, and what came of it.
+#![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use super::case::{Access, Case};
 
@@ -32,37 +33,52 @@ impl Ran {
     }
 }
 
-/// A run that is listened to while it goes on; its error output is piped.
+/// A run of the program that is listened to while it works: a test goes on when it has said something, and not after a while.
 pub struct Heard {
     child: Child,
-    lines: BufReader<ChildStderr>,
-    err: String,
+    err: tempfile::NamedTempFile,
 }
 
 impl Heard {
-    pub fn of(mut child: Child) -> Heard {
-        let lines = BufReader::new(child.stderr.take().expect("its error output is piped"));
-        Heard { child, lines, err: String::new() }
+    #[track_caller]
+    pub fn spawn(mut command: Command) -> Heard {
+        let err = tempfile::NamedTempFile::new().unwrap();
+        let child = command.stdout(Stdio::piped()).stderr(err.reopen().unwrap()).spawn().unwrap();
+        Heard { child, err }
     }
 
-    /// Waits until it has said these words.
+    fn said(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.err.path()).unwrap()).into_owned()
+    }
+
+    /// Waits until it has said these words on stderr.
     #[track_caller]
-    pub fn until(&mut self, words: &str) {
-        while !self.err.contains(words) {
-            assert!(self.lines.read_line(&mut self.err).expect("it can be read") > 0, "it ended without `{words}`:\n{}", self.err);
+    pub fn wait_for(&mut self, words: &str) {
+        let until = Instant::now() + Duration::from_secs(60);
+        while !self.said().contains(words) {
+            let ended = self.child.try_wait().unwrap().is_some() && !self.said().contains(words);
+            assert!(!ended && Instant::now() < until, "`{words}` is not in:\n{}", self.said());
+            std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ctrl-C.
     #[track_caller]
     pub fn interrupt(&self) {
-        assert!(Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().is_ok_and(|status| status.success()));
+        assert!(Command::new("kill").args(["-INT", &self.id().to_string()]).status().unwrap().success());
     }
 
-    pub fn ended(mut self) -> Ran {
-        self.lines.read_to_string(&mut self.err).expect("it can be read");
-        let output = self.child.wait_with_output().expect("it ends");
-        Ran { err: self.err, ..Ran::of(&output) }
+    /// Waits for its end.
+    pub fn end(self) -> Ran {
+        let said = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+        let Heard { child, err } = self;
+        let output = child.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&std::fs::read(err.path()).unwrap()).into_owned();
+        Ran { code: output.status.code().unwrap_or(-1), out: said(&output), err }
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Scripts {
     pub verify: Option<String>,
     /// What was compiled, with its hazards.
     pub manifest: String,
+    /// The four phases of an upgrade of wholly other tables: a statement that stands there too is about none of these tables.
+    pub control: Option<Box<[String; 4]>>,
     /// Scripts that install the old snapshot in an empty database, in order.
     pub install_old: Vec<String>,
     /// Scripts that install the new snapshot with the case's access.
@@ -59,6 +61,21 @@ impl Scripts {
             Phase::Abort => &self.abort,
         }
     }
+
+    /// The same phase of the control.
+    pub fn control_of(&self, phase: Phase) -> Option<&str> {
+        self.control.as_ref().map(|phases| phases[phase as usize].as_str())
+    }
+}
+
+/// The phases of an upgrade that has no table in common with any case, where it is between the same two versions.
+pub fn control(scripts: &Scripts, access: Access, dialect: Dialect) -> Result<Option<Box<[String; 4]>>, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/control");
+    let other = run_compile(&folder.join("old.yaml"), &folder.join("new.yaml"), access, dialect, &[])?;
+    if other.version != scripts.new_version {
+        return Ok(None);
+    }
+    Ok(Some(Box::new([other.read("expand")?, other.read("migrate")?, other.read("contract")?, other.read("abort")?])))
 }
 
 /// Compiles a case for PostgreSQL. The error is what the program printed.
@@ -96,6 +113,7 @@ pub fn compile_in(folder: &Path, access: Access, dialect: Dialect, allow: &[Stri
         abort: upgrade.read("abort")?,
         verify: upgrade.read("verify").ok(),
         manifest: upgrade.read("manifest")?,
+        control: None,
         install_old: install_old.phases()?,
         install_new: install_new.phases()?,
         install_new_plain: install_new_plain.phases()?,

@@ -4,6 +4,7 @@
 
 use crate::plan::model::{
     Action, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, Cost, Footprint, Highest, Lock, LockMode, Marker, Materialized,
+    StandIn,
 };
 use crate::plan::{Capabilities, Lack, Rules, Target, Truncate, WriterMark};
 use crate::snapshot::model::{Type, TypeKind};
@@ -23,6 +24,7 @@ impl Target for Postgres {
             rules: Rules::Altered,
             // Manual, "Overview of Trigger Behavior": what a BEFORE trigger returns is what is checked and stored.
             fills_in_time: true,
+            fills_for_queries: true,
             // Manual, "INSERT": the columns that a list of values does not reach get their defaults.
             positional_inserts: true,
             // "could not determine which collation to use for string comparison"
@@ -118,6 +120,7 @@ impl Target for Postgres {
             Action::DropNotNull { table, .. }
             | Action::AlterType { table, .. }
             | Action::SetDefault { table, .. }
+            | Action::StandIn(StandIn { table, .. })
             | Action::AlterIdentity { table, .. }
             | Action::AttachUnique { table, .. }
             | Action::AddPrimaryKey { table, .. }

@@ -53,6 +53,7 @@ impl Target for Sqlite {
             rules: Rules::Rebuilt,
             // A trigger can't assign to NEW; measured on 3.40 and 3.53: NOT NULL fails before an AFTER trigger runs.
             fills_in_time: false,
+            fills_for_queries: true,
             // "table t has 3 columns but 2 values were supplied"; https://www.sqlite.org/lang_insert.html
             positional_inserts: false,
             // Each comparison says which collation it is by.

@@ -8,7 +8,8 @@ use crate::dialect::mysql_like::expression::{Expressions, builds_beside_writers,
 use crate::dialect::mysql_like::{INSTANT, MysqlLike, REBUILD};
 use crate::plan::model::{
     Action, Backfill, ColumnSpec, CommentTarget, ConstraintSpec, CopyRows, Finding, ForeignKeySpec, Formula, IndexSpec, KeyTarget, Marker,
-    Mirror, MirrorSide, OnFinding, Phase, Plan, Rename, Returning, RowExpr, ShapeView, Step, SyncColumn, SyncLens, TableSpec, ViewSpec,
+    Mirror, MirrorSide, OnFinding, Phase, Plan, Rename, Returning, RowExpr, ShapeView, StandIn, Step, SyncColumn, SyncLens, TableSpec,
+    ViewSpec,
 };
 use crate::plan::{MARKER, Target as _};
 use crate::snapshot::model::{ReferentialAction, Type};
@@ -108,7 +109,7 @@ impl Actions<'_> {
                 }
                 statements.join("\n")
             }
-            Action::RestateColumn { table, old, new } => self.restate(table, old, new),
+            Action::RestateColumn { table, old, new, loosened } => self.restate(table, old, new, loosened),
             Action::InstallSync(sync) => return self.render("install_sync", sync::context(sync, sql, self.plan)),
             Action::RemoveSync(sync) => {
                 return self.render(
@@ -126,6 +127,11 @@ impl Actions<'_> {
             Action::SetDefault { table, column, default, .. } => {
                 let change = format!("alter column {} set default {}", sql.ident(column), self.text(default));
                 self.alter(&probe.column(table, column), table, &change, INSTANT)
+            }
+            Action::StandIn(StandIn { table, column, default, reads }) => {
+                let columns: Vec<String> = reads.iter().chain([column]).cloned().collect();
+                let change = format!("alter column {} set default ({})", sql.ident(column), self.text(default));
+                self.alter(&probe.columns(table, &columns), table, &change, INSTANT)
             }
             Action::SettleDefaults { table, defaults, .. } => defaults
                 .iter()
@@ -271,10 +277,13 @@ impl Actions<'_> {
                 let drop = |name: &&str| self.drop_column(table, name, computed(name));
                 names.iter().map(drop).collect::<Vec<_>>().join("\n")
             }
-            Action::RestateColumn { table, old, new } => self.restate(table, new, old),
+            Action::RestateColumn { table, old, new, .. } => self.restate(table, new, old, &[]),
             Action::InstallSync(sync) => self.apply(&Action::RemoveSync(sync.clone()))?,
             Action::InstallMirror(mirror) => self.remove_mirror(mirror),
             Action::SetDefault { table, column, origin: crate::plan::model::Origin::Old, .. } => {
+                self.alter(&probe.column(table, column), table, &format!("alter column {} drop default", sql.ident(column)), INSTANT)
+            }
+            Action::StandIn(StandIn { table, column, .. }) => {
                 self.alter(&probe.column(table, column), table, &format!("alter column {} drop default", sql.ident(column)), INSTANT)
             }
             Action::CreateNamespace { schema } => self.drop_namespace(schema, &[]),
@@ -296,7 +305,7 @@ impl Actions<'_> {
     /// The rows that would keep abort from restoring a rule that expand took away.
     pub(super) fn abort_gate(&self, action: &Action) -> Result<Option<String>, EmitError> {
         let (table, finding) = match action {
-            Action::RestateColumn { table, old, new } if old.not_null && !new.not_null => (table, Finding::Null(old.name.clone())),
+            Action::RestateColumn { table, old, new, .. } if old.not_null && !new.not_null => (table, Finding::Null(old.name.clone())),
             Action::DropConstraint { table, constraint } => (
                 table,
                 match constraint {
@@ -461,9 +470,10 @@ impl Actions<'_> {
     }
 
     /// A column with one thing about it changed.
-    fn restate(&self, table: &str, old: &ColumnSpec, new: &ColumnSpec) -> String {
+    fn restate(&self, table: &str, old: &ColumnSpec, new: &ColumnSpec, loosened: &[ColumnSpec]) -> String {
         let (sql, probe) = (&self.sql, self.probe());
-        let modify = format!("modify column {}", self.column_definition(new));
+        let beside = |column: &ColumnSpec| format!("modify column {}, ", self.column_definition(column));
+        let modify = format!("{}modify column {}", loosened.iter().map(beside).collect::<String>(), self.column_definition(new));
         if old.not_null != new.not_null {
             let nullable = if new.not_null { "YES" } else { "NO" };
             let mut needed = probe.column_with(table, &new.name, &format!(" and is_nullable = '{nullable}'"));

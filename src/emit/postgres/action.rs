@@ -325,7 +325,7 @@ impl Actions<'_> {
             ),
             Action::Comment { target, new, .. } => self.comment(target, new.as_deref()),
             // Never planned for this dialect: here one thing about a column changes in a statement of its own.
-            Action::RestateColumn { .. } | Action::ReturnColumns { .. } | Action::TakeEither { .. } | Action::ReturnPrimaryKey { .. } | Action::ReturnForeignKey(_) => Err(EmitError { template: "restate_column".to_owned(), why: "there is none".to_owned() }),
+            Action::StandIn(_) | Action::RestateColumn { .. } | Action::ReturnColumns { .. } | Action::TakeEither { .. } | Action::ReturnPrimaryKey { .. } | Action::ReturnForeignKey(_) => Err(EmitError { template: "restate_column".to_owned(), why: "there is none".to_owned() }),
         }
     }
 
@@ -449,6 +449,7 @@ impl Actions<'_> {
             | Action::DropViews { .. }
             | Action::ReturnColumns { .. }
             | Action::TakeEither { .. }
+            | Action::StandIn(_)
             | Action::ReturnPrimaryKey { .. }
             | Action::ReturnForeignKey(_)
             | Action::SwapColumns { .. }

@@ -110,7 +110,7 @@ impl<'a> Planner<'a> {
                 let action = if self.target.restates_default(&new.ty, &default.text) {
                     let old = self.old_column_spec(old, work.table);
                     let new = ColumnSpec { default: Some(default), ..old.clone() };
-                    Action::RestateColumn { table: work.table.to_owned(), old: Box::new(old), new: Box::new(new) }
+                    Action::RestateColumn { table: work.table.to_owned(), loosened: Vec::new(), old: Box::new(old), new: Box::new(new) }
                 } else {
                     Action::SetDefault { table: work.table.to_owned(), column: physical.name.clone(), origin: Origin::Old, default }
                 };
@@ -153,7 +153,12 @@ impl<'a> Planner<'a> {
             slug: format!("alter_type.{object}"),
             object,
             why: "The new type holds all that the old one holds, and rows are stored alike: nothing is read or written.".to_owned(),
-            action: Action::RestateColumn { table: work.table.to_owned(), old: Box::new(before), new: Box::new(after) },
+            action: Action::RestateColumn {
+                table: work.table.to_owned(),
+                loosened: Vec::new(),
+                old: Box::new(before),
+                new: Box::new(after),
+            },
             unit: None,
             requires: work.ready.clone(),
         })
@@ -166,7 +171,7 @@ impl<'a> Planner<'a> {
             Some(new) if self.target.restates_default(&new.ty, &default.text) => {
                 let old = ColumnSpec { default: None, not_null: false, ..self.overlap_column(work, physical, new) };
                 let new = ColumnSpec { default: Some(default), ..old.clone() };
-                Action::RestateColumn { table, old: Box::new(old), new: Box::new(new) }
+                Action::RestateColumn { table, loosened: Vec::new(), old: Box::new(old), new: Box::new(new) }
             }
             _ => Action::SetDefault { table, column: physical.name.clone(), origin: Origin::Added, default },
         }
@@ -179,7 +184,7 @@ impl<'a> Planner<'a> {
         }
         let old = self.old_column_spec(column, table);
         let new = ColumnSpec { not_null: false, ..old.clone() };
-        Action::RestateColumn { table: table.to_owned(), old: Box::new(old), new: Box::new(new) }
+        Action::RestateColumn { table: table.to_owned(), loosened: Vec::new(), old: Box::new(old), new: Box::new(new) }
     }
 
     /// A column of the new shape as it stands while both versions run, behind expand.

@@ -18,6 +18,7 @@ mod not_null;
 mod refusals;
 mod returns;
 mod rows;
+mod stand_ins;
 mod swap;
 mod sync;
 mod uniques;
@@ -69,6 +70,7 @@ impl<'a> Planner<'a> {
         let sync = self.sync(&work);
         self.loosen(&mut work, sync.as_ref());
         self.add_columns(&mut work, sync.as_ref());
+        self.stand_ins(&work, sync.as_ref());
         self.backfills(&mut work, sync.as_ref());
         self.not_nulls(&mut work);
         self.swap_views_and_sync(&mut work, sync.clone());

@@ -49,6 +49,7 @@ impl<'a> Planner<'a> {
                 {
                     new.hidden = false;
                 }
+                let loosened = if phase == Phase::Contract { self.stood_in(work, &physical.name) } else { Vec::new() };
                 let set = self.step(Draft {
                     phase,
                     change: work.change,
@@ -56,7 +57,7 @@ impl<'a> Planner<'a> {
                     object,
                     why: "From now on NULL is refused. The table is copied beside its readers and writers, who wait for an instant only."
                         .to_owned(),
-                    action: Action::RestateColumn { table: work.table.to_owned(), old: Box::new(old), new: Box::new(new) },
+                    action: Action::RestateColumn { table: work.table.to_owned(), loosened, old: Box::new(old), new: Box::new(new) },
                     unit: None,
                     requires: vec![gate],
                 });

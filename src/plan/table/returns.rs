@@ -6,6 +6,7 @@
 //! written into the helper column over to the other one. The rows that are there follow in batches, rules are built on the column
 //! that stays, the view goes over to it, and the helper column goes.
 
+use crate::diagnostic::Level;
 use crate::snapshot::model::{Access, Column, Enforce, Expr, ForeignKey, OnConflict, ReferentialAction, Type};
 
 use super::super::layout::{Layout, Physical, Reach, Role};
@@ -216,7 +217,7 @@ impl<'a> Planner<'a> {
             let action = if self.target.restates_default(&new.ty, &default.text) {
                 let after = ColumnSpec { not_null: false, default: Some(default), ..spec };
                 let before = ColumnSpec { default: None, ..after.clone() };
-                Action::RestateColumn { table: table.clone(), old: Box::new(before), new: Box::new(after) }
+                Action::RestateColumn { table: table.clone(), loosened: Vec::new(), old: Box::new(before), new: Box::new(after) }
             } else {
                 Action::SettleDefaults { table: table.clone(), defaults: vec![(new.name.clone(), Some(default))], view: None }
             };
@@ -246,7 +247,7 @@ impl<'a> Planner<'a> {
                 let before = self.helper_column(work, physical, new);
                 let action = if self.target.restates_default(&new.ty, "null") {
                     let after = ColumnSpec { default: None, ..before.clone() };
-                    Action::RestateColumn { table: table.clone(), old: Box::new(before), new: Box::new(after) }
+                    Action::RestateColumn { table: table.clone(), loosened: Vec::new(), old: Box::new(before), new: Box::new(after) }
                 } else {
                     let default = (!before.not_null).then(|| RowExpr::plain("null"));
                     Action::SettleDefaults { table: table.clone(), defaults: vec![(physical.name.clone(), default)], view: None }
@@ -259,15 +260,36 @@ impl<'a> Planner<'a> {
                 ));
             }
         }
+        let mut stood_in: Vec<(String, Option<RowExpr>)> = Vec::new();
         for physical in plain.iter().filter(|c| c.new.is_some_and(|new| new.not_null)) {
             let Some(after) = physical.new.map(|new| self.column_spec(new, work.name, &new.name, &own)) else { continue };
-            let before = ColumnSpec { not_null: false, ..after.clone() };
             let object = format!("{table}.{}", after.name);
+            let stand_in = self.stand_in_for_view(work, physical);
+            if stand_in.is_none() && after.default.is_none() && !self.can.fills_for_queries {
+                self.warn(
+                    ("insert-select-fails", Level::Warning),
+                    &format!("{}.{}", work.name, after.name),
+                    "while contract gives the column its name back, an INSERT … SELECT of the new version fails with error 1423",
+                    physical.new.map(|new| new.span).unwrap_or_default(),
+                );
+            }
+            let after = ColumnSpec { default: stand_in.as_ref().map(|found| found.default.clone()).or(after.default), ..after };
+            if let Some(stand_in) = stand_in {
+                stood_in.push((stand_in.column.clone(), None));
+                steps.push((
+                    format!("stand_in.{object}"),
+                    object.clone(),
+                    "For INSERT … SELECT through the view, which leaves the column out as yet: what stands in is overwritten by the trigger."
+                        .to_owned(),
+                    Action::StandIn(stand_in),
+                ));
+            }
+            let before = ColumnSpec { not_null: false, ..after.clone() };
             steps.push((
                 format!("set_not_null.{object}"),
                 object,
                 "From now on NULL is refused. The table is copied beside its readers and writers, who wait for an instant only.".to_owned(),
-                Action::RestateColumn { table: table.clone(), old: Box::new(before), new: Box::new(after) },
+                Action::RestateColumn { table: table.clone(), loosened: Vec::new(), old: Box::new(before), new: Box::new(after) },
             ));
         }
         let left = self.rules_return(work, &names, &mut steps, &mut behind);
@@ -281,7 +303,7 @@ impl<'a> Planner<'a> {
                 format!("drop_not_null.{object}"),
                 object,
                 "The view is about to leave this column out. The table is copied beside its readers and writers.".to_owned(),
-                Action::RestateColumn { table: table.clone(), old: Box::new(before), new: Box::new(after) },
+                Action::RestateColumn { table: table.clone(), loosened: Vec::new(), old: Box::new(before), new: Box::new(after) },
             ));
         }
         let namespace = self.new_namespace();
@@ -291,6 +313,14 @@ impl<'a> Planner<'a> {
             "The view goes over to the columns that stay, with all their rules: nobody sees a difference.".to_owned(),
             Action::SettleShapeView(self.settled_view_of(&namespace, layout)),
         ));
+        if !stood_in.is_empty() {
+            steps.push((
+                format!("settle_defaults.{table}"),
+                table.clone(),
+                "The view shows these columns now: nothing stands in for a value any more.".to_owned(),
+                Action::SettleDefaults { table: table.clone(), defaults: stood_in, view: None },
+            ));
+        }
         steps.extend(left);
         Some((steps, behind, names.into_iter().map(|(helper, _)| helper).collect()))
     }

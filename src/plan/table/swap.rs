@@ -275,7 +275,7 @@ impl<'a> Planner<'a> {
                 format!("settle_default.{object}"),
                 object,
                 "Only the new version is left: its default becomes the table's.".to_owned(),
-                Action::RestateColumn { table: table.to_owned(), old: Box::new(old), new: Box::new(new) },
+                Action::RestateColumn { table: table.to_owned(), loosened: Vec::new(), old: Box::new(old), new: Box::new(new) },
             ));
         }
         if defaults.is_empty() {
@@ -305,7 +305,7 @@ impl<'a> Planner<'a> {
                 format!("reveal.{object}"),
                 object,
                 "Every client knows the column now: `select *` shows it.".to_owned(),
-                Action::RestateColumn { table: work.name.to_owned(), old: Box::new(hidden), new: Box::new(spec) },
+                Action::RestateColumn { table: work.name.to_owned(), loosened: Vec::new(), old: Box::new(hidden), new: Box::new(spec) },
             ));
         }
     }
@@ -326,7 +326,7 @@ impl<'a> Planner<'a> {
             }
             let object = format!("{}.{}", work.table, physical.name);
             // Where nothing but the values says who wrote, the trigger would take such a value for what the old version wrote.
-            let action = match self.target.any_value(&old.ty).filter(|_| self.tells_writer(work.layout)) {
+            let action = match self.target.any_value(&self.old_type(&old.ty)).filter(|_| self.tells_writer(work.layout)) {
                 Some(text) => Action::SetDefault {
                     table: work.table.to_owned(),
                     column: physical.name.clone(),
@@ -429,7 +429,12 @@ impl<'a> Planner<'a> {
                 format!("comment.column.{object}"),
                 object,
                 "A comment; the rest of the column stays as it is by now.".to_owned(),
-                Action::RestateColumn { table: work.name.to_owned(), old: Box::new(last_but_one), new: Box::new(last) },
+                Action::RestateColumn {
+                    table: work.name.to_owned(),
+                    loosened: Vec::new(),
+                    old: Box::new(last_but_one),
+                    new: Box::new(last),
+                },
             ));
             return;
         }
@@ -439,7 +444,12 @@ impl<'a> Planner<'a> {
             slug: format!("comment.column.{object}"),
             object,
             why: "A comment; the rest of the column stays as it is.".to_owned(),
-            action: Action::RestateColumn { table: work.table.to_owned(), old: Box::new(before), new: Box::new(after) },
+            action: Action::RestateColumn {
+                table: work.table.to_owned(),
+                loosened: Vec::new(),
+                old: Box::new(before),
+                new: Box::new(after),
+            },
             unit: None,
             requires: Vec::new(),
         });

@@ -125,6 +125,11 @@ delimiter ;
 -- Takes back: create shape view .new
 drop view if exists new;
 
+-- Takes back: stand in old.a
+call crossfade_step(
+  exists (select * from information_schema.columns where table_schema = database() and table_name = 'old' and column_name = 'a'),
+  'alter table old alter column a drop default, algorithm=instant');
+
 -- Takes back: install sync old
 drop trigger if exists zz_crossfade_sync_old_insert;
 drop trigger if exists zz_crossfade_sync_old_update;

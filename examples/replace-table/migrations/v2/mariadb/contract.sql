@@ -196,7 +196,7 @@ delimiter ;
 -- Locks old METADATA EXCLUSIVE; rewrite.
 call crossfade_step(
   exists (select * from information_schema.columns where table_schema = database() and table_name = 'old' and column_name = 'x' and is_nullable = 'YES'),
-  'alter table old modify column x longtext not null, algorithm=inplace, lock=none');
+  'alter table old modify column a longtext null, modify column x longtext not null, algorithm=inplace, lock=none');
 
 -- The namespace of version v1, if its clients came through one: nobody uses it any more.
 -- Locks nothing that clients use; instant.
