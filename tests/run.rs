@@ -985,7 +985,7 @@ fn batches_wait_while_others_are_at_work() {
         let mut busy = field.session();
         let id = busy.value("select pg_backend_pid()").unwrap().unwrap();
         scope.spawn(move || busy.run("select pg_sleep(60)"));
-        let mut run = Heard::spawn(field.command(&["migrate", "--max-load", "0", "--workers", "2", "--format", "json"]));
+        let mut run = field.listen(&["migrate", "--max-load", "0", "--workers", "2", "--format", "json"]);
         run.wait_for("1 sessions of others are at work, which is more than 0");
         assert_eq!(field.value(filled), "0", "a batch began beside a session at work");
         field.value(&format!("select pg_terminate_backend({id})"));

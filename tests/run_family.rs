@@ -835,7 +835,7 @@ fn batches_wait_for_replicas_and_for_others() {
 
         field.run(&["expand"]).must(0);
         field.run(&["migrate", "--max-lag", "1"]).must(1).says("`--replica URL`");
-        let mut run = Heard::spawn(field.command(&late));
+        let mut run = field.listen(&late);
         run.wait_for("does not replicate now");
         assert_eq!(field.value(filled), "0", "a batch began while the replica stood");
         there.run("start replica").unwrap();
@@ -847,7 +847,7 @@ fn batches_wait_for_replicas_and_for_others() {
         there.run("flush tables with read lock").unwrap();
         here.run("update users set age = 1 where id = 1").unwrap();
         std::thread::sleep(Duration::from_secs(3));
-        let mut run = Heard::spawn(field.command(&late));
+        let mut run = field.listen(&late);
         run.wait_for(" s behind, which is more than 1 s");
         assert_eq!(field.value(filled), "0", "a batch began while the replica was late");
         there.run("unlock tables").unwrap();
@@ -867,7 +867,7 @@ fn batches_wait_for_replicas_and_for_others() {
         drop((there, replica));
         // One that is gone says nothing; a stop is heard all the same.
         let interrupted = |arguments: &[&str], words: &str| {
-            let mut run = Heard::spawn(field.command(arguments));
+            let mut run = field.listen(arguments);
             run.wait_for(words);
             run.interrupt();
             run.end().must(6);
