@@ -23,7 +23,7 @@ mod views;
 
 use model::{Action, Footprint, Plan};
 
-pub use naming::{MARKER, drain_trigger};
+pub use naming::{MARKER, drain_trigger, without_interim};
 pub use rebuild::hides_rows;
 
 /// Name of the check that proves a column NOT NULL, while it is needed.

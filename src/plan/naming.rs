@@ -72,6 +72,11 @@ pub(super) fn interim(name: &str, dialect: Dialect) -> String {
     bounded(&[NEW, name].concat(), dialect)
 }
 
+/// The name that a reader knows it by.
+pub fn without_interim(name: &str) -> &str {
+    name.strip_prefix(NEW).unwrap_or(name)
+}
+
 /// The sequence that counts for a column until that is an identity column, in schema `crossfade`.
 pub(super) fn counter(table: &str, column: &str, dialect: Dialect) -> String {
     bounded(&format!("count_{table}_{column}"), dialect)

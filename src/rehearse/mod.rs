@@ -4,6 +4,7 @@
 //! Invariant: what a value should be is asked of a plain database and of the author's own expressions, never of the scripts that
 //! are tried. The same seed gives the same statements.
 
+mod bout;
 pub mod catalog;
 mod law;
 #[cfg(feature = "mysql")]
@@ -160,6 +161,9 @@ impl From<Broken> for Trouble {
 struct Tally {
     statements: u64,
     refused: u64,
+    /// How often several clients wrote at once, and how often one of them waited for another one.
+    bouts: u64,
+    waits: u64,
     /// How often a law was asked of a change and held.
     held: BTreeMap<(Law, usize), u64>,
 }
@@ -172,6 +176,8 @@ impl Tally {
     fn add(&mut self, other: Tally) {
         self.statements += other.statements;
         self.refused += other.refused;
+        self.bouts += other.bouts;
+        self.waits += other.waits;
         for (key, count) in other.held {
             *self.held.entry(key).or_default() += count;
         }
@@ -316,6 +322,9 @@ pub fn rehearse_at(venue: &Venue, subject: &Subject<'_>, options: &Options) -> R
     Ok(report)
 }
 
+/// How often the clients of both versions write at once in a history.
+const BOUTS: usize = 2;
+
 /// One history, from the old snapshot to the new one.
 fn live<'lab>(lab: &'lab Lab<'lab>, world: &mut World<'lab>, seed: u64, number: usize, events: &mut Vec<Event>) -> Result<(), Trouble> {
     let mut workload = Workload::new(lab, Random::new(seed, number as u64));
@@ -345,15 +354,35 @@ fn live<'lab>(lab: &'lab Lab<'lab>, world: &mut World<'lab>, seed: u64, number: 
         }
         Ok::<(), Trouble>(())
     };
+    // Expand and contract are run in every other history while clients write, migrate always.
+    let phase = |world: &mut World<'lab>,
+                 workload: &mut Workload<'lab>,
+                 happen: &mut dyn FnMut(&mut World<'lab>, Event) -> Result<(), Trouble>,
+                 phase: Phase| {
+        let side = if phase == Phase::Contract { Side::New } else { Side::Old };
+        let crowded = lab.place.has_crowds() && (phase == Phase::Migrate || number.is_multiple_of(2) == (phase == Phase::Expand));
+        let bout = if crowded { workload.bout(world, &[side], Some(phase))? } else { None };
+        happen(world, bout.map_or(Event::Run(phase), Event::Together))
+    };
     some(world, &mut workload, &mut happen, 6, &[Side::Old])?;
-    happen(world, Event::Run(Phase::Expand))?;
-    some(world, &mut workload, &mut happen, 12, &[Side::Old])?;
+    phase(world, &mut workload, &mut happen, Phase::Expand)?;
+    // Who writes between the two fills what migrate would fill: in every other history nobody does.
+    let between = if number.is_multiple_of(2) { 12 } else { 0 };
+    some(world, &mut workload, &mut happen, between, &[Side::Old])?;
     happen(world, Event::TryAbort)?;
-    happen(world, Event::Run(Phase::Migrate))?;
+    phase(world, &mut workload, &mut happen, Phase::Migrate)?;
     some(world, &mut workload, &mut happen, 20, &[Side::Old, Side::New])?;
     happen(world, Event::TryAbort)?;
-    some(world, &mut workload, &mut happen, 25, &[Side::Old, Side::New])?;
-    happen(world, Event::Run(Phase::Contract))?;
+    some(world, &mut workload, &mut happen, 12, &[Side::Old, Side::New])?;
+    for _ in 0..BOUTS {
+        if lab.place.has_crowds()
+            && let Some(bout) = workload.bout(world, &[Side::Old, Side::New], None)?
+        {
+            happen(world, Event::Together(bout))?;
+        }
+    }
+    some(world, &mut workload, &mut happen, 13, &[Side::Old, Side::New])?;
+    phase(world, &mut workload, &mut happen, Phase::Contract)?;
     some(world, &mut workload, &mut happen, 8, &[Side::New])
 }
 
@@ -373,7 +402,35 @@ fn replay(lab: &Lab<'_>, events: &[Event]) -> Option<Broken> {
 /// The shortest history that breaks the same law of the same table, by leaving out what does not matter.
 fn shrink(lab: &Lab<'_>, mut events: Vec<Event>, broken: &Broken, budget: Duration) -> Vec<Event> {
     let started = Instant::now();
-    let same = |events: &[Event]| replay(lab, events).is_some_and(|found| found.law == broken.law && found.table == broken.table);
+    let same = |events: &[Event]| {
+        started.elapsed() < budget && replay(lab, events).is_some_and(|found| found.law == broken.law && found.table == broken.table)
+    };
+    // Most likely it is the last event that shows it, and nobody need have written at once before.
+    let Some(last) = events.len().checked_sub(1) else { return events };
+    let alone: Vec<Event> = events
+        .iter()
+        .enumerate()
+        .filter_map(|(at, event)| match event {
+            _ if at == last => Some(event.clone()),
+            Event::Together(bout) => bout.phase.map(Event::Run),
+            Event::TryAbort => None,
+            Event::Write(_) | Event::Run(_) => Some(event.clone()),
+        })
+        .collect();
+    if alone.len() < events.len() && same(&alone) {
+        events = alone;
+    }
+    while let Some(Event::Together(bout)) = events.last() {
+        let each = bout.clients.iter().enumerate().flat_map(|(who, writes)| (0..writes.len()).map(move |statement| (who, statement)));
+        let fewer = each.map(|(who, statement)| {
+            let mut fewer = events.clone();
+            fewer.pop();
+            fewer.push(Event::Together(bout.without(who, statement)));
+            fewer
+        });
+        let Some(fewer) = fewer.into_iter().find(|fewer| same(fewer)) else { break };
+        events = fewer;
+    }
     let mut size = events.len() / 2;
     while size > 0 && started.elapsed() < budget {
         let mut at = 0;
@@ -382,7 +439,7 @@ fn shrink(lab: &Lab<'_>, mut events: Vec<Event>, broken: &Broken, budget: Durati
             let fewer: Vec<Event> = events
                 .iter()
                 .enumerate()
-                .filter(|(index, event)| *index < at || *index >= end || matches!(event, Event::Run(_)))
+                .filter(|(index, event)| *index < at || *index >= end || event.is_phase())
                 .map(|(_, event)| event.clone())
                 .collect();
             if fewer.len() < events.len() && same(&fewer) {
@@ -479,6 +536,12 @@ impl<'a> Lab<'a> {
                 format!("{}.{plain}", ident(&self.subject.plan.namespace(version), self.dialect))
             }
         }
+    }
+
+    /// A statement as its client says it in the database under migration.
+    fn reached(&self, write: &Write) -> String {
+        let name = self.pairs.get(write.pair).and_then(|pair| pair.view(write.side)).map_or("", |view| view.table.name.as_str());
+        write.sql.replace(TABLE, &self.relation(write.side, name))
     }
 
     fn schema(&self, side: Side) -> &'a Schema {
@@ -621,7 +684,7 @@ impl<'a> Lab<'a> {
                 }
                 Refusal::Unique => self.has_hazard(number, "old-key-binds"),
                 Refusal::Reference => refers(&["foreign-key-acts-late", "new-foreign-key-binds", "dropped-table-keys-bind"]),
-                Refusal::Check | Refusal::Value | Refusal::Other => false,
+                Refusal::Check | Refusal::Value | Refusal::Lock | Refusal::Other => false,
             }
     }
 

@@ -22,7 +22,16 @@ pub(super) trait Place {
     fn remove(&self, number: u32);
 
     /// A connection as scripts are run on.
-    fn connect(&self, number: u32) -> Result<Box<dyn Connection>, Failure>;
+    fn connect(&self, number: u32) -> Result<Box<dyn Connection + Send>, Failure>;
+
+    /// Whether several clients can write at once.
+    fn has_crowds(&self) -> bool;
+
+    /// The server's name of a session.
+    fn session_id(&self, session: &mut dyn Connection) -> Result<String, Failure>;
+
+    /// Whether the session of this name waits for another one.
+    fn is_waiting(&self, id: &str) -> Result<bool, Failure>;
 
     /// Makes a connection a client's, of the schema that the tables live in. `version`: of the version's own namespace.
     fn enter(&self, session: &mut dyn Connection, schema: &str, version: Option<&str>) -> Result<(), Failure>;
@@ -98,6 +107,8 @@ pub(super) enum Refusal {
     Reference,
     /// A value that the type can't take.
     Value,
+    /// Another session is in the way.
+    Lock,
     /// Anything else: names that are not there, faults of a script.
     Other,
 }
@@ -116,6 +127,8 @@ impl Refusal {
                     Refusal::Check
                 } else if said("FOREIGN KEY constraint failed") {
                     Refusal::Reference
+                } else if said("database is locked") || said("database table is locked") {
+                    Refusal::Lock
                 } else if said("datatype mismatch") || said("integer overflow") || said("malformed JSON") {
                     Refusal::Value
                 } else {
@@ -127,6 +140,7 @@ impl Refusal {
                 "23505" | "23P01" => Refusal::Unique,
                 "23514" => Refusal::Check,
                 "23503" | "23001" => Refusal::Reference,
+                "40001" | "40P01" | "55P03" => Refusal::Lock,
                 code if code.starts_with("22") => Refusal::Value,
                 _ => Refusal::Other,
             },
@@ -136,6 +150,7 @@ impl Refusal {
                 "3819" | "4025" => Refusal::Check,
                 "1451" | "1452" => Refusal::Reference,
                 "1264" | "1265" | "1292" | "1366" | "1406" | "3140" | "1690" => Refusal::Value,
+                "1020" | "1205" | "1213" | "3572" => Refusal::Lock,
                 _ => Refusal::Other,
             },
         }
@@ -148,6 +163,7 @@ impl Refusal {
             Refusal::Check => "refused (check)",
             Refusal::Reference => "refused (foreign key)",
             Refusal::Value => "refused (value)",
+            Refusal::Lock => "refused (lock)",
             Refusal::Other => "refused",
         }
     }
@@ -162,12 +178,12 @@ pub(super) struct Database<'a> {
 }
 
 impl Database<'_> {
-    pub(super) fn connect(&self) -> Result<Box<dyn Connection>, Stopped> {
+    pub(super) fn connect(&self) -> Result<Box<dyn Connection + Send>, Stopped> {
         self.place.connect(self.number).map_err(Stopped::from)
     }
 
     /// A connection of a client.
-    pub(super) fn client(&self, version: Option<&str>) -> Result<Box<dyn Connection>, Stopped> {
+    pub(super) fn client(&self, version: Option<&str>) -> Result<Box<dyn Connection + Send>, Stopped> {
         let mut session = self.connect()?;
         self.enter(session.as_mut(), version)?;
         Ok(session)

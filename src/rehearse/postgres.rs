@@ -159,8 +159,21 @@ impl Place for Postgres {
         let _ = self.admin.borrow_mut().run(&format!("drop database if exists {name} with (force)"));
     }
 
-    fn connect(&self, number: u32) -> Result<Box<dyn Connection>, Failure> {
+    fn connect(&self, number: u32) -> Result<Box<dyn Connection + Send>, Failure> {
         Ok(Box::new(Nested::new(self.server.connect(Some(&self.name(number)))?)))
+    }
+
+    fn has_crowds(&self) -> bool {
+        true
+    }
+
+    fn session_id(&self, session: &mut dyn Connection) -> Result<String, Failure> {
+        Ok(session.value("select pg_catalog.pg_backend_pid()")?.unwrap_or_default())
+    }
+
+    fn is_waiting(&self, id: &str) -> Result<bool, Failure> {
+        let query = format!("select pg_catalog.cardinality(pg_catalog.pg_blocking_pids({id})) > 0");
+        Ok(self.admin.borrow_mut().value(&query)?.as_deref() == Some("t"))
     }
 
     fn enter(&self, session: &mut dyn Connection, schema: &str, version: Option<&str>) -> Result<(), Failure> {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::bout::Bout;
 use super::law::Law;
 use super::shape::Side;
-use super::world::{Event, Sight, TABLE};
+use super::world::{Event, Sight};
 use super::{Broken, Lab, Options, Sights, Tally};
 use crate::plan::model::Phase;
 use crate::sql::Dialect;
@@ -98,23 +99,17 @@ impl Report {
     pub(super) fn new(lab: &Lab<'_>, options: &Options) -> Self {
         let plan = lab.subject.plan;
         let mut unasked = Vec::new();
-        if lab.dialect == Dialect::Sqlite {
+        unasked.push((Law::Identity, "keys are always given here"));
+        if !lab.place.has_crowds() {
             unasked.extend([
-                (Law::Identity, "keys are always given here"),
                 (Law::BackfillCommutes, "SQLite's writers come one after the other, and a script is one transaction"),
                 (Law::Isolation, "SQLite's transactions are serial"),
-                (Law::LockBudget, "a script is one transaction, and writers wait for its end"),
             ]);
         }
-        if lab.dialect != Dialect::Sqlite {
-            let one = "one client writes at a time here";
-            unasked.extend([
-                (Law::Identity, "keys are always given here"),
-                (Law::BackfillCommutes, one),
-                (Law::Isolation, one),
-                (Law::LockBudget, one),
-            ]);
-        }
+        unasked.push(match lab.dialect {
+            Dialect::Sqlite => (Law::LockBudget, "a script is one transaction, and writers wait for its end"),
+            Dialect::Postgres | Dialect::Mysql | Dialect::Mariadb => (Law::LockBudget, "nobody looks at the clock here"),
+        });
         unasked.retain(|(law, _)| options.laws.is_empty() || options.laws.contains(law));
         Report {
             product: lab.place.product(),
@@ -227,6 +222,13 @@ impl Report {
             "{} statements by clients of both versions in {} histories ({} of them refused, as they should), {:.1} s\n",
             self.tally.statements, self.histories, self.tally.refused, self.seconds
         );
+        if self.tally.bouts > 0 {
+            let _ = writeln!(
+                out,
+                "{} times several clients wrote at once, interleaved by statement ({} times one waited for another one)\n",
+                self.tally.bouts, self.tally.waits
+            );
+        }
         if self.cut_short > 0 {
             let _ =
                 writeln!(out, "{} of the histories ended early: a script refused rows that the new rules don't allow\n", self.cut_short);
@@ -309,6 +311,7 @@ impl Report {
         serde_json::json!({
             "from": self.old_version, "to": self.new_version, "dialect": self.dialect, "access": self.access, "engine": self.product,
             "seed": self.seed, "histories": self.histories, "cut_short": self.cut_short, "statements": self.tally.statements, "refused": self.tally.refused,
+            "interleavings": self.tally.bouts, "waits": self.tally.waits,
             "seconds": self.seconds, "holds": self.holds(), "changes": changes, "laws": laws, "lenses": self.lenses, "unasked": unasked,
             "broken": self.broken,
         })
@@ -449,6 +452,36 @@ fn xml(text: &str) -> String {
     out
 }
 
+/// Several clients at once, as the statements of shells side by side.
+fn sessions(lab: &Lab<'_>, bout: &Bout) -> String {
+    let mut out = "-- Each session is a shell of its own. One that waits goes on by itself once another one has committed.\n".to_owned();
+    let mut said = vec![0; bout.clients.len()];
+    let mut is_running = false;
+    let mut say = |out: &mut String, who: usize| {
+        let Some(writes) = bout.clients.get(who) else {
+            if let Some(phase) = bout.phase.filter(|_| !is_running) {
+                is_running = true;
+                let _ =
+                    writeln!(out, "-- session {}: {}.sql of version {}, from here on", who + 1, phase.name(), lab.subject.plan.new_version);
+            }
+            return;
+        };
+        let at = said[who];
+        let Some(side) = writes.first().map(|write| write.side) else { return };
+        let _ = match writes.get(at) {
+            Some(write) if at == 0 => writeln!(out, "/* session {}, {} version */ begin; {};", who + 1, side.name(), lab.reached(write)),
+            Some(write) => writeln!(out, "/* session {} */ {};", who + 1, lab.reached(write)),
+            None if at == writes.len() => writeln!(out, "/* session {} */ commit;", who + 1),
+            None => Ok(()),
+        };
+        said[who] += 1;
+    };
+    for who in &bout.order {
+        say(&mut out, *who);
+    }
+    out
+}
+
 /// What a reader runs to see it.
 fn script(lab: &Lab<'_>, broken: &Broken, events: &[Event], seed: u64) -> String {
     let mut out = String::new();
@@ -507,8 +540,12 @@ fn script(lab: &Lab<'_>, broken: &Broken, events: &[Event], seed: u64) -> String
                     let _ = writeln!(out, "-- the {} version", write.side.name());
                     last = Some(write.side);
                 }
-                let name = lab.pairs[write.pair].view(write.side).map_or("", |view| view.table.name.as_str());
-                let _ = writeln!(out, "{};", write.sql.replace(TABLE, &lab.relation(write.side, name)));
+                let _ = writeln!(out, "{};", lab.reached(write));
+            }
+            Event::Together(bout) => {
+                contracted |= bout.phase == Some(Phase::Contract);
+                out.push_str(&sessions(lab, bout));
+                last = None;
             }
         }
     }

@@ -60,12 +60,25 @@ impl Place for Sqlite {
         let _ = fs::remove_file(self.file(number));
     }
 
-    fn connect(&self, number: u32) -> Result<Box<dyn Connection>, Failure> {
+    fn connect(&self, number: u32) -> Result<Box<dyn Connection + Send>, Failure> {
         let mut session = Session::open(&self.file(number))?;
         // Nothing here outlives the process. Foreign keys are off, as in the shell that runs scripts.
         session.run("pragma synchronous = off")?;
         session.run("pragma foreign_keys = off")?;
         Ok(Box::new(session))
+    }
+
+    /// Of two that write one waits for the other's commit.
+    fn has_crowds(&self) -> bool {
+        false
+    }
+
+    fn session_id(&self, _session: &mut dyn Connection) -> Result<String, Failure> {
+        Ok(String::new())
+    }
+
+    fn is_waiting(&self, _id: &str) -> Result<bool, Failure> {
+        Ok(false)
     }
 
     fn enter(&self, session: &mut dyn Connection, _schema: &str, _version: Option<&str>) -> Result<(), Failure> {

@@ -17,6 +17,10 @@ pub(super) fn pool(column: &Column, schema: &Schema, mined: &[String], dialect: 
             pool.push(one.clone());
         }
     }
+    // To these servers it is no number, but asks for the next one.
+    if column.identity.is_some() && matches!(dialect, Dialect::Mysql | Dialect::Mariadb) {
+        pool.retain(|one| one != "0");
+    }
     pool
 }
 

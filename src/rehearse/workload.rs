@@ -1,16 +1,26 @@
 //! What the clients of both versions write: statements over the rows that are there, from a seed.
 
+use super::bout::Bout;
 use super::random::Random;
 use super::shape::{NO_ANSWER, Side, View};
 use super::values;
 use super::world::{Kind, Row, Stage, TABLE, World, Write};
 use super::{Lab, Stopped};
+use crate::plan::model::Phase;
+use crate::run::Task;
 use crate::snapshot::model::Identity;
+use crate::snapshot::types::{Family, family};
 use crate::sql::Dialect;
 use crate::sql::quote::ident;
 
 /// How often a statement that a plain database would refuse is replaced by another one.
 const TRIES: usize = 5;
+
+/// How many clients write at once, and for how many rows of a table they compete.
+const CLIENTS: usize = 4;
+const HOT: usize = 3;
+/// How finely the rows of a table are told apart for that.
+const PLACES: usize = 60;
 
 /// Makes statements.
 pub(super) struct Workload<'lab> {
@@ -82,6 +92,123 @@ impl<'lab> Workload<'lab> {
         Ok(last)
     }
 
+    /// Transactions of clients of these sides over the same few rows, in an order of their own.
+    pub(super) fn bout(&mut self, world: &mut World<'_>, sides: &[Side], phase: Option<Phase>) -> Result<Option<Bout>, Stopped> {
+        let fits = |pair: &&usize| -> bool {
+            let pair = &self.lab.pairs[**pair];
+            pair.change > 0 && sides.iter().any(|side| pair.view(*side).is_some_and(|view| !view.key.is_empty()))
+        };
+        let all: Vec<usize> = (0..self.lab.pairs.len()).collect();
+        let changed: Vec<usize> = all.iter().filter(fits).copied().collect();
+        let Some(change) = self.random.pick(&changed).map(|pair| self.lab.pairs[*pair].change) else { return Ok(None) };
+        // The same place in each table: rows that belong together stand alike, where their keys are alike.
+        let place = self.random.below(PLACES);
+        let mut clients = Vec::new();
+        for who in 0..CLIENTS {
+            let side = sides[who % sides.len()];
+            let tables: Vec<usize> = changed
+                .iter()
+                .copied()
+                .filter(|pair| {
+                    let pair = &self.lab.pairs[*pair];
+                    pair.change == change && pair.view(side).is_some_and(|view| !view.key.is_empty())
+                })
+                .collect();
+            // One table, and its rows in the order of their keys: so no two clients of a plain database wait for each other.
+            let Some(pair) = self.random.pick(&tables).copied() else { continue };
+            let held = &world.rows[side as usize][pair];
+            let rows: Vec<Row> = held.values().skip(place * held.len().saturating_sub(HOT - 1) / PLACES).take(HOT).cloned().collect();
+            let mut hot: Vec<usize> = (0..1 + self.random.below(2)).map(|_| self.random.below(rows.len().max(1))).collect();
+            hot.sort_unstable();
+            let mut writes = Vec::new();
+            for row in hot {
+                let write = self.contest(world, side, pair, rows.get(row))?;
+                writes.extend(write);
+            }
+            if !writes.is_empty() {
+                clients.push(writes);
+            }
+        }
+        if clients.len() < 2 {
+            return Ok(None);
+        }
+        let mut order: Vec<usize> = clients.iter().enumerate().flat_map(|(who, writes)| vec![who; writes.len() + 1]).collect();
+        let script = vec![clients.len(); phase.map_or(0, |phase| self.lab.statements(Task::Phase(phase)).len())];
+        // Either it goes as far as it comes while most clients are in the middle of their work, or step by step with them.
+        let at_once = !self.random.once_in(4);
+        if !at_once {
+            order.extend(&script);
+        }
+        for at in (1..order.len()).rev() {
+            order.swap(at, self.random.below(at + 1));
+        }
+        if at_once {
+            let third = order.len() / 3;
+            let at = third + self.random.below(third);
+            order.splice(at..at, script);
+        }
+        Ok(Some(Bout { clients, order, phase }))
+    }
+
+    /// A statement about a row that others want too, or about one of its own.
+    fn contest(&mut self, world: &mut World<'_>, side: Side, pair: usize, row: Option<&Row>) -> Result<Option<Write>, Stopped> {
+        self.is_bold = false;
+        let Some(view) = self.lab.pairs.get(pair).and_then(|pair| pair.view(side)) else { return Ok(None) };
+        for _ in 0..TRIES {
+            let choice = self.random.below(100);
+            let (kind, sql) = match row {
+                Some(row) if choice < 30 => match self.add(view, row) {
+                    Some(sql) => (Kind::Add, Some(sql)),
+                    None => (Kind::Update, self.change(world, view, side, pair, row)),
+                },
+                Some(row) if choice < 75 => (Kind::Update, self.change(world, view, side, pair, row)),
+                Some(row) if choice < 85 => (Kind::Update, self.update(world, view, side, pair, &[row])),
+                Some(row) if choice < 90 => {
+                    (Kind::Delete, Some(format!("delete from {TABLE} where {}", self.lab.is_row(view, &key_of(view, row)))))
+                }
+                _ => (Kind::Insert, self.insert(world, view, side, pair, 1, &[])),
+            };
+            let Some(sql) = sql else { continue };
+            let write = Write { side, pair, kind, sql };
+            if world.would_take(&write)? {
+                return Ok(Some(write));
+            }
+        }
+        Ok(None)
+    }
+
+    /// An update of a column that the other version has as another one; of any, where there is none.
+    fn change(&mut self, world: &World<'_>, view: &View<'_>, side: Side, pair: usize, row: &Row) -> Option<String> {
+        let links = self.lab.pairs.get(pair)?.relation.iter().flat_map(|relation| &relation.links);
+        let linked: Vec<usize> = links
+            .flat_map(|link| link.of(side))
+            .copied()
+            .filter(|at| !view.key.contains(at) && view.columns[*at].generated.is_none())
+            .collect();
+        let Some(at) = self.random.pick(&linked).copied() else { return self.update(world, view, side, pair, &[row]) };
+        let direct = self.is_direct(world, side, pair);
+        let value = self.value(world, view, side, pair, at, &[row], direct);
+        let name = ident(&view.columns[at].name, self.lab.dialect);
+        Some(format!("update {TABLE} set {name} = {value} where {}", self.lab.is_row(view, &key_of(view, row))))
+    }
+
+    /// `set n = n + 1`.
+    fn add(&mut self, view: &View<'_>, row: &Row) -> Option<String> {
+        let numbers: Vec<usize> = (0..view.columns.len())
+            .filter(|at| {
+                let column = view.columns[*at];
+                matches!(family(&column.ty), Some(Family::Integer | Family::Number))
+                    && column.ty.array_dimensions == 0
+                    && !view.key.contains(at)
+                    && column.generated.is_none()
+                    && column.identity.is_none()
+                    && !view.table.foreign_keys.iter().any(|key| key.columns.contains(&column.name))
+            })
+            .collect();
+        let name = ident(&view.columns[*self.random.pick(&numbers)?].name, self.lab.dialect);
+        Some(format!("update {TABLE} set {name} = {name} + 1 where {}", self.lab.is_row(view, &key_of(view, row))))
+    }
+
     fn statement(&mut self, world: &World<'_>, side: Side, pair: usize, kind: Kind) -> Option<Write> {
         let view = self.lab.pairs.get(pair)?.view(side)?;
         let rows: Vec<&Row> = world.rows[side as usize].get(pair)?.values().collect();
@@ -93,7 +220,7 @@ impl<'lab> Workload<'lab> {
                 let rows_at_once = 2 + self.random.below(2);
                 self.insert(world, view, side, pair, rows_at_once, &rows)?
             }
-            Kind::Update => self.update(world, view, side, pair, &rows)?,
+            Kind::Update | Kind::Add => self.update(world, view, side, pair, &rows)?,
             Kind::Idle => self.idle(view)?,
             Kind::Delete => {
                 let row = (*self.random.pick(&rows)?).clone();

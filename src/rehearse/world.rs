@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bout::{Bout, End, hold};
 use super::law::Law;
 use super::place::{Database, Place, Refusal};
 use super::policy::Verdict;
@@ -31,6 +32,8 @@ pub(super) enum Kind {
     /// Several rows, or an upsert.
     Bulk,
     Update,
+    /// `set n = n + 1`.
+    Add,
     /// `set c = c`.
     Idle,
     Delete,
@@ -52,8 +55,17 @@ pub(super) struct Write {
 pub(super) enum Event {
     Write(Write),
     Run(Phase),
+    /// Several clients at once.
+    Together(Bout),
     /// Abort on a copy of the database.
     TryAbort,
+}
+
+impl Event {
+    /// Whether the upgrade goes on with it.
+    pub(super) fn is_phase(&self) -> bool {
+        matches!(self, Event::Run(_) | Event::Together(Bout { phase: Some(_), .. }))
+    }
 }
 
 /// How far the upgrade is.
@@ -79,6 +91,8 @@ pub(super) struct World<'lab> {
     /// Whether the new version has written: what only the old one knows may be blank since.
     new_wrote: bool,
     pub(super) tally: Tally,
+    /// How many rows were taken away before migrate, whose images the new version's rules don't take.
+    taken_away: usize,
     /// The old version's rows just before migrate.
     pub(super) seed_rows: Vec<Rows>,
     /// Values on which a lens gave no answer, or lost something: by its title.
@@ -140,6 +154,7 @@ impl<'lab> World<'lab> {
             writers: BTreeMap::new(),
             new_wrote: false,
             tally: Tally::default(),
+            taken_away: 0,
             seed_rows: Vec::new(),
             seen: BTreeMap::new(),
         })
@@ -172,21 +187,22 @@ impl<'lab> World<'lab> {
     pub(super) fn happen(&mut self, event: &Event) -> Result<(), Trouble> {
         self.lab.go_on()?;
         match event {
-            Event::Write(write) => self.write(write),
+            Event::Write(write) => self.write(write).map(drop),
             Event::Run(phase) => self.run(*phase),
+            Event::Together(bout) => self.together(bout),
             Event::TryAbort => self.try_abort(),
         }
     }
 
     // ---- writes ----
 
-    fn write(&mut self, write: &Write) -> Result<(), Trouble> {
+    fn write(&mut self, write: &Write) -> Result<Kept, Trouble> {
         let side = write.side;
-        let Some(view) = self.view(write.pair, side) else { return Ok(()) };
+        let Some(view) = self.view(write.pair, side) else { return Ok(Kept::No) };
         self.tally.statements += 1;
         let dialect = self.lab.dialect;
         let plain = write.sql.replace(TABLE, &ident(&view.table.name, dialect));
-        let reached = write.sql.replace(TABLE, &self.lab.relation(side, &view.table.name));
+        let reached = self.lab.reached(write);
         self.twin(side).run("begin")?;
         let deferred = self.lab.has_deferred;
         let expected = attempt(self.twin(side), &plain, dialect, deferred);
@@ -218,12 +234,12 @@ impl<'lab> World<'lab> {
                 if side == Side::New {
                     self.new_wrote = true;
                 }
-                Ok(())
+                Ok(Kept::Yes)
             }
             Ok(Kept::No) => {
                 self.tally.refused += 1;
                 self.end(side, "rollback")?;
-                Ok(())
+                Ok(Kept::No)
             }
             Err(trouble) => {
                 // Whatever comes of it, the trouble is what there is to tell.
@@ -265,6 +281,7 @@ impl<'lab> World<'lab> {
         let law = |refusal: Refusal| match refusal {
             Refusal::Unique => Law::Uniqueness,
             Refusal::Reference => Law::References,
+            Refusal::Lock => Law::Isolation,
             Refusal::NotNull | Refusal::Check | Refusal::Value | Refusal::Other => Law::Totality,
         };
         let said = |result: &Result<Outcome, Failure>| match result {
@@ -354,7 +371,7 @@ impl<'lab> World<'lab> {
             Kind::Idle => Law::IdleStability,
             Kind::Delete => Law::Delete,
             Kind::Bulk => Law::BulkPaths,
-            Kind::Insert | Kind::Update => Law::ReadYourWrites,
+            Kind::Insert | Kind::Update | Kind::Add => Law::ReadYourWrites,
         };
         if !expected.columns.is_empty() {
             self.tally.hold(Law::ReadYourWrites, self.pair(write.pair).change);
@@ -603,7 +620,7 @@ impl<'lab> World<'lab> {
             Kind::Idle => Law::IdleStability,
             Kind::Bulk => Law::BulkPaths,
             Kind::Delete => Law::Delete,
-            Kind::Insert | Kind::Update => match self.writers.get(&(number, key.clone())) {
+            Kind::Insert | Kind::Update | Kind::Add => match self.writers.get(&(number, key.clone())) {
                 Some(last) if *last != write.side && number == write.pair => Law::LastWriter,
                 _ => Law::Agreement,
             },
@@ -920,6 +937,112 @@ impl<'lab> World<'lab> {
         dump(lab, self.twin(side), side, &|name| ident(name, lab.dialect))
     }
 
+    // ---- several clients ----
+
+    /// Clients at once, on a copy; then the same here, one after the other in the order of their commits. Both must come to the same:
+    /// the locks of a plain table keep two writers of a row apart until one of them commits.
+    fn together(&mut self, bout: &Bout) -> Result<(), Trouble> {
+        if bout.phase == Some(Phase::Migrate) {
+            self.load_new()?;
+        }
+        self.client = None;
+        let lab = self.lab;
+        let copy = lab.copy(&self.database)?;
+        let course = hold(lab, &copy, bout)?;
+        self.tally.bouts += 1;
+        self.tally.waits += course.waits;
+        let before = self.taken_away;
+        let mut same_writes = true;
+        for (who, end) in &course.ends {
+            let writes = &bout.clients[*who];
+            match end {
+                End::Committed => {
+                    for write in writes {
+                        same_writes &= self.write(write)? == Kept::Yes;
+                    }
+                }
+                End::Refused(at, failure) => {
+                    let of = writes.get(*at).or(writes.last());
+                    let pair = of.map_or(0, |write| write.pair);
+                    let what = format!("the answer to session {}", who + 1);
+                    let refused = |world: &Self| {
+                        let seen = format!("{}: {failure}", Refusal::of(failure, lab.dialect).name());
+                        Err(world.lab.broken(Law::Isolation, pair, &what, "accepted, as alone".to_owned(), seen).into())
+                    };
+                    if Refusal::of(failure, lab.dialect) == Refusal::Lock {
+                        if lab.subject.plan.hazards.iter().any(|hazard| hazard.code == "mirror-can-deadlock") {
+                            continue;
+                        }
+                        return refused(self);
+                    }
+                    // A rule of the phase may bind already: then nothing tells what it would have said before.
+                    if *at == 0
+                        && bout.phase.is_none()
+                        && let Some(write) = of
+                        && self.write(write)? == Kept::Yes
+                    {
+                        return refused(self);
+                    }
+                }
+            }
+        }
+        let law = match bout.phase {
+            Some(Phase::Migrate) => Law::BackfillCommutes,
+            None if bout.clients.iter().flatten().all(|write| write.kind != Kind::Add) => Law::LastWriter,
+            Some(Phase::Expand | Phase::Contract) | None => Law::Isolation,
+        };
+        if let Some(phase) = bout.phase {
+            self.run(phase)?;
+            same_writes &= self.taken_away == before;
+            if let Some((line, failure)) = course.script.filter(|_| same_writes) {
+                let expected = "it ends while clients write, as it does alone";
+                return Err(lab.broken_script(law, phase.name(), expected, &format!("line {line}: {failure}")).into());
+            }
+        }
+        if !same_writes {
+            return Ok(());
+        }
+        let sides = match self.stage {
+            Stage::Before | Stage::Expanded => &[Side::Old][..],
+            Stage::Migrated => &[Side::Old, Side::New],
+            Stage::Contracted => &[Side::New],
+        };
+        for side in sides.iter().copied() {
+            let mut client = copy.client(lab.namespace_of(side).filter(|_| self.stage < Stage::Contracted))?;
+            let wanted = self.read(side)?;
+            let found = dump(lab, client.as_mut(), side, &|name| lab.relation(side, name))?;
+            self.alike(side, &wanted, &found, law)?;
+        }
+        for write in bout.clients.iter().flatten() {
+            self.tally.hold(law, self.pair(write.pair).change);
+            if law == Law::LastWriter {
+                self.tally.hold(Law::Isolation, self.pair(write.pair).change);
+            }
+        }
+        Ok(())
+    }
+
+    /// What clients came to at once is what they come to one after the other.
+    fn alike(&self, side: Side, wanted: &[Rows], found: &[Rows], law: Law) -> Result<(), Broken> {
+        let lab = self.lab;
+        for number in 0..lab.pairs.len() {
+            let Some(view) = self.view(number, side) else { continue };
+            let said = |row: Option<&Row>| row.map_or_else(|| "no such row".to_owned(), |row| text(view, row));
+            let differs = |a: Option<&Row>, b: Option<&Row>| match (a, b) {
+                (Some(a), Some(b)) => (0..a.len()).any(|at| a[at] != b[at] && !view.masked[at]),
+                (a, b) => a.is_some() != b.is_some(),
+            };
+            for key in wanted[number].keys().chain(found[number].keys()) {
+                let (a, b) = (wanted[number].get(key), found[number].get(key));
+                if differs(a, b) {
+                    let what = format!("{} after they wrote at once", lab.sees(side));
+                    return Err(lab.broken(law, number, &what, format!("{}, as one after the other", said(a)), said(b)));
+                }
+            }
+        }
+        Ok(())
+    }
+
     // ---- phases ----
 
     fn run(&mut self, phase: Phase) -> Result<(), Trouble> {
@@ -989,6 +1112,8 @@ impl<'lab> World<'lab> {
                 let pair = self.pair(number);
                 let (Some(relation), Some(old), Some(new)) = (&pair.relation, &pair.old, &pair.new) else { continue };
                 let table = ident(&new.table.name, dialect);
+                // They were loaded before, when clients wrote while migrate ran.
+                self.twin(Side::New).run(&format!("delete from {table}"))?;
                 for (key, row) in self.rows[of(Side::Old)][number].clone() {
                     let mut values: BTreeMap<usize, String> = relation.copies.iter().map(|(a, b)| (*b, row[*a].clone())).collect();
                     let mut why = None;
@@ -1075,7 +1200,8 @@ impl<'lab> World<'lab> {
     fn take_away(&mut self, number: usize, key: &Key) -> Result<(), Trouble> {
         let Some(view) = self.view(number, Side::Old) else { return Ok(()) };
         let sql = format!("delete from {TABLE} where {}", self.lab.is_row(view, key));
-        self.write(&Write { side: Side::Old, pair: number, kind: Kind::Delete, sql })
+        self.taken_away += 1;
+        self.write(&Write { side: Side::Old, pair: number, kind: Kind::Delete, sql }).map(drop)
     }
 
     /// After migrate: the new version sees the images.
@@ -1263,11 +1389,13 @@ fn dump(lab: &Lab<'_>, session: &mut dyn Connection, side: Side, reach: &dyn Fn(
         let mut rows = Rows::new();
         if let Some(view) = pair.view(side) {
             let columns: Vec<String> = view.columns.iter().map(|column| place.shown(&ident(&column.name, lab.dialect))).collect();
-            let found = session.run(&format!("select {} from {}", columns.join(", "), reach(&view.table.name)))?.rows;
+            let mut found = session.run(&format!("select {} from {}", columns.join(", "), reach(&view.table.name)))?.rows;
+            found.sort();
             for row in found {
                 let row: Row = row.into_iter().map(|value| place.cell(value)).collect();
                 let mut key: Key = view.key.iter().map(|at| row[*at].clone()).collect();
-                if view.key.is_empty() {
+                // After contract the new version's own key binds, which may tell more rows apart than the one that both have.
+                if view.key.is_empty() || rows.contains_key(&key) {
                     key.clone_from(&row);
                     key.push(String::new());
                     let mut copy = 0;

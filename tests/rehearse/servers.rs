@@ -119,7 +119,13 @@ fn caught(dialect: Dialect, faults: &[Seeded]) {
             let old = read_for(&std::fs::read_to_string(folder.join("old.yaml")).unwrap(), dialect).unwrap();
             let options = Options { histories: 3, kills: 1, shrink: Duration::ZERO, ..Options::default() };
             let change = |new: &str, scripts| mutated_for(dialect, new, &old, *access, scripts, fault);
-            rehearsed_at(venue, dialect, &folder, *access, &options, change).unwrap()
+            let report = rehearsed_at(venue, dialect, &folder, *access, &options, change).unwrap();
+            // What clients break at once is told as the statements of each, in their order.
+            for broke in report.broken.iter().filter(|broke| broke.what.contains("at once")) {
+                let (_, last) = broke.script.rsplit_once("-- Each session is a shell").unwrap();
+                assert!(last.contains("*/ begin; ") && last.contains("/* session 1 */ commit;"), "{}", broke.script);
+            }
+            report
         },
     );
 }
@@ -135,14 +141,14 @@ const POSTGRES: &[Seeded] = &[
             "  if tg_op = 'INSERT' then\n",
             "  if current_setting('app.syncing', true) = 'yes' then\n    return new;\n  end if;\n  perform set_config('app.syncing', 'yes', true);\n  if tg_op = 'INSERT' then\n",
         ),
-        "L18 L22",
+        "L13 L15 L16 L18 L22",
     ),
     (
         "a comparison that misses NULL",
         SPLIT,
         Access::Shared,
         Everywhere("expand", "new.full_name is distinct from old.full_name", "new.full_name <> old.full_name"),
-        "L22",
+        "L10 L22",
     ),
     (
         "a trigger for one column's updates",
@@ -173,7 +179,34 @@ const POSTGRES: &[Seeded] = &[
         Script("expand", "  select id, email\n", "  select id, upper(email) as email\n"),
         "L4",
     ),
+    (
+        "a guard by a lock that one session has at a time",
+        SPLIT,
+        Access::Shared,
+        Script(
+            "expand",
+            "  if tg_op = 'INSERT' then\n",
+            "  if not pg_try_advisory_xact_lock(7) then\n    return new;\n  end if;\n  if tg_op = 'INSERT' then\n",
+        ),
+        "L13 L15 L16",
+    ),
+    ("a backfill writes what it has read before", SPLIT, Access::Shared, Script("migrate", BATCH, STALE_BATCH), "L13"),
 ];
+
+/// A batch, as the script has it, and one whose rows may have changed between reading and writing.
+const BATCH: &str = "      update public.users
+      set first_name = (split_part(full_name, ' ', 1))::text,
+          last_name = (substr(full_name, nullif(strpos(full_name, ' '), 0) + 1))::text
+      where id >= crossfade_job.lo_1 and id <= crossfade_job.hi_1
+        and first_name is null and last_name is null;
+";
+const STALE_BATCH: &str = "      update public.users
+      set first_name = it.one,
+          last_name = it.two
+      from (select id, split_part(full_name, ' ', 1) as one, substr(full_name, nullif(strpos(full_name, ' '), 0) + 1) as two
+            from public.users where first_name is null and last_name is null) as it
+      where users.id = it.id;
+";
 
 #[test]
 fn faults_are_caught_on_postgres() {

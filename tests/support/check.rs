@@ -81,11 +81,13 @@ impl<'lab, E: Engine> Bench<'lab, E> {
         };
         let old = install(&scripts.install_old, "old")?;
         let new = install(&scripts.install_new, "new")?;
-        let new_plain = install(&scripts.install_new_plain, "new (plain)")?;
         let old_shape = shape(&old)?;
         let new_shape = match access {
-            Access::Shared => shape(&new_plain)?,
-            Access::Versioned => shape(&new_plain)?.reached(|name| lab.engine.reach(name, &scripts.new_version)),
+            Access::Shared if scripts.install_new == scripts.install_new_plain => shape(&new)?,
+            Access::Shared => shape(&install(&scripts.install_new_plain, "new (plain)")?)?,
+            Access::Versioned => {
+                shape(&install(&scripts.install_new_plain, "new (plain)")?)?.reached(|name| lab.engine.reach(name, &scripts.new_version))
+            }
         };
         let new_catalog = catalog(&new)?;
         old.write(&case.file.seed, "seed")?;
@@ -111,7 +113,7 @@ impl<'lab, E: Engine> Bench<'lab, E> {
     /// about none of the tables, and what is true of them in one case is true in all.
     fn lead_in(&self, phase: Phase, database: &Database<'_, E>, statements: &[Statement]) -> usize {
         // So that somebody tries it.
-        let whole = self.lab.every_kill || self.shift().is_multiple_of(LEAD_IN_TURNS);
+        let whole = self.lab.every_kill || (self.shift() / 2).is_multiple_of(LEAD_IN_TURNS);
         let Some(control) = self.scripts.control_of(phase).filter(|_| !whole) else { return 0 };
         let control = database.statements(control);
         statements.iter().zip(&control).take_while(|(one, other)| same_words(one, other)).count()
@@ -119,7 +121,7 @@ impl<'lab, E: Engine> Bench<'lab, E> {
 
     /// How many statements it ends with in the same way.
     fn lead_out(&self, phase: Phase, database: &Database<'_, E>, statements: &[Statement]) -> usize {
-        let Some(control) = self.scripts.control_of(phase) else { return 0 };
+        let Some(control) = self.scripts.control_of(phase).filter(|_| !self.lab.every_kill) else { return 0 };
         let control = database.statements(control);
         statements.iter().rev().zip(control.iter().rev()).take_while(|(one, other)| same_words(one, other)).count()
     }
@@ -292,8 +294,7 @@ impl<'lab, E: Engine> Bench<'lab, E> {
         let end = self.everything_after(Phase::Migrate)?;
         let half = expanded.copy()?;
         let migrate = half.statements(&self.scripts.migrate);
-        run(&mut half.connect()?, &migrate[..migrate.len() / 2]).map_err(|stopped| format!("half of migrate: {stopped}"))?;
-        half.wait_alone()?;
+        half.run_and_lose(&migrate[..migrate.len() / 2]).map_err(|report| format!("half of migrate: {report}"))?;
         let before = self.untouched(&self.old)?;
         let mut reports = Vec::new();
         for (state, database) in [("expand", expanded), ("half of migrate", &half), ("migrate", migrated)] {
@@ -380,7 +381,8 @@ impl<'lab, E: Engine> Bench<'lab, E> {
             turn = turn * 2 + usize::from(modes[0] != self.access);
             turns = 4;
         }
-        let shift = if turns > 2 { self.shift() } else { 0 };
+        // Those that try the lead-in have nearly one shift: they must not try the same share of it.
+        let shift = if turns > 2 { self.shift() + self.shift() / (2 * LEAD_IN_TURNS) } else { 0 };
         points.into_iter().enumerate().filter(|(index, _)| (index + shift) % turns == turn).map(|(_, k)| k).collect()
     }
 
@@ -395,8 +397,7 @@ impl<'lab, E: Engine> Bench<'lab, E> {
         for k in points {
             let copy = start.copy()?;
             let statements = copy.statements(self.scripts.of(phase));
-            run(&mut copy.connect()?, &statements[..*k]).map_err(|stopped| format!("{}: {stopped}", phase.name()))?;
-            copy.wait_alone()?;
+            copy.run_and_lose(&statements[..*k]).map_err(|report| format!("{}: {report}", phase.name()))?;
             let what = format!("{} killed after statement {k} (line {}) and run again", phase.name(), statements[k - 1].line);
             let problem = match self.run(&copy, phase) {
                 Ok(()) => compare(&copy)?.err(),

@@ -1,9 +1,10 @@
 //! Databases of an engine: made from one another, connected to, dropped.
 
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crossfade::engine::ephemeral::postgres::Server;
 use crossfade::engine::{Connection, Failure};
@@ -21,6 +22,8 @@ pub struct Lab<E = Postgres> {
     /// Whether laws are tried in each access mode that servers would share out (`CROSSFADE_EVERY_SERVER=1`).
     pub every_law: bool,
     next: AtomicU32,
+    /// Scripts that were split a moment ago: each is run many times.
+    split: Mutex<BTreeMap<String, Arc<[Statement]>>>,
 }
 
 impl Lab {
@@ -42,7 +45,13 @@ impl Lab {
 impl<E: Engine> Lab<E> {
     pub fn of(engine: E) -> Self {
         let set = |name| std::env::var_os(name).is_some();
-        Self { engine, every_kill: set("CROSSFADE_EVERY_KILL"), every_law: set("CROSSFADE_EVERY_SERVER"), next: AtomicU32::new(1) }
+        Self {
+            engine,
+            every_kill: set("CROSSFADE_EVERY_KILL"),
+            every_law: set("CROSSFADE_EVERY_SERVER"),
+            next: AtomicU32::new(1),
+            split: Mutex::default(),
+        }
     }
 
     /// An empty database.
@@ -142,6 +151,17 @@ impl<'lab, E: Engine> Database<'lab, E> {
         self.lab.engine.wait_alone(&self.name)
     }
 
+    /// Runs statements on a connection that is lost behind them. Where the server can make it a fresh one, which rolls back, drops and
+    /// unlocks whatever the session held, it is lent again: that is what the server does for a connection that is gone.
+    pub fn run_and_lose(&self, statements: &[Statement]) -> Result<(), String> {
+        let mut client = self.client()?;
+        run(&mut *client, statements).map_err(|stopped| stopped.to_string())?;
+        self.lab.engine.lose(&mut client);
+        drop(client);
+        let lent = !self.idle.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if lent { Ok(()) } else { self.wait_alone() }
+    }
+
     /// The dialect that it speaks.
     pub fn dialect(&self) -> crossfade::sql::Dialect {
         self.lab.engine.dialect()
@@ -149,8 +169,20 @@ impl<'lab, E: Engine> Database<'lab, E> {
 
     /// The statements of a compiled script, as they are for this database.
     pub fn statements(&self, script: &str) -> Vec<Statement> {
+        const KEPT: usize = 100;
         let engine = &self.lab.engine;
-        split_as(engine.dialect(), &engine.script(script, &self.name))
+        let mut split = self.lab.split.lock().unwrap_or_else(PoisonError::into_inner);
+        if split.len() > KEPT {
+            split.clear();
+        }
+        let known = split.get(script).cloned();
+        drop(split);
+        let known = known.unwrap_or_else(|| {
+            let list: Arc<[Statement]> = split_as(engine.dialect(), script).into();
+            self.lab.split.lock().unwrap_or_else(PoisonError::into_inner).insert(script.to_owned(), Arc::clone(&list));
+            list
+        });
+        known.iter().map(|one| Statement { text: engine.script(&one.text, &self.name), ..one.clone() }).collect()
     }
 
     /// Runs a script, statement by statement, on a connection without state.

@@ -11,7 +11,7 @@ use crate::plan::model::{
     Mirror, MirrorSide, OnFinding, Phase, Plan, Rename, Returning, RowExpr, ShapeView, StandIn, Step, SyncColumn, SyncLens, TableSpec,
     ViewSpec,
 };
-use crate::plan::{MARKER, Target as _};
+use crate::plan::{MARKER, Target as _, without_interim};
 use crate::snapshot::model::{ReferentialAction, Type};
 use crate::sql::Dialect;
 
@@ -1034,7 +1034,7 @@ impl Actions<'_> {
                 probe.column_with(table, column, " and is_nullable = 'YES'"),
             ),
             Finding::Check(name, condition) => (
-                format!("{table}: check {name} is broken"),
+                format!("{table}: check {} is broken", without_interim(name)),
                 format!("not ({})", sql.written(condition, Row::Table(table)).trim()),
                 None,
                 format!("{}\n    and {}", probe.table(table), not(&probe.constraint(table, name))),
@@ -1078,7 +1078,7 @@ impl Actions<'_> {
                     })
                     .collect();
                 let given: Vec<String> = texts.iter().map(|key| format!("{key} is not null")).collect();
-                let shown = name.strip_prefix(INTERIM).unwrap_or(name);
+                let shown = without_interim(name);
                 let needed = format!("{}\n    and {}", not(&probe.index(table, name)), probe.columns(table, &plain));
                 (format!("{table}: unique {shown} is broken by keys"), given.join(" and "), Some(texts.join(", ")), needed)
             }

@@ -6,10 +6,10 @@ use crate::dialect::language::{Language, Row};
 use crate::dialect::postgres::expression::Expressions;
 use crate::plan::model::{
     Action, Backfill, ColumnSpec, CommentTarget, Concurrently, ConstraintSpec, CopyRows, Finding, ForeignKeySpec, Formula, Highest,
-    IndexSpec, KeyTarget, Marker, Materialized, MirrorSide, OnFinding, Origin, RowExpr, SequenceFrom, ShapeView, Splice, TableSpec,
+    IndexSpec, KeyTarget, Marker, Materialized, MirrorSide, OnFinding, Origin, Plan, RowExpr, SequenceFrom, ShapeView, Splice, TableSpec,
     ViewColumn, ViewDefault, ViewSpec,
 };
-use crate::plan::{MARKER, VERSION_SCHEMA};
+use crate::plan::{MARKER, VERSION_SCHEMA, without_interim};
 use crate::snapshot::model::{Exclusion, Identity, Nulls, ReferentialAction, Sequence, Type, Unique};
 
 use super::super::live;
@@ -22,7 +22,7 @@ use super::sync;
 pub(super) struct Actions<'a> {
     pub(super) templates: &'a Templates,
     pub(super) sql: Expressions<'a>,
-    pub(super) release: &'a str,
+    pub(super) plan: &'a Plan,
 }
 
 /// What interim names of columns, indexes and constraints begin with.
@@ -133,9 +133,9 @@ impl Actions<'_> {
                     column_literal => sql.literal(column),
                 },
             ),
-            Action::InstallMirror(mirror) => self.render("install_mirror", Mirroring { mirror, sql }.context(self.release)),
+            Action::InstallMirror(mirror) => self.render("install_mirror", Mirroring { mirror, sql }.context(&self.plan.release)),
             Action::CopyRows(copy) => self.copy_rows(copy),
-            Action::RemoveMirror(mirror) => self.render("remove_mirror", Mirroring { mirror, sql }.context(self.release)),
+            Action::RemoveMirror(mirror) => self.render("remove_mirror", Mirroring { mirror, sql }.context(&self.plan.release)),
             Action::SetDefault { table, column, default, .. } => self.render(
                 "set_default",
                 context! { table => sql.table(table), column => sql.ident(column), default => self.text(default) },
@@ -356,7 +356,7 @@ impl Actions<'_> {
                     table => sql.table(table),
                     column => sql.ident(column),
                     type => sql.ty(old),
-                    release => sql.literal(self.release),
+                    release => sql.literal(&self.plan.release),
                     step => sql.literal(once),
                 },
             )?,
@@ -558,7 +558,7 @@ impl Actions<'_> {
     fn is_before(&self, swap: &str) -> String {
         format!(
             "not exists (select from crossfade.journal where release = {} and step = {} and finished_at is not null)",
-            self.sql.literal(self.release),
+            self.sql.literal(&self.plan.release),
             self.sql.literal(swap)
         )
     }
@@ -575,9 +575,12 @@ impl Actions<'_> {
         let sql = &self.sql;
         let own = |column: &String| [sql.ident(table), sql.ident(column)].join(".");
         let key = if key.is_empty() { [&sql.ident(table), ".ctid"].concat() } else { key.iter().map(own).collect::<Vec<_>>().join(", ") };
-        let constraint_missing = |name: &str| {
+        // Once a table has its last name, the rows have been looked at.
+        let constraint_missing = |name: &str, tables: &[&str]| {
+            let there = tables.iter().filter(|table| self.is_renamed(table));
+            let there: String = there.map(|table| format!("to_regclass({}) is not null and ", self.table_literal(table))).collect();
             format!(
-                "not exists (select from pg_constraint where conrelid = to_regclass({}) and conname = {})",
+                "{there}not exists (select from pg_constraint where conrelid = to_regclass({}) and conname = {})",
                 self.table_literal(table),
                 sql.literal(name)
             )
@@ -613,7 +616,7 @@ impl Actions<'_> {
                 format!("{table}: check {name} is broken"),
                 format!("not ({})", self.sql.written(condition, Row::Table(table)).trim()),
                 None,
-                Some(constraint_missing(name)),
+                Some(constraint_missing(name, &[table])),
             ),
             Finding::Orphan(spec) => {
                 let columns = &spec.key.columns;
@@ -634,7 +637,7 @@ impl Actions<'_> {
                     format!("{table}: foreign key {} leads nowhere", spec.key.name.text),
                     condition,
                     None,
-                    Some(constraint_missing(&spec.key.name.text)),
+                    Some(constraint_missing(&spec.key.name.text, &[table, &spec.key.ref_table])),
                 )
             }
             Finding::Duplicate { name, keys, predicate, nulls_not_distinct } => {
@@ -654,7 +657,7 @@ impl Actions<'_> {
                     "not exists (select from pg_index where indexrelid = to_regclass({}) and indisvalid)",
                     sql.literal(&sql.table(name))
                 );
-                let shown = name.strip_prefix(INTERIM).unwrap_or(name);
+                let shown = without_interim(name);
                 (format!("{table}: unique {shown} is broken by keys"), conditions.join(" and "), Some(keys.join(", ")), Some(needed))
             }
         };
@@ -670,6 +673,11 @@ impl Actions<'_> {
             "check_rows",
             context! { table => sql.table(table), condition, group, key, needed, level, message, hint => sql.literal(hint) },
         )
+    }
+
+    /// Whether contract gives a table another name.
+    fn is_renamed(&self, table: &str) -> bool {
+        self.plan.steps.iter().any(|step| matches!(&step.action, Action::RenameTable { from, .. } if from == table))
     }
 
     /// The condition that a table has all these columns.
@@ -716,7 +724,7 @@ impl Actions<'_> {
                 context! {
                     table => sql.table(&backfill.table),
                     table_literal => self.table_literal(&backfill.table),
-                    release => sql.literal(self.release),
+                    release => sql.literal(&self.plan.release),
                     name => sql.literal(&backfill.name),
                     // A page of 8 kB holds about a hundred rows.
                     batch => (backfill.batch / 100).max(1),
@@ -821,7 +829,7 @@ impl Actions<'_> {
             "backfill",
             context! {
                 table => sql.table(table),
-                release => sql.literal(self.release),
+                release => sql.literal(&self.plan.release),
                 name => sql.literal(name),
                 batch,
                 key => key.iter().map(|(_, ty)| context! { type => sql.ty(ty) }).collect::<Vec<_>>(),

@@ -29,7 +29,7 @@ pub(super) struct Postgres<'a> {
 
 impl<'a> Postgres<'a> {
     pub(super) fn new(plan: &'a Plan, templates: &'a Templates) -> Self {
-        Postgres { plan, actions: Actions { templates, sql: Expressions { schema: &plan.schema }, release: &plan.release } }
+        Postgres { plan, actions: Actions { templates, sql: Expressions { schema: &plan.schema }, plan } }
     }
 
     /// The types of new columns that the server does not bring along and the scripts do not make. What an extension brings that

@@ -46,7 +46,9 @@ impl<'a> Planner<'a> {
                         }
                         let mut requires = work.ready.clone();
                         if phase != Phase::Expand {
-                            let finding = Finding::Check(new.name.text.clone(), condition.clone());
+                            // Where a phase is no transaction, the old one of that name says nothing of it.
+                            let asked = if self.can.transactional_ddl { &new.name.text } else { &name };
+                            let finding = Finding::Check(asked.clone(), condition.clone());
                             requires = vec![self.gate(work, phase, &format!("check.{}", new.name.text), finding, until.clone())];
                             requires.extend(work.filled.clone());
                         }

@@ -4,6 +4,7 @@ use crate::diagnostic::Level;
 use crate::snapshot::model::Type;
 
 use super::super::model::{Action, Backfill, Finding, Formula, MirrorSide, OnFinding, Phase, Sync, SyncColumn};
+use super::super::naming::without_interim;
 use super::super::planner::{Draft, Planner};
 use super::{Work, plain_columns};
 
@@ -151,17 +152,17 @@ impl<'a> Planner<'a> {
             }
             (Finding::Null(column), OnFinding::Refuse) => format!("{column} becomes NOT NULL."),
             (Finding::Check(name, _), OnFinding::Report) => {
-                format!("Check {name} binds from contract on: rows that would stop it are reported now.")
+                format!("Check {} binds from contract on: rows that would stop it are reported now.", without_interim(name))
             }
-            (Finding::Check(name, _), OnFinding::Refuse) => format!("Check {name} is about to bind."),
+            (Finding::Check(name, _), OnFinding::Refuse) => format!("Check {} is about to bind.", without_interim(name)),
             (Finding::Orphan(spec), OnFinding::Report) => {
                 format!("Foreign key {} binds from contract on: rows that would stop it are reported now.", spec.key.name.text)
             }
             (Finding::Orphan(spec), OnFinding::Refuse) => format!("Foreign key {} is about to bind.", spec.key.name.text),
             (Finding::Duplicate { name, .. }, OnFinding::Report) => {
-                format!("Unique {name} binds from contract on: keys that would stop it are reported now.")
+                format!("Unique {} binds from contract on: keys that would stop it are reported now.", without_interim(name))
             }
-            (Finding::Duplicate { name, .. }, OnFinding::Refuse) => format!("Unique {name} is about to be built."),
+            (Finding::Duplicate { name, .. }, OnFinding::Refuse) => format!("Unique {} is about to be built.", without_interim(name)),
         };
         self.step(Draft {
             phase,

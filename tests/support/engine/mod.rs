@@ -51,6 +51,10 @@ pub trait Engine: Send + Sync + Sized {
         false
     }
 
+    /// Leaves a database as the loss of a session would: what the session had begun is rolled back. Where sessions can't be reset, it
+    /// is closed next.
+    fn lose(&self, _session: &mut Self::Session) {}
+
     /// Waits until every connection to a database is gone.
     fn wait_alone(&self, _name: &str) -> Result<(), String> {
         Ok(())

@@ -79,6 +79,11 @@ impl Engine for Postgres {
         session.run("discard all").is_ok()
     }
 
+    fn lose(&self, session: &mut Session) {
+        // Outside of a transaction that is a warning.
+        let _ = session.run("rollback");
+    }
+
     /// A closed connection is gone a moment after it was closed.
     fn wait_alone(&self, name: &str) -> Result<(), String> {
         let deadline = Instant::now() + Duration::from_secs(10);
