@@ -209,6 +209,8 @@ impl Bench {
             max_batches: None,
             pause_file: None,
             max_lag: None,
+            replicas: Vec::new(),
+            max_load: None,
             skip_failing: 0,
             schema_lock: false,
             offline: false,

@@ -279,6 +279,50 @@ fn what_a_snapshot_cannot_say_of_mysql_and_mariadb_is_named() {
     }
 }
 
+/// What people write by hand is read as the server reads it: keys beside a column, keys without names, indexes behind the table.
+#[cfg(feature = "mysql")]
+#[test]
+fn a_mysql_file_written_by_hand_is_read_as_the_server_reads_it() {
+    use crossfade::engine::Connection as _;
+    use crossfade::inspect::mysql_like;
+    const BY_HAND: &str = "
+create table owner (id bigint unsigned auto_increment primary key, email varchar(200) not null unique, code varchar(20) unique key, `key` int);
+create table pet (
+  id int not null default 0 primary key comment 'its number', name varchar(50) unique, owner bigint unsigned not null, b int, c int,
+  unique (name, b), unique key named (c), key (b), foreign key (owner) references owner (id) on delete cascade
+) default charset = utf8mb4;
+CREATE UNIQUE INDEX pet_b_c ON pet (b, c);
+create index pet_c using btree on pet (c desc);
+create index owner_code on owner (code(5)) comment 'short';
+";
+    for family in &servers::FAMILY[..2] {
+        let Some(lab) = family.lab().unwrap() else { continue };
+        let database = lab.empty().unwrap();
+        for statement in BY_HAND.split(";\n").filter(|statement| !statement.trim().is_empty()) {
+            database.connect().unwrap().run(statement).unwrap();
+        }
+        let found = mysql_like::inspect(&mut database.connect().unwrap(), family.dialect, "live").unwrap();
+        let read_of_file = mysql_like::inspect_script(BY_HAND, family.dialect, "live");
+        assert_eq!(read_of_file.left_out, Vec::new());
+        let [live, file] = [&found, &read_of_file].map(|read| read_for(family.dialect, "live", &read.text).unwrap());
+        assert_eq!(difference_on(family.dialect, &live, &file), "", "{}\n{}", found.text, read_of_file.text);
+        assert!(["pet_b_c", "name_2", "pet_ibfk_1"].iter().all(|name| file_names(&read_of_file.text, name)), "{}", read_of_file.text);
+        // MySQL keeps a foreign key at a column from 9.0 on, MariaDB from 10.5 on: a file does not tell which server it is for.
+        let vague = mysql_like::inspect_script(
+            "create table t (id int primary key, o int references owner (id) on delete cascade)",
+            family.dialect,
+            "live",
+        );
+        let named: Vec<String> = vague.left_out.iter().map(|left| format!("{}: {}", left.kind, left.name)).collect();
+        assert_eq!(named, ["foreign keys at a column (not every version of the server keeps them): t.o"]);
+    }
+}
+
+#[cfg(feature = "mysql")]
+fn file_names(text: &str, name: &str) -> bool {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == name)
+}
+
 #[cfg(feature = "sqlite")]
 #[test]
 fn an_sqlite_file_made_from_a_snapshot_is_read_as_that_snapshot() {
@@ -953,19 +997,13 @@ impl Certificates {
 
 const KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
 
-/// An address of this machine that no other server listens on.
-fn own_address() -> String {
-    let number = std::process::id();
-    format!("127.{}.{}.{}", 1 + number / 64516 % 254, 1 + number / 254 % 254, 1 + number % 254)
-}
-
 #[test]
 fn a_connection_to_postgres_is_encrypted_as_the_url_says() {
     use crossfade::engine::ephemeral::postgres::Server;
     use crossfade::engine::postgres::{Location, Session};
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
     let Some(installation) = servers::installation(18).unwrap() else { return };
-    let place = own_address();
+    let place = servers::own_address();
     let server = Server::start_with(&installation, &[&format!("listen_addresses={place}")]).unwrap();
     let address = server.address("postgres");
     let tried = |host: &str, options: &str| {
@@ -1039,7 +1077,7 @@ fn a_connection_to_mysql_and_mariadb_is_encrypted_as_the_url_says() {
     use crossfade::engine::Connection as _;
     use crossfade::engine::ephemeral::mysql::Server;
     use crossfade::engine::mysql::{Location, Session};
-    let place = own_address();
+    let place = servers::own_address();
     for family in [servers::FAMILY[0], servers::FAMILY[1]] {
         let Some(installation) = family.installation().unwrap() else { return };
         let certificates = Certificates::new(&format!("IP:{place}"));

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crossfade::engine::postgres::Session;
+use crossfade::engine::postgres::{Address, Session};
 use crossfade::sql::Dialect;
 use support::case::{Access, Case};
 use support::catalog::Catalog;
@@ -63,9 +63,14 @@ impl<'lab> Field<'lab> {
     /// The same by another URL.
     #[track_caller]
     fn run_at(&self, url: &str, arguments: &[&str]) -> Ran {
+        Ran::of(&self.command_at(url, arguments).output().unwrap())
+    }
+
+    fn command_at(&self, url: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
         command.arg(arguments[0]).arg(self.case.folder.join("old.yaml")).arg(self.case.folder.join("new.yaml"));
-        Ran::of(&command.args(["--url", url]).args(&arguments[1..]).stdin(Stdio::null()).output().unwrap())
+        command.args(["--url", url]).args(&arguments[1..]).stdin(Stdio::null());
+        command
     }
 
     /// The plan as JSON.
@@ -347,8 +352,7 @@ fn clients_share_a_lock_with_the_runner() {
         setup.run("do $$ begin create role app login; exception when duplicate_object then null; end $$").unwrap();
         setup.run("grant update (revision) on crossfade.version to app").unwrap();
         let app = || {
-            let mut session =
-                Session::connect(&crossfade::engine::postgres::Address { user: "app".into(), ..field.database.address() }).unwrap();
+            let mut session = Session::connect(&Address { user: "app".into(), ..field.database.address() }).unwrap();
             session.run("set application_name = 'the shop'").unwrap();
             session
         };
@@ -798,12 +802,44 @@ fn a_drained_version_can_only_read() {
                 field.run(&["expand"]).must(0);
                 field.run(&["migrate"]).must(0);
                 field.run(&["drain", "v1"]).must(0);
+            } else {
+                // A gate that is shut leaves the drain as it is. (Triggers don't see what a replica writes.)
+                let mut replica = field.session();
+                replica.run("set session_replication_role = replica").unwrap();
+                let name = replica.value("select first_name from users where id = 9").unwrap().unwrap();
+                replica.run("update users set first_name = first_name || '!' where id = 9").unwrap();
+                field.run(last).must(1).says("disagree");
+                field.run(&["status"]).must(0).says("drained: writes of version v1 are refused");
+                assert!(field.session().run("update users set full_name = 'x' where id = 7").unwrap_err().message.contains("drained"));
+                replica.run(&format!("update users set first_name = '{name}' where id = 9")).unwrap();
             }
             field.run(last).must(0);
             assert_eq!(field.value(left), "0", "after {last:?}");
             assert_eq!(field.value("select count(*) from crossfade.journal where step like 'drain%'"), "0", "after {last:?}");
         }
         field.must_be_new(lab);
+        // Where rows stand in two tables, what the other version's triggers write passes the guards of both.
+        let mirror = Field::new(lab, "mirror-extract", Access::Versioned, "insert into users (id, name, bio) values (1, 'Ana', 'writes')");
+        mirror.run(&["expand"]).must(0);
+        mirror.run(&["migrate"]).must(0);
+        mirror.run(&["drain", "v1"]).must(0);
+        let (mut old, mut new) = (mirror.session(), mirror.session());
+        new.run("set search_path = public_v2, public").unwrap();
+        for write in
+            ["insert into users (id, name) values (7, 'x')", "update users set bio = 'x' where id = 1", "delete from users where id = 1"]
+        {
+            assert!(old.run(write).unwrap_err().message.contains("it is drained"), "{write}");
+        }
+        let table = mirror.value("select coalesce(to_regclass('public.profiles'), to_regclass('crossfade.profiles'))::text");
+        assert!(old.run(&format!("update {table} set bio = 'x'")).unwrap_err().message.contains("it is drained"), "{table}");
+        new.run("update profiles set bio = 'reads' where user_id = 1").unwrap();
+        new.run("insert into users (id, name) values (2, 'Ina')").unwrap();
+        new.run("insert into profiles (user_id, bio) values (2, 'knits')").unwrap();
+        new.run("delete from users where id = 2").unwrap();
+        assert_eq!(old.value("select string_agg(id || bio, ',') from users").unwrap().as_deref(), Some("1reads"));
+        drop((old, new));
+        mirror.run(&["contract", "--all-nodes-upgraded"]).must(0);
+        mirror.must_be_new(lab);
         let shared = Field::new(lab, "split", Access::Shared, PEOPLE);
         shared.run(&["expand"]).must(0);
         shared.run(&["migrate"]).must(0);
@@ -936,6 +972,84 @@ fn batches_wait_for_replicas() {
     child.end().must(0).says("a replica is ");
     replica.kill().unwrap();
     replica.wait().unwrap();
+}
+
+/// No batch begins while others have the server at work, or while a role may not see whether they have.
+#[test]
+fn batches_wait_while_others_are_at_work() {
+    let Some(lab) = servers::lab(15).unwrap() else { return };
+    let field = Field::new(&lab, "split", Access::Shared, PEOPLE);
+    let filled = "select count(*) from users where first_name is not null";
+    field.run(&["expand"]).must(0);
+    std::thread::scope(|scope| {
+        let mut busy = field.session();
+        let id = busy.value("select pg_backend_pid()").unwrap().unwrap();
+        scope.spawn(move || busy.run("select pg_sleep(60)"));
+        let mut run = field.listen(&["migrate", "--max-load", "0", "--workers", "2", "--format", "json"]);
+        run.wait_for("1 sessions of others are at work, which is more than 0");
+        assert_eq!(field.value(filled), "0", "a batch began beside a session at work");
+        field.value(&format!("select pg_terminate_backend({id})"));
+        run.end().must(0).says("goes_on");
+    });
+    assert_eq!(field.value(filled), "3000");
+    field.run(&["abort"]).must(0);
+    let mut session = field.session();
+    let name = field.value("select current_database()");
+    session.run("create role blind login").unwrap();
+    for owned in [&format!("database {name}"), "schema public", "table users", "schema crossfade"] {
+        session.run(&format!("alter {owned} owner to blind")).unwrap();
+    }
+    session.run("drop schema crossfade cascade").unwrap();
+    let blind = url(&field.database).replace("postgres://postgres@", "postgres://blind@");
+    field.run_at(&blind, &["expand"]).must(0);
+    let mut run = Heard::spawn(field.command_at(&blind, &["migrate", "--max-load", "9", "--format", "json"]));
+    run.wait_for("it is not known how many sessions are at work");
+    assert_eq!(field.value(filled), "0", "a batch began, and nobody knew how many are at work");
+    session.run("grant pg_read_all_stats to blind").unwrap();
+    run.end().must(0);
+    assert_eq!(field.value(filled), "3000");
+}
+
+/// Who may not use the schema of the old version's tables is no client of it, and keeps contract from nothing.
+#[test]
+fn a_role_that_cannot_name_the_tables_is_no_old_client() {
+    on_each(|lab| {
+        let field = Field::new(lab, "split", Access::Versioned, PEOPLE);
+        let mut session = field.session();
+        for role in ["outside", "inside", "indirect"] {
+            session.run(&format!("create role {role} login noinherit")).unwrap();
+            session.run(&format!("grant select, insert, update, delete on users to {role}")).unwrap();
+        }
+        session.run("grant inside to indirect").unwrap();
+        field.run(&["expand"]).must(0);
+        field.run(&["migrate"]).must(0);
+        session.run("revoke usage on schema public from public").unwrap();
+        session.run("grant usage on schema public to inside").unwrap();
+        session.run("grant usage on schema public_v2 to outside").unwrap();
+        drop(session);
+        field.database.wait_alone().unwrap();
+        // Those of the runner itself don't count.
+        let mut session = field.session();
+        session.run("set application_name = 'crossfade test'").unwrap();
+        let client = |role: &str| Session::connect(&Address { user: role.to_owned(), ..field.database.address() }).unwrap();
+        let mut outside = client("outside");
+        assert_eq!(outside.run("update public.users set full_name = 'x' where id = 1").unwrap_err().code.as_deref(), Some("42501"));
+        outside.run("set search_path = public_v2").unwrap();
+        outside.run("update users set first_name = 'Grace' where id = 1").unwrap();
+        for role in ["inside", "indirect"] {
+            let old = client(role);
+            field.run(&["contract"]).must(1).says("1 sessions may be clients of version v1").says(&format!("user {role}"));
+            drop(old);
+            let gone = format!("select (count(*) = 0)::text from pg_stat_activity where usename = '{role}'");
+            let until = Instant::now() + Duration::from_secs(10);
+            while session.value(&gone).unwrap().as_deref() != Some("true") && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        field.run(&["contract"]).must(0);
+        outside.run("update users set first_name = 'Ada' where id = 1").unwrap();
+        assert_eq!(session.value("select count(*) from pg_attribute where attname = 'full_name'").unwrap().as_deref(), Some("0"));
+    });
 }
 
 /// What needs a server with settings of its own, or more than one thing at a time.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossfade::engine::Connection as _;
+use crossfade::engine::ephemeral::mysql::Server;
 use crossfade::engine::mysql::{Address, Session};
 use crossfade::sql::Dialect;
 use support::case::{Access, Case};
@@ -19,7 +20,7 @@ use support::engine::mysql::Mysql;
 use support::lab::{Database, Lab};
 use support::program::{self, Bell, Heard, Ran};
 use support::scripts::{Phase, Scripts, compile_for};
-use support::servers::{FAMILY, Family};
+use support::servers::{self, FAMILY, Family};
 use support::shape::dump_tables;
 
 /// A database at the old version of a case, with the snapshots of the case to run from.
@@ -355,6 +356,18 @@ fn a_drained_version_can_only_read() {
             old.run("update users set full_name = 'Ada L7' where id = 7").unwrap();
             drop(bell);
         });
+        // A gate of contract that is shut leaves the drain as it is.
+        field.run(&["drain", "v2", "--undo"]).must(0);
+        field.run(&["drain", "v1"]).must(0).says("TRUNCATE");
+        let named = "select trigger_name from information_schema.triggers where trigger_schema = database() and trigger_name like '%sync_users_update'";
+        let trigger = old.value(named).unwrap().unwrap();
+        old.run(&format!("drop trigger {trigger}")).unwrap();
+        let name = new.value("select first_name from users where id = 9").unwrap().unwrap();
+        new.run("update users set first_name = concat(first_name, '!') where id = 9").unwrap();
+        field.run(&["contract", "--all-nodes-upgraded"]).must(1).says("disagree");
+        field.run(&["status"]).must(0).says("drained: writes of version v1 are refused");
+        assert!(old.run("update users set full_name = 'x' where id = 7").unwrap_err().message.contains("drained"));
+        new.run(&format!("update users set first_name = '{name}' where id = 9")).unwrap();
         drop((old, new));
         field.run(&["contract", "--all-nodes-upgraded"]).must(0);
         assert_eq!(field.value(left), "0");
@@ -788,6 +801,89 @@ fn the_doctor_finds_what_would_stop_a_phase() {
             field.run(&["doctor"]).must(1).says("warning[row-versions]: table worn: it has 236 row versions, of the 255");
         }
     });
+}
+
+/// Replicas are asked themselves how late they are; while one is too late, or does not say, no batch begins. Nor does one while others
+/// have the server at work.
+#[test]
+fn batches_wait_for_replicas_and_for_others() {
+    for family in &FAMILY[..2] {
+        let place = servers::own_address();
+        let bind = format!("--bind-address={place}");
+        let settings =
+            ["--log-bin=binlog", "--server-id=1", "--log-bin-trust-function-creators=1", "--skip-networking=OFF", &bind, "--port=3306"];
+        let Some(lab) = family.lab_with(&settings).unwrap() else { continue };
+        let field = Field::new(&lab, family.dialect, "split", Access::Shared, &people(3000));
+        let filled = "select cast(count(*) as char) from users where first_name is not null";
+        let replica = Server::start_with(&family.installation().unwrap().unwrap(), &["--server-id=2", "--relay-log=relay"]).unwrap();
+        let mut there = Session::connect(&replica.address(None)).unwrap();
+        let mut here = field.session();
+        here.run("create user follower@'%' identified by 'f'").unwrap();
+        here.run("grant replication slave on *.* to follower@'%'").unwrap();
+        let (change, word, more) = match family.dialect {
+            Dialect::Mysql => ("replication source to", "source", ", get_source_public_key = 1"),
+            _ => ("master to", "master", ""),
+        };
+        there
+            .run(&format!(
+                "change {change} {word}_host = '{place}', {word}_port = 3306, {word}_user = 'follower', {word}_password = 'f',
+                   {word}_log_file = 'binlog.000001', {word}_log_pos = 4{more}"
+            ))
+            .unwrap();
+        let replica_url = url(family.dialect, &replica.address(Some("mysql")));
+        let late = ["migrate", "--max-lag", "1", "--replica", &replica_url, "--format", "json"];
+
+        field.run(&["expand"]).must(0);
+        field.run(&["migrate", "--max-lag", "1"]).must(1).says("`--replica URL`");
+        let mut run = field.listen(&late);
+        run.wait_for("does not replicate now");
+        assert_eq!(field.value(filled), "0", "a batch began while the replica stood");
+        there.run("start replica").unwrap();
+        run.end().must(0).says("goes_on");
+        assert_eq!(field.value(filled), "3000");
+
+        field.run(&["abort"]).must(0);
+        field.run(&["expand"]).must(0);
+        there.run("flush tables with read lock").unwrap();
+        here.run("update users set age = 1 where id = 1").unwrap();
+        std::thread::sleep(Duration::from_secs(3));
+        let mut run = field.listen(&late);
+        run.wait_for(" s behind, which is more than 1 s");
+        assert_eq!(field.value(filled), "0", "a batch began while the replica was late");
+        there.run("unlock tables").unwrap();
+        run.end().must(0);
+
+        field.run(&["abort"]).must(0);
+        field.run(&["expand"]).must(0);
+        // Who may not see what others do does not know how many are at work.
+        here.run("create user blind").unwrap();
+        here.run(&format!("grant all on `{}`.* to blind", field.database.name)).unwrap();
+        let blind = field.url().replace("root@", "blind@");
+        let mut run = Heard::spawn(field.command_at(&blind, &["migrate", "--max-load", "9", "--format", "json"]));
+        run.wait_for("it is not known how many sessions are at work");
+        run.interrupt();
+        run.end().must(6);
+        assert_eq!(field.value(filled), "0");
+        drop((there, replica));
+        // One that is gone says nothing; a stop is heard all the same.
+        let interrupted = |arguments: &[&str], words: &str| {
+            let mut run = field.listen(arguments);
+            run.wait_for(words);
+            run.interrupt();
+            run.end().must(6);
+            assert_eq!(field.value(filled), "0");
+        };
+        interrupted(&late, "it is not known how far");
+        std::thread::scope(|scope| {
+            let mut busy = field.session();
+            let id = busy.id();
+            scope.spawn(move || busy.run("do sleep(60)"));
+            interrupted(&["migrate", "--max-load", "0", "--format", "json"], "1 sessions of others are at work, which is more than 0");
+            field.run(&["migrate", "--max-load", "1", "--workers", "2", "--max-batches", "1"]).must(6);
+            here.run(&format!("kill {id}")).unwrap();
+        });
+        assert_ne!(field.value(filled), "0");
+    }
 }
 
 /// Without the right to see who is connected, contract does not take silence for an answer.

@@ -70,9 +70,16 @@ pub(crate) struct Migrate {
     /// While this file is there, no batch begins.
     #[arg(long, value_name = "FILE")]
     pause_file: Option<PathBuf>,
-    /// Let no batch begin while a replica is more than so many seconds behind, or while that is not known (PostgreSQL).
+    /// Let no batch begin while a replica is more than so many seconds behind, or while that is not known. On MySQL and MariaDB it is
+    /// asked those that --replica names.
     #[arg(long, value_name = "SECONDS")]
     max_lag: Option<u64>,
+    /// A replica of MySQL or MariaDB; may be said several times.
+    #[arg(long, value_name = "URL", requires = "max_lag")]
+    replica: Vec<String>,
+    /// Let no batch begin while more than so many sessions of others are at work, or while that is not known.
+    #[arg(long, value_name = "N")]
+    max_load: Option<u64>,
     /// Set aside up to so many rows that can't be filled, instead of stopping at the first one. Contract refuses while there are any.
     #[arg(long, value_name = "N", default_value_t = 0)]
     skip_failing: u64,
@@ -177,12 +184,15 @@ pub(crate) fn expand(args: &Expand) -> anyhow::Result<Exit> {
 }
 
 pub(crate) fn migrate(args: &Migrate) -> anyhow::Result<Exit> {
+    let replicas = args.replica.iter().map(|url| online::engine(url)).collect::<anyhow::Result<Vec<_>>>()?;
     run(&args.run, Task::Phase(Phase::Migrate), |options| {
         options.workers = usize::from(args.workers);
         options.batch_time = Duration::from_millis(args.batch_time);
         options.max_batches = args.max_batches;
         options.pause_file.clone_from(&args.pause_file);
         options.max_lag = args.max_lag;
+        options.replicas = replicas;
+        options.max_load = args.max_load;
         options.skip_failing = args.skip_failing;
     })
 }
@@ -208,7 +218,10 @@ pub(crate) fn drain(args: &Drain) -> anyhow::Result<Exit> {
         Ok(_) if args.undo => watcher.ended("done", &format!("version {version} may write again"))?,
         Ok(_) => watcher.ended(
             "done",
-            &format!("writes of version {version} are refused from now on; `crossfade drain {version} --undo` lets it write again"),
+            &format!(
+                "writes of version {version} are refused from now on{}; `crossfade drain {version} --undo` lets it write again",
+                if engine.guards_truncate() { "" } else { ", all but TRUNCATE, which fires no trigger here" }
+            ),
         )?,
         Err(stopped) => {
             online::tell(&stopped, args.format);
@@ -271,6 +284,8 @@ fn options<'a>(waits: &Waits, stop: &'a AtomicBool) -> Options<'a> {
         max_batches: None,
         pause_file: None,
         max_lag: None,
+        replicas: Vec::new(),
+        max_load: None,
         skip_failing: 0,
         schema_lock: false,
         offline: false,

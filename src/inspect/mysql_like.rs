@@ -131,11 +131,20 @@ struct Reader {
     collations: BTreeMap<String, String>,
     /// Foreign keys with their tables: what they refer to may be defined later.
     foreign_keys: Vec<(String, ForeignKey)>,
+    /// Those without a name of their own, which no server prints: by the one that it gets.
+    unnamed: HashSet<String>,
 }
 
 impl Reader {
     fn new(dialect: Dialect) -> Self {
-        Self { dialect, schema: Schema::default(), left_out: Vec::new(), collations: BTreeMap::new(), foreign_keys: Vec::new() }
+        Self {
+            dialect,
+            schema: Schema::default(),
+            left_out: Vec::new(),
+            collations: BTreeMap::new(),
+            foreign_keys: Vec::new(),
+            unnamed: HashSet::new(),
+        }
     }
 
     fn leave_out(&mut self, kind: &str, name: impl Into<String>) {
@@ -204,6 +213,11 @@ impl Reader {
             }
         } else if cursor.eat("create") {
             cursor.eat("or replace");
+            if ["unique index", "fulltext index", "spatial index", "index"].iter().any(|words| cursor.is(words))
+                && self.later_index(cursor).is_some()
+            {
+                return;
+            }
             let mut head = cursor;
             // `algorithm = … definer = … sql security …`
             const OBJECTS: [&str; 10] =
@@ -335,6 +349,16 @@ impl Reader {
                 } else {
                     column.generated = Some(Generated { expression: expr(&text), stored });
                 }
+            } else if part.eat("primary key") || part.eat("key") {
+                column.not_null = true;
+                table.primary_key = Some(self.primary_key(&table.name, vec![name.clone()]));
+            } else if part.eat("unique") {
+                part.eat("key");
+                let unique = unique(&free_name(table, &name), vec![name.clone()]);
+                table.uniques.push(unique);
+            } else if part.eat("references") {
+                part.until(|rest| CLAUSES.iter().any(|words| !words.starts_with("on ") && rest.is(words)));
+                self.leave_out("foreign keys at a column (not every version of the server keeps them)", place.clone());
             } else if part.eat("comment") {
                 column.comment = Some(part.string()?);
             } else if part.eat("invisible") {
@@ -439,12 +463,22 @@ impl Reader {
             for column in &columns {
                 table.columns.get_mut(column)?.not_null = true;
             }
-            let name = crate::snapshot::names::bounded(&format!("{}_pkey", table.name), self.dialect);
-            table.primary_key = Some(PrimaryKey { name: super::unnamed(&name), columns });
+            table.primary_key = Some(self.primary_key(&table.name, columns));
         } else if part.eat("foreign key") {
             let name = match name {
                 Some(name) => name,
-                None => part.name()?,
+                None => match part.name() {
+                    Some(name) => name,
+                    // As the server calls it.
+                    None => {
+                        let stem = format!("{}_ibfk_", table.name);
+                        let of_stem =
+                            self.foreign_keys.iter().filter_map(|(_, key)| key.name.text.strip_prefix(&stem)?.parse::<u32>().ok());
+                        let name = format!("{stem}{}", of_stem.max().unwrap_or(0) + 1);
+                        self.unnamed.insert(name.clone());
+                        name
+                    }
+                },
             };
             let on = format!("{} on {place}", self.shown(&name));
             let columns = part.names()?;
@@ -526,15 +560,55 @@ impl Reader {
             () => "btree",
         };
         let _ = part.eat("key") || part.eat("index");
-        let name = part.name()?;
-        let on = format!("{} on {}", self.shown(&name), self.shown(&table.name));
+        let name = part.name();
         if part.eat("using hash") {
             method = "hash";
         }
         part.eat("using btree");
+        let name = match name {
+            Some(name) => name,
+            // The server calls it after its first column.
+            None => free_name(table, &{ part }.group()?.name()?),
+        };
+        self.index_over(table, unique, method, &name, part);
+        Some(())
+    }
+
+    /// `create index`, behind the word `create`.
+    fn later_index(&mut self, mut cursor: Cursor<'_>) -> Option<()> {
+        let unique = cursor.eat("unique");
+        let mut method = match () {
+            () if cursor.eat("fulltext") => "fulltext",
+            () if cursor.eat("spatial") => "spatial",
+            () => "btree",
+        };
+        cursor.eat("index").then_some(())?;
+        cursor.eat("if not exists");
+        let name = cursor.name()?;
+        if cursor.eat("using hash") {
+            method = "hash";
+        }
+        cursor.eat("using btree");
+        cursor.eat("on").then_some(())?;
+        let (None, table) = cursor.path()? else { return None };
+        let mut table = self.schema.tables.get(&table)?.clone();
+        self.index_over(&mut table, unique, method, &name, cursor);
+        self.schema.tables.insert(table.name.clone(), table);
+        Some(())
+    }
+
+    fn primary_key(&self, table: &str, columns: Vec<String>) -> PrimaryKey {
+        let name = crate::snapshot::names::bounded(&format!("{table}_pkey"), self.dialect);
+        PrimaryKey { name: super::unnamed(&name), columns }
+    }
+
+    /// An index, from its columns on.
+    fn index_over(&mut self, table: &mut Table, unique: bool, method: &str, name: &str, mut part: Cursor<'_>) {
+        let mut method = method;
+        let on = format!("{} on {}", self.shown(name), self.shown(&table.name));
         let Some(mut keys) = self.keys(table, &mut part) else {
             self.leave_out("indexes that can't be read", on);
-            return Some(());
+            return;
         };
         if method == "spatial" {
             // Of the server's own making: https://dev.mysql.com/doc/refman/8.4/en/create-index.html
@@ -546,11 +620,11 @@ impl Reader {
                 method = "hash";
             } else if part.eat("using btree") || part.eat("visible") || part.eat("not ignored") {
             } else if part.eat("comment") {
-                comment = Some(part.string()?);
+                comment = part.string();
             } else if part.eat("invisible") || part.eat("ignored") {
                 self.leave_out("invisible indexes (read as visible ones)", on.clone());
             } else if part.eat("with parser") {
-                let parser = part.name()?;
+                let parser = part.name().unwrap_or_default();
                 self.leave_out("parsers of full-text indexes", format!("{on} ({parser})"));
             } else {
                 part.take();
@@ -558,16 +632,9 @@ impl Reader {
             }
         }
         match plain(&keys) {
-            Some(columns) if unique && comment.is_none() && method == "btree" => table.uniques.push(Unique {
-                name: given(&name),
-                columns,
-                include: Vec::new(),
-                nulls_not_distinct: false,
-                deferrable: false,
-                initially_deferred: false,
-            }),
+            Some(columns) if unique && comment.is_none() && method == "btree" => table.uniques.push(self::unique(name, columns)),
             _ => table.indexes.push(Index {
-                name: given(&name),
+                name: given(name),
                 keys,
                 unique,
                 nulls_not_distinct: false,
@@ -578,7 +645,6 @@ impl Reader {
                 comment,
             }),
         }
-        Some(())
     }
 
     /// What stands behind the columns.
@@ -727,7 +793,14 @@ impl Reader {
                 .any(|columns| columns == wanted)
             });
             match self.schema.tables.get_mut(&name) {
-                Some(table) if there => table.foreign_keys.push(key),
+                Some(table) if there => {
+                    // The index that the server makes for it, unless another one serves, is called after its first column.
+                    if self.unnamed.contains(&key.name.text) && !serves(table, &key.columns) {
+                        let name = key.columns.first().map(|column| free_name(table, column)).unwrap_or_default();
+                        table.indexes.push(plain_index(&name, &key.columns));
+                    }
+                    table.foreign_keys.push(key);
+                }
                 Some(_) => self.leave_out("foreign keys to what is left out, or is not unique", on),
                 None => {}
             }
@@ -755,6 +828,55 @@ impl Reader {
     }
 }
 
+/// Whether a key or an index of a table begins with these columns.
+fn serves(table: &Table, columns: &[String]) -> bool {
+    let indexes = table.indexes.iter().filter(|index| index.method == "btree").map(|index| {
+        let names = index.keys.iter().map_while(|key| match &key.target {
+            IndexTarget::Column(name) if key.length.is_none() => Some(name.clone()),
+            _ => None,
+        });
+        names.collect::<Vec<String>>()
+    });
+    let keys = table.primary_key.iter().map(|key| key.columns.clone());
+    keys.chain(table.uniques.iter().map(|unique| unique.columns.clone())).chain(indexes).any(|key| key.starts_with(columns))
+}
+
+fn plain_index(name: &str, columns: &[String]) -> Index {
+    let key = |column: &String| IndexKey {
+        target: IndexTarget::Column(column.clone()),
+        descending: false,
+        nulls: None,
+        collation: None,
+        opclass: None,
+        length: None,
+    };
+    Index {
+        name: given(name),
+        keys: columns.iter().map(key).collect(),
+        unique: false,
+        nulls_not_distinct: false,
+        method: "btree".to_owned(),
+        predicate: None,
+        include: Vec::new(),
+        with: Vec::new(),
+        comment: None,
+    }
+}
+
+fn unique(name: &str, columns: Vec<String>) -> Unique {
+    Unique { name: given(name), columns, include: Vec::new(), nulls_not_distinct: false, deferrable: false, initially_deferred: false }
+}
+
+/// The name that the server gives to an index without one: that of its first column, with a number where it is taken.
+fn free_name(table: &Table, column: &str) -> String {
+    let is_taken = |name: &str| {
+        let names = table.uniques.iter().map(|unique| &unique.name).chain(table.indexes.iter().map(|index| &index.name));
+        name.eq_ignore_ascii_case("primary") || names.into_iter().any(|taken| taken.text.eq_ignore_ascii_case(name))
+    };
+    let numbered = (2..).map(|number| format!("{column}_{number}"));
+    std::iter::once(column.to_owned()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default()
+}
+
 /// Columns that are a key as a whole, in ascending order.
 fn plain(keys: &[IndexKey]) -> Option<Vec<String>> {
     keys.iter()
@@ -766,10 +888,10 @@ fn plain(keys: &[IndexKey]) -> Option<Vec<String>> {
 }
 
 /// What begins a part of a table that is no column; a name that is one of these words stands in quotes.
-const RULES: [&str; 9] = ["constraint", "primary key", "unique", "key", "index", "fulltext", "spatial", "period", "check"];
+const RULES: [&str; 10] = ["constraint", "primary key", "foreign key", "unique", "key", "index", "fulltext", "spatial", "period", "check"];
 
 /// What may follow a column's type.
-const CLAUSES: [&str; 23] = [
+const CLAUSES: [&str; 27] = [
     "character set",
     "charset",
     "collate",
@@ -793,4 +915,8 @@ const CLAUSES: [&str; 23] = [
     "compressed",
     "virtual",
     "stored",
+    "primary key",
+    "unique",
+    "key",
+    "references",
 ];

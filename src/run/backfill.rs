@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::engine::{Class, Engine};
 use super::phase::{Runner, open, pause};
 use super::state::{Key, Progress, aside, key, parts};
+use super::throttle::Throttle;
 use super::{Batch, End, Event, FailingRow, Observer, Options, Stopped};
 use crate::emit::live::{Backfill, BatchStatements, Work, batch_statements};
 use crate::engine::{Connection, Failure};
@@ -43,6 +44,7 @@ struct Job<'a> {
     release: &'a str,
     backfill: &'a Backfill,
     statements: BatchStatements,
+    throttle: Throttle<'a>,
     /// About how many rows the table has.
     estimate: u64,
     /// Parts that nobody works on yet.
@@ -69,12 +71,7 @@ enum Ended {
 
 /// Runs a backfill. `Some`: it stopped in good order before its end.
 pub(super) fn run(runner: &mut Runner<'_>, backfill: &Backfill) -> Result<Option<End>, Stopped> {
-    if runner.options.max_lag.is_some() && runner.engine.words().lag.is_none() {
-        return Err(Stopped::new(
-            "not yet: `--max-lag` on this kind of database, whose server does not tell how far its replicas are behind",
-        )
-        .help("let what watches the replicas make a file when they are late, and name it with `--pause-file`"));
-    }
+    let throttle = Throttle::new(runner.engine, runner.options)?;
     let backfill = &kept(runner, backfill)?;
     let statements = batch_statements(runner.program.dialect, backfill).map_err(|error| Stopped::new(error.to_string()))?;
     let estimate = runner.engine.estimate(runner.session.as_mut(), &backfill.table).map_err(|failure| runner.failed(&failure))?;
@@ -91,6 +88,7 @@ pub(super) fn run(runner: &mut Runner<'_>, backfill: &Backfill) -> Result<Option
         release: &runner.program.release,
         backfill,
         statements,
+        throttle,
         estimate,
         queue: Mutex::new(open_parts),
         allowance: Arc::clone(&runner.allowance),
@@ -305,7 +303,7 @@ impl Job<'_> {
     fn may_begin(&self, session: &mut dyn Connection) -> Result<bool, Stopped> {
         let must_stop = || self.options.stop.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed);
         let mut pauses = false;
-        while let Some(why) = self.reason_to_wait(session)?.filter(|_| !must_stop()) {
+        while let Some(why) = self.throttle.reason(session).map_err(|failure| self.stopped(&failure))?.filter(|_| !must_stop()) {
             if !pauses {
                 self.observer.hear(&Event::Pauses(&why));
                 pauses = true;
@@ -317,24 +315,6 @@ impl Job<'_> {
         }
         let take = |left: u64| left.checked_sub(1);
         Ok(!must_stop() && self.allowance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok())
-    }
-
-    /// Why no batch may begin now. What is asked for and not known is a reason, too.
-    fn reason_to_wait(&self, session: &mut dyn Connection) -> Result<Option<String>, Stopped> {
-        if let Some(file) = self.options.pause_file.as_ref().filter(|file| file.exists()) {
-            return Ok(Some(format!("`{}` is there", file.display())));
-        }
-        let (Some(most), Some(question)) = (self.options.max_lag, self.engine.words().lag) else { return Ok(None) };
-        let behind = match session.value(question) {
-            Ok(answer) => answer.and_then(|text| text.parse::<u64>().ok()),
-            Err(failure) if self.engine.class(&failure) == Class::Lost => return Err(self.stopped(&failure)),
-            Err(_) => None,
-        };
-        Ok(match behind {
-            Some(seconds) if seconds <= most => None,
-            Some(seconds) => Some(format!("a replica is {seconds} s behind, which is more than {most} s")),
-            None => Some("it is not known how far replicas are behind (none is connected, or pg_monitor is missing)".to_owned()),
-        })
     }
 
     /// A batch that did not come about does not count.

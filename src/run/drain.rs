@@ -46,6 +46,10 @@ impl Runner<'_> {
         self.journal.keys().filter_map(|step| step.strip_prefix(STEP)).map(str::to_owned).collect()
     }
 
+    pub(super) fn is_drained(&self) -> bool {
+        !self.drained().is_empty()
+    }
+
     fn statements_of(&self, version: &str) -> Result<Option<Drain>, Stopped> {
         statements(self.program, version).map_err(|error| Stopped::new(error.to_string()))
     }
@@ -114,11 +118,12 @@ impl Runner<'_> {
         if self.drained().iter().all(|other| other != version) {
             return Ok(End::Already(format!("{version} is not drained: it may write")));
         }
+        self.settings(&self.program.units(&self.program.scripts.abort))?;
         self.lift(version)?;
         Ok(End::Done)
     }
 
-    /// Lets every version write again: a phase changes what the guards stand on.
+    /// Lets every version write again: a phase changes what the guards stand on. The settings of its script hold already.
     pub(super) fn lift_drains(&mut self) -> Result<(), Stopped> {
         for version in self.drained() {
             self.lift(&version)?;
@@ -130,7 +135,6 @@ impl Runner<'_> {
     fn lift(&mut self, version: &str) -> Result<(), Stopped> {
         let Some(drain) = self.statements_of(version)? else { return Err(self.blind(version)) };
         let step = [STEP, version].concat();
-        self.settings(&self.program.units(&self.program.scripts.abort))?;
         self.begin(&step, &self.program.hash_of_drain(&drain))?;
         self.several(&drain.let_pass)?;
         let program = self.program;

@@ -65,6 +65,19 @@ pub trait Engine: Sync {
         true
     }
 
+    /// How many seconds this server is behind the one that it is a replica of; `None` when it is none now, or does not know.
+    ///
+    /// # Errors
+    /// When it can't be asked.
+    fn behind(&self, _session: &mut dyn Connection) -> Result<Option<u64>, Failure> {
+        Ok(None)
+    }
+
+    /// Whether a trigger can refuse that a table is emptied at once.
+    fn guards_truncate(&self) -> bool {
+        true
+    }
+
     /// How long others get their turn after a batch.
     fn pause_after(&self, _batch: Duration) -> Duration {
         Duration::ZERO
@@ -147,12 +160,16 @@ pub struct Words {
     pub failing: &'static str,
     /// Gives: how many seconds the slowest replica is behind; NULL where that is not known of all of them, or where there is none.
     pub lag: Option<&'static str>,
+    /// Gives: how many sessions of others are at work; NULL where that is not known.
+    pub load: Option<&'static str>,
     /// Gives: whether somebody's old snapshot keeps dead rows from being taken away.
     pub old_snapshot: &'static str,
     /// Gives: whether a trigger can tell which namespace the session has chosen that writes; `None` where none can.
     pub tells_writers: Option<&'static str>,
-    /// Gives: session, user, program, address, state, seconds, path of each client. Of several ways the first one counts that knows any.
+    /// Gives: session, user, program, address, state, seconds in it, path of each client. Of several ways the first one counts that knows any.
     pub sessions: &'static [&'static str],
+    /// Tables, as a JSON array. Gives: the sessions whose role can't reach any of them by its name; none where rights don't tell.
+    pub outsiders: Option<&'static str>,
     /// Release. Gives: backfill, rows, whether finished, ranges of workers, those that are through.
     pub checkpoints: &'static str,
     /// Age in seconds. Gives: level, code, object, message of each thing that would stop a phase or surprise somebody. Behind the first

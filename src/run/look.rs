@@ -69,7 +69,7 @@ pub struct Client {
     pub address: String,
     /// What it is doing.
     pub state: String,
-    /// Since how many seconds.
+    /// Since how many seconds it is doing that. (MySQL and MariaDB don't tell when a session began.)
     pub seconds: u64,
     /// The path that its role or database sets.
     pub path: String,

@@ -18,6 +18,7 @@ mod sentry;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod state;
+mod throttle;
 mod verify;
 mod whole;
 
@@ -55,7 +56,6 @@ impl Task {
 }
 
 /// How it is run.
-#[derive(Debug)]
 pub struct Options<'a> {
     /// How long to wait for another runner to end.
     pub wait: Duration,
@@ -71,6 +71,10 @@ pub struct Options<'a> {
     pub pause_file: Option<PathBuf>,
     /// No batch begins while a replica is further behind than this, in seconds, or while nobody knows how far it is.
     pub max_lag: Option<u64>,
+    /// The replicas, where they are asked themselves.
+    pub replicas: Vec<Box<dyn engine::Engine>>,
+    /// No batch begins while more sessions of others than this are at work, or while nobody knows how many.
+    pub max_load: Option<u64>,
     /// How many rows that can't be filled may be set aside.
     pub skip_failing: u64,
     /// Whether applications share a lock with the runner: it changes the shape only at a moment when nobody holds it.

@@ -63,9 +63,12 @@ static MYSQL: Words = Words {
     take_back: include_str!("mysql/take_back.sql"),
     failing: include_str!("mysql/failing.sql"),
     lag: None,
+    load: Some(include_str!("mysql/load.sql")),
     old_snapshot: include_str!("mysql/old_snapshot.sql"),
     tells_writers: Some(include_str!("mysql/tells_writers.sql")),
     sessions: SESSIONS,
+    // The new version's views want the rights on the tables, too.
+    outsiders: None,
     checkpoints: include_str!("mysql/checkpoints.sql"),
     doctor: &[include_str!("mysql/doctor.sql"), include_str!("mysql/doctor_of_sessions.sql"), include_str!("mysql/doctor_of_rows.sql")],
     batch_settings: &[
@@ -166,6 +169,27 @@ impl Engine for Mysql {
             }
         }
         failure
+    }
+
+    /// Of several sources the one that is furthest behind counts. While a thread of the replica stands, its number may be an old one.
+    fn behind(&self, session: &mut dyn Connection) -> Result<Option<u64>, Failure> {
+        let question = if self.dialect == Dialect::Mysql { "show replica status" } else { "show all replicas status" };
+        let outcome = session.run(question)?;
+        let value = |row: &[Option<String>], names: [&str; 2]| {
+            let at = outcome.columns.iter().position(|column| names.contains(&column.as_str()))?;
+            row.get(at).cloned().flatten()
+        };
+        let runs = |row: &[Option<String>], names| value(row, names).as_deref() == Some("Yes");
+        let each = outcome.rows.iter().map(|row| {
+            let both = runs(row, ["Replica_IO_Running", "Slave_IO_Running"]) && runs(row, ["Replica_SQL_Running", "Slave_SQL_Running"]);
+            value(row, ["Seconds_Behind_Source", "Seconds_Behind_Master"]).filter(|_| both)?.parse().ok()
+        });
+        let behind: Option<Vec<u64>> = each.collect();
+        Ok(behind.and_then(|all| all.into_iter().max()))
+    }
+
+    fn guards_truncate(&self) -> bool {
+        false
     }
 
     fn before_again(&self, statements: &[String]) -> Vec<String> {

@@ -437,9 +437,6 @@ impl Runner<'_> {
         if task == Task::Phase(Phase::Contract) {
             self.may_contract()?;
         }
-        if matches!(task, Task::Phase(Phase::Contract) | Task::Abort) {
-            self.lift_drains()?;
-        }
         let mut units = self.program.units(script(self.program, task));
         if self.offline && !self.engine.runs_whole() {
             units.iter_mut().for_each(|unit| unit.statements.retain(|text| !keeps_in_step(text)));
@@ -533,14 +530,17 @@ impl Runner<'_> {
         // Who can't be shown to be of the new version counts as old.
         let version = &self.program.new_version;
         let clients = clients(self.session.as_mut(), self.engine).map_err(|failure| self.failed(&failure))?;
-        let old_clients: Vec<String> = clients.iter().filter(|client| !client.is_of(version, namespace)).map(ToString::to_string).collect();
+        let outsiders = self.outsiders()?;
+        let old_clients = clients.iter().filter(|client| !client.is_of(version, namespace) && !outsiders.contains(&client.session));
+        let old_clients: Vec<String> = old_clients.map(ToString::to_string).collect();
         if !old_clients.is_empty() {
             let mut stopped = Stopped::new(format!("{} sessions may be clients of version {old}", old_clients.len()));
             stopped.notes.extend(old_clients.into_iter().take(20));
             let told = match self.engine.dialect() {
                 crate::sql::Dialect::Postgres => {
                     format!(
-                        "its role or database is set to search_path = {namespace}, or when `{version}` is a word of its application_name"
+                        "its role or database is set to search_path = {namespace}, when `{version}` is a word of its application_name, or when its role \
+                         may not use the schema of version {old}'s tables"
                     )
                 }
                 _ => format!("it is connected to database {namespace}, or when `{version}` is a word of its program_name"),
@@ -550,6 +550,14 @@ impl Runner<'_> {
             )));
         }
         Ok(())
+    }
+
+    /// Sessions that can't be the old version's, since they have no right to name its tables.
+    fn outsiders(&mut self) -> Result<Vec<String>, Stopped> {
+        let Some(question) = self.engine.words().outsiders else { return Ok(Vec::new()) };
+        let tables = serde_json::Value::from(self.program.tables.clone()).to_string();
+        let found = self.session.run_with(question, &[Some(&tables)]).map_err(|failure| self.failed(&failure))?;
+        Ok(found.rows.into_iter().flatten().flatten().collect())
     }
 
     /// The settings of a script's session: its lock timeout, for one.
@@ -576,24 +584,48 @@ impl Runner<'_> {
             gates.iter().position(|unit| unit.statements.iter().any(|text| code(text).starts_with("do "))).map_or(gates.len(), |at| at + 1);
         let (entry, rest) = gates.split_at(first);
         let statements: Vec<String> = entry.iter().flat_map(|unit| unit.statements.clone()).collect();
+        // What only a drain keeps from passing.
+        let mut held: Vec<(Vec<String>, bool, bool)> = Vec::new();
         if statements.iter().all(|text| self.engine.is_transactional(text)) {
-            self.try_often(&statements, true, None, guarded(entry))?;
+            self.pass(statements, true, guarded(entry), &mut held)?;
         } else {
             for unit in entry {
-                if self.agrees(unit)? {
-                    continue;
+                if !self.agrees(unit)? {
+                    self.pass(unit.statements.clone(), unit.bracketed, guarded(&[unit]), &mut held)?;
                 }
-                self.try_often(&unit.statements, unit.bracketed, None, guarded(&[unit]))?;
             }
         }
         for unit in rest {
             self.observer.hear(&Event::Begins(&unit.section, unit.title()));
-            if self.agrees(unit)? {
-                continue;
+            if !self.agrees(unit)? {
+                self.pass(unit.statements.clone(), unit.bracketed, guarded(&[unit]), &mut held)?;
             }
-            self.try_often(&unit.statements, unit.bracketed, None, guarded(&[unit]))?;
+        }
+        // Nothing else is in the way: until here the drained version stays drained.
+        if matches!(self.task, Some(Task::Phase(Phase::Contract) | Task::Abort)) {
+            self.lift_drains()?;
+        }
+        for (statements, bracketed, guarded) in held {
+            self.try_often(&statements, bracketed, None, guarded)?;
         }
         Ok(())
+    }
+
+    /// A part of the gates. The scripts refuse to run beside a drain, after all else that they ask there; this runner ends it first.
+    fn pass(
+        &mut self,
+        statements: Vec<String>,
+        bracketed: bool,
+        guarded: bool,
+        held: &mut Vec<(Vec<String>, bool, bool)>,
+    ) -> Result<(), Stopped> {
+        match self.try_often(&statements, bracketed, None, guarded) {
+            Err(stopped) if self.is_drained() && stopped.notes.iter().any(|note| note.contains("while a version is drained")) => {
+                held.push((statements, bracketed, guarded));
+                Ok(())
+            }
+            ended => ended,
+        }
     }
 
     /// What is run now is what must be run later.

@@ -49,9 +49,11 @@ static WORDS: Words = Words {
     take_back: include_str!("postgres/take_back.sql"),
     failing: include_str!("postgres/failing.sql"),
     lag: Some(include_str!("postgres/lag.sql")),
+    load: Some(include_str!("postgres/load.sql")),
     old_snapshot: include_str!("postgres/old_snapshot.sql"),
     tells_writers: Some("select 'true'"),
     sessions: &[include_str!("postgres/sessions.sql")],
+    outsiders: Some(include_str!("postgres/outsiders.sql")),
     doctor: &[include_str!("postgres/doctor.sql")],
     checkpoints: include_str!("postgres/checkpoints.sql"),
     batch_settings: &[

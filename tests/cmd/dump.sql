@@ -1,1 +1,1 @@
-create table users (id bigint primary key);
+create table users (id bigint primary key sideways);

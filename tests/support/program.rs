@@ -66,6 +66,12 @@ impl Heard {
         self.child.id()
     }
 
+    /// Ctrl-C.
+    #[track_caller]
+    pub fn interrupt(&self) {
+        assert!(Command::new("kill").args(["-INT", &self.id().to_string()]).status().unwrap().success());
+    }
+
     /// Waits for its end.
     pub fn end(self) -> Ran {
         let said = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();

@@ -137,3 +137,9 @@ fn psql(installation: &Installation) -> Option<PathBuf> {
     candidates.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).map(|folder| folder.join("psql")));
     candidates.into_iter().find(|candidate| candidate.is_file())
 }
+
+/// An address of this machine that no other server listens on.
+pub fn own_address() -> String {
+    let number = std::process::id();
+    format!("127.{}.{}.{}", 1 + number / 64516 % 254, 1 + number / 254 % 254, 1 + number % 254)
+}

@@ -1,5 +1,5 @@
 select a.pid::text, coalesce(a.usename, ''), a.application_name, coalesce(host(a.client_addr), 'local'), coalesce(a.state, ''),
-       (extract(epoch from clock_timestamp() - a.backend_start)::bigint)::text,
+       (extract(epoch from clock_timestamp() - coalesce(a.state_change, a.backend_start))::bigint)::text,
        coalesce((select substr(setting, length('search_path=') + 1)
                  from pg_db_role_setting s, unnest(s.setconfig) as setting
                  where s.setrole in (0, a.usesysid) and s.setdatabase in (0, a.datid) and setting like 'search\_path=%'
