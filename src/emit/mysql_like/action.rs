@@ -1034,12 +1034,18 @@ impl Actions<'_> {
                 None,
                 probe.column_with(table, column, " and is_nullable = 'YES'"),
             ),
-            Finding::Check(name, condition) => (
-                format!("{table}: check {} is broken", without_interim(name)),
-                format!("not ({})", sql.written(condition, Row::Table(table)).trim()),
-                None,
-                format!("{}\n    and {}", probe.table(table), not(&probe.constraint(table, name))),
-            ),
+            Finding::Check(name, condition) => {
+                let shown = without_interim(name);
+                let mut needed = format!("{}\n    and {}", probe.table(table), not(&probe.constraint(table, name)));
+                // Once its columns have come back to their names, or it to its own, the rows have been looked at.
+                if let Some(before) = self.before_return(table) {
+                    needed = format!("{needed}\n    and {before}");
+                } else if shown != name {
+                    needed = format!("{needed}\n    and not {}", self.is_done(&check_renamed(table, name)));
+                }
+                let condition = format!("not ({})", sql.written(condition, Row::Table(table)).trim());
+                (format!("{table}: check {shown} is broken"), condition, None, needed)
+            }
             Finding::Orphan(spec) => {
                 let given: Vec<String> = spec.key.columns.iter().map(|c| format!("{} is not null", own(c))).collect();
                 let pairs: Vec<String> = spec
