@@ -674,6 +674,73 @@ fn killed_ten_times() {
     });
 }
 
+/// Contract copies a table beside clients of the new version, and is killed twice meanwhile. No client sees an error, no row is lost or comes
+/// back, and no number is given twice, those of the highest rows that went included.
+#[test]
+fn a_table_is_copied_beside_its_writers() {
+    let mut dice = Dice(u64::from(std::process::id()) * 15_485_863 + 1);
+    let seed = "insert into changes (id, title, body, gone) with recursive n (n) as (select 1 union all select n + 1 from n where n < 1000)
+                select (a.n - 1) * 1000 + b.n, concat('seed ', (a.n - 1) * 1000 + b.n), 'old', 1 from n a join n b on true where a.n <= 20";
+    for (server, access) in FAMILY.iter().zip([Access::Versioned, Access::Shared, Access::Versioned]) {
+        let points = [dice.roll(1500), dice.roll(1500)];
+        on(&[*server], &[], |lab, dialect| {
+            let field = Field::new(lab, dialect, "counter-retyped-mysql", access, seed);
+            field.run(&["expand"]).must(0);
+            field.run(&["migrate"]).must(0);
+            field.session().run("delete from changes where id > 19000").unwrap();
+            let name = &field.database.name;
+            let database = if access == Access::Versioned { format!("{name}_v2") } else { name.clone() };
+            let address = Address { database: Some(database), ..field.address.clone() };
+            let done = AtomicBool::new(false);
+            let write = |who: char| {
+                let mut session = Session::connect(&address).unwrap();
+                let (mut number, mut given) = (0_u64, Vec::new());
+                while !done.load(Ordering::Relaxed) {
+                    number += 1;
+                    session.run(&format!("insert into changes (title, said) values ('{who}{number}', 'x')")).unwrap();
+                    given.push(session.value("select cast(last_insert_id() as char)").unwrap().unwrap().parse::<u64>().unwrap());
+                    session.run(&format!("update changes set body = '{who}' where id = {}", number * 7919 % 9000 + 1)).unwrap();
+                    session.run(&format!("delete from changes where id = {}", 10_000 + number * 2 + u64::from(who == 'b'))).unwrap();
+                    session.run(&format!("delete from changes where title = '{who}{number}' and {number} % 2 = 0")).unwrap();
+                }
+                (number, given)
+            };
+            let written = std::thread::scope(|scope| {
+                let write = &write;
+                let writers = ['a', 'b'].map(|who| scope.spawn(move || write(who)));
+                let arguments = ["contract", "--all-nodes-upgraded", "--wait", "30"];
+                for point in points {
+                    let mut child = field.spawn(&arguments);
+                    std::thread::sleep(Duration::from_millis(200 + point));
+                    child.kill().unwrap();
+                    child.wait().unwrap();
+                }
+                let ran = field.run(&arguments);
+                std::thread::sleep(Duration::from_millis(100));
+                done.store(true, Ordering::Relaxed);
+                let written = writers.map(|writer| writer.join().unwrap());
+                ran.must(0);
+                written
+            });
+            field.must_be_new(lab);
+            let [(a, mut given), (b, of_b)] = written;
+            given.extend(of_b);
+            let count = given.len();
+            given.sort_unstable();
+            given.dedup();
+            assert_eq!(given.len(), count, "a number was given twice");
+            assert!(given[0] > 20_000, "the number {} of a row that is gone was given again", given[0]);
+            let left = a - a / 2 + b - b / 2;
+            assert_eq!(field.value("select cast(count(*) as char) from changes where said = 'x'"), left.to_string());
+            let gone = (1..=a).map(|n| 10_000 + n * 2).chain((1..=b).map(|n| 10_001 + n * 2)).filter(|id| *id <= 19_000).count();
+            let seeds = "select cast(count(*) as char) from changes where id <= 20000";
+            assert_eq!(field.value(seeds), (19_000 - gone).to_string());
+            field.session().run("insert into changes (id, title) values (5000000000, 'wide')").unwrap();
+            eprintln!("{}: {a} and {b} rows were written meanwhile", dialect.name());
+        });
+    }
+}
+
 /// The server dies at random points of each phase; it is started, and the same command goes on.
 #[test]
 fn the_server_is_killed() {

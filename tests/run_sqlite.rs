@@ -316,6 +316,37 @@ fn rows_that_fail_are_named_or_set_aside() {
     field.must_be_new();
 }
 
+/// An older library than the scripts were written for is refused before a row is filled.
+#[test]
+fn an_older_library_fills_nothing() {
+    let Some(lab) = lab() else { return };
+    let field = Field::new(&lab, "split", Access::Versioned, &people(3000));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("crossfade.yaml"), "sqlite_version: 3.999\n").unwrap();
+    let crossfade = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+        command.args(arguments).current_dir(folder.path()).env("CROSSFADE_URL", field.url()).stdin(Stdio::null());
+        Ran::of(&command.output().unwrap())
+    };
+    let snapshot = |name: &str| field.case.folder.join(name).display().to_string();
+    crossfade(&["compile", &snapshot("old.yaml"), &snapshot("new.yaml"), "--dialect", "sqlite", "--access", "versioned"]).must(0);
+    let manifest = std::fs::read_to_string(folder.path().join("migrations/v2/manifest.yaml")).unwrap();
+    assert!(manifest.contains("sqlite_version: \"3.999\""), "{manifest}");
+    let before = field.everything();
+    crossfade(&["expand"]).must(1).says("these scripts need SQLite 3.999 or later");
+    assert_eq!(before, field.everything(), "a refusal changed something");
+    // Another client, whose library is new enough, has expanded it.
+    let expand = std::fs::read_to_string(folder.path().join("migrations/v2/sqlite/expand.sql")).unwrap();
+    field.database.run(&expand.replace(" < 999)", " < 1)"), "expand by another client").unwrap();
+    let before = field.everything();
+    for _ in 0..2 {
+        crossfade(&["migrate"]).must(1).says("these scripts need SQLite 3.999 or later");
+        assert_eq!(field.value(FILLED), "0");
+        assert_eq!(field.value("select count(*) from crossfade_checkpoint"), "0");
+        assert_eq!(before, field.everything(), "a refusal changed something");
+    }
+}
+
 /// Contract refuses while rows disagree, says which, and changes nothing.
 #[test]
 fn a_gate_speaks_in_the_runners_words() {

@@ -137,6 +137,7 @@ const PAGES: &[Page] = pages![
     "triggers-bypassed",
     "two-primary-keys",
     "two-versions",
+    "type-comes-late",
     "type-named-late",
     "unique-rejects-old-writes",
     "unknown-alias",

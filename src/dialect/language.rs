@@ -167,6 +167,11 @@ pub trait Language {
         }
     }
 
+    /// Conditions, all of which must hold. One is looked at only where those before it hold: it may fail elsewhere.
+    fn in_turn(&self, conditions: &[String]) -> String {
+        self.all(conditions)
+    }
+
     /// Whether a column's value is not what a formula gives it.
     fn differs(&self, column: &SyncColumn, formula: &Formula, row: Row<'_>) -> String {
         self.distinct(&self.column(&column.name, row), &self.value(formula, &column.ty, row), &column.ty)
@@ -181,23 +186,30 @@ pub trait Language {
     /// The rows on which the two sides of a lens disagree: neither follows from the other, nor is the new side what the
     /// backfill gives. A side that nothing is derived for can't disagree.
     fn disagree(&self, lens: &SyncLens, row: Row<'_>) -> String {
+        let conditions = self.disagreements(lens, row);
+        if lens.is_total() { self.all(&conditions) } else { self.in_turn(&conditions) }
+    }
+
+    /// The conditions all of which hold where they disagree. The old side comes first: where it is what the new version's value
+    /// gives, the way up need not have an answer to it.
+    fn disagreements(&self, lens: &SyncLens, row: Row<'_>) -> Vec<String> {
         if lens.old.iter().all(|c| c.formula.is_none()) {
             // The new version may have said something else: only what was never filled disagrees.
             let unfilled = |c: &SyncColumn| {
                 let value = self.value(c.of_backfill()?, &c.ty, row);
                 Some(format!("({} is null and {value} is not null)", self.column(&c.name, row)))
             };
-            return self.any(&lens.new.iter().filter_map(unfilled).collect::<Vec<_>>());
+            return vec![self.any(&lens.new.iter().filter_map(unfilled).collect::<Vec<_>>())];
         }
         if lens.new.is_empty() {
-            return "false".to_owned();
+            return vec!["false".to_owned()];
         }
         let mut conditions: Vec<String> = Vec::new();
-        conditions.extend(self.disagrees(&lens.new, row, &|c| c.formula.as_ref()));
         conditions.extend(self.disagrees(&lens.old, row, &|c| c.formula.as_ref()));
+        conditions.extend(self.disagrees(&lens.new, row, &|c| c.formula.as_ref()));
         if lens.new.iter().any(|c| c.backfill.is_some()) {
             conditions.extend(self.disagrees(&lens.new, row, &SyncColumn::of_backfill));
         }
-        self.all(&conditions)
+        conditions
     }
 }

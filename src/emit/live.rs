@@ -91,7 +91,11 @@ pub struct Check {
 pub struct BatchStatements {
     /// The highest key.
     pub top: String,
-    /// Count and last key of the next batch, from the start on. Values: top, rows.
+    /// Last key of the next batch, from the start on; no row where fewer rows are left than a batch has. Values: top, rows - 1.
+    pub bound_from_start: String,
+    /// The same from a key on. Values: low, top, rows - 1.
+    pub bound: String,
+    /// Count and last key of the next batch, from the start on, for the last one: the count costs more than the key. Values: top, rows.
     pub next_from_start: String,
     /// The same from a key on. Values: low, top, rows.
     pub next: String,
@@ -144,6 +148,7 @@ pub fn batch_statements(dialect: Dialect, backfill: &Backfill) -> Result<BatchSt
             context! {
                 table => &backfill.table,
                 cols => columns.join(", "),
+                first => columns.first().copied(),
                 cols_desc => columns.iter().map(|column| format!("{column} desc")).collect::<Vec<_>>().join(", "),
                 // Under a name of its own: ORDER BY takes the name of a result before that of a column.
                 texts => (1..).zip(&backfill.key).map(|(n, key)| format!("{} as part_{n}", tongue.text(key))).collect::<Vec<_>>().join(", "),
@@ -160,6 +165,7 @@ pub fn batch_statements(dialect: Dialect, backfill: &Backfill) -> Result<BatchSt
                     _ => None,
                 },
                 limit => &behind,
+                offset => &behind,
                 percent => &behind,
                 copy => &copy,
                 sets,
@@ -169,6 +175,8 @@ pub fn batch_statements(dialect: Dialect, backfill: &Backfill) -> Result<BatchSt
     };
     Ok(BatchStatements {
         top: render("top", false)?,
+        bound_from_start: render("bound", false)?,
+        bound: render("bound", true)?,
         next_from_start: render("next", false)?,
         next: render("next", true)?,
         work_from_start: render("batch", false)?,

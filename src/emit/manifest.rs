@@ -36,6 +36,9 @@ pub struct OfDialect {
     pub dialect: &'static str,
     /// Access.
     pub access: Access,
+    /// The oldest library of SQLite that runs the scripts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sqlite_version: Option<String>,
     /// The changes.
     pub changes: Vec<OfChange>,
     /// The steps in order.
@@ -115,6 +118,7 @@ impl OfDialect {
             tables: live.tables,
             dialect: plan.dialect.name(),
             access: plan.access,
+            sqlite_version: plan.oldest.map(|(major, minor)| format!("{major}.{minor}")),
             changes: plan
                 .changes
                 .iter()

@@ -94,8 +94,7 @@ pub(super) fn disagreement<R: Copy>(
     if news.is_empty() {
         return None;
     }
-    let is_copy =
-        lens.ups().chain(lens.downs()).all(|(_, formula)| matches!(formula, Formula::Column(_))) && lens.new.len() == lens.old.len();
+    let is_copy = lens.is_total() && lens.new.len() == lens.old.len();
     let olds = if is_copy { Vec::new() } else { lens.downs().map(|set| unlike(set, source, target)).collect() };
     Some((news, olds))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::plan::model::{Action, Finding, MirrorSide, Phase, Plan, Step};
+use crate::plan::model::{Action, Finding, MirrorSide, Phase, Plan, Step, TwinStage};
 
 use super::templates::Templates;
 use super::{Check, EmitError, Grants, Header, Live, Renderer, Script, renderer};
@@ -60,29 +60,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn phase(&self, phase: Phase) -> Result<String, EmitError> {
         let plan = self.plan;
-        let new = &plan.new_version;
-        let old = plan.old_version.as_deref().unwrap_or("nothing");
-        let (title, before, after) = match phase {
-            Phase::Expand => (
-                format!(
-                    "expand {old} -> {new}: adds what version {new} needs, and keeps both shapes in step. Version {old} does not notice."
-                ),
-                format!("the database is at version {old}, and no other upgrade is half done"),
-                "run migrate.sql; abort.sql takes it back".to_owned(),
-            ),
-            Phase::Migrate => (
-                format!(
-                    "migrate {old} -> {new}: fills the new shape for the rows that were there before, and builds what version {new} relies on."
-                ),
-                "expand.sql has finished".to_owned(),
-                format!("start version {new}, stop version {old}, in any order; abort.sql still takes it back"),
-            ),
-            Phase::Contract => (
-                format!("contract {old} -> {new}: takes away what only version {old} used. There is no way back."),
-                format!("migrate.sql has finished, and no client of version {old} is left"),
-                format!("the database is at version {new}"),
-            ),
-        };
+        let Words { title, before, after } = words(plan, Script::Phase(phase));
         let mut out = self.says.header(&Header {
             title: &title,
             file: &format!("{}.sql", phase.name()),
@@ -91,8 +69,7 @@ impl Writer<'_> {
             revisions: &format!("{} to {}", plan.revision(phase, 1), plan.last_revision(phase)),
         })?;
         let steps: Vec<&Step> = plan.steps.iter().filter(|step| step.phase == phase).collect();
-        let (gates, steps): (Vec<&Step>, Vec<&Step>) =
-            steps.into_iter().partition(|step| phase == Phase::Contract && matches!(step.action, Action::CheckRows { .. }));
+        let (gates, steps): (Vec<&Step>, Vec<&Step>) = steps.into_iter().partition(|step| is_gate(phase, &step.action));
         section(&mut out, "Gates", "");
         out.push_str(&self.says.gates(Script::Phase(phase))?);
         out.push('\n');
@@ -165,12 +142,12 @@ impl Writer<'_> {
 
     fn abort(&self) -> Result<String, EmitError> {
         let plan = self.plan;
-        let old = plan.old_version.as_deref().unwrap_or("nothing");
+        let Words { title, before, after } = words(plan, Script::Abort);
         let mut out = self.says.header(&Header {
-            title: &format!("abort {old} -> {new}: takes a half-done upgrade back to version {old}.", new = plan.new_version),
+            title: &title,
             file: "abort.sql",
-            before: &format!("contract.sql has not begun, and no client of version {} is left", plan.new_version),
-            after: &format!("the database is at version {old}; expand.sql works again"),
+            before: &before,
+            after: &after,
             revisions: &format!("{}, {}", plan.last_revision(Phase::Migrate), plan.last_revision(Phase::Expand)),
         })?;
         section(&mut out, "Gates", "");
@@ -224,11 +201,82 @@ impl Writer<'_> {
 
     fn verify(&self) -> Result<String, EmitError> {
         let plan = self.plan;
-        let mut text = format!("-- verify {} -> {}\n--\n", plan.old_version.as_deref().unwrap_or("nothing"), plan.new_version);
+        let mut text = match &plan.old_version {
+            Some(old) => format!("-- verify {old} -> {}\n--\n", plan.new_version),
+            None => format!("-- verify {}\n--\n", plan.new_version),
+        };
         text.push_str(&self.says.verify(&checks(plan))?);
         text.push('\n');
         Ok(text)
     }
+}
+
+/// Whether a step only looks, and comes before the script changes anything.
+fn is_gate(phase: Phase, action: &Action) -> bool {
+    match action {
+        Action::CheckRows { .. } => phase == Phase::Contract,
+        Action::Twin(stage, _) => *stage == TwinStage::Look,
+        _ => false,
+    }
+}
+
+/// What the head of a script says in words.
+struct Words {
+    /// What it does, in a line.
+    title: String,
+    /// What must be true before it runs.
+    before: String,
+    /// What is true, or to be done, behind it.
+    after: String,
+}
+
+fn words(plan: &Plan, script: Script) -> Words {
+    let new = &plan.new_version;
+    let (title, before, after) = match (script, &plan.old_version) {
+        (Script::Phase(Phase::Expand), Some(old)) => (
+            format!("expand {old} -> {new}: adds what version {new} needs, and keeps both shapes in step. Version {old} does not notice."),
+            format!("the database is at version {old}, and no other upgrade is half done"),
+            "run migrate.sql; abort.sql takes it back".to_owned(),
+        ),
+        (Script::Phase(Phase::Expand), None) => (
+            format!("expand {new}: a first installation. Makes all that version {new} needs."),
+            "the database is at no version".to_owned(),
+            "run migrate.sql; abort.sql takes it back".to_owned(),
+        ),
+        (Script::Phase(Phase::Migrate), Some(old)) => (
+            format!(
+                "migrate {old} -> {new}: fills the new shape for the rows that were there before, and builds what version {new} relies on."
+            ),
+            "expand.sql has finished".to_owned(),
+            format!("start version {new}, stop version {old}, in any order; abort.sql still takes it back"),
+        ),
+        (Script::Phase(Phase::Migrate), None) => (
+            format!("migrate {new}: a first installation. There are no rows to fill; what is left to build is built."),
+            "expand.sql has finished".to_owned(),
+            format!("start version {new}, and run contract.sql; abort.sql still takes it back, rows and all"),
+        ),
+        (Script::Phase(Phase::Contract), Some(old)) => (
+            format!("contract {old} -> {new}: takes away what only version {old} used. There is no way back."),
+            format!("migrate.sql has finished, and no client of version {old} is left"),
+            format!("the database is at version {new}"),
+        ),
+        (Script::Phase(Phase::Contract), None) => (
+            format!("contract {new}: ends a first installation. There is nothing to take away, and no way back."),
+            "migrate.sql has finished".to_owned(),
+            format!("the database is at version {new}, and an upgrade can start from it"),
+        ),
+        (Script::Abort, Some(old)) => (
+            format!("abort {old} -> {new}: takes a half-done upgrade back to version {old}."),
+            format!("contract.sql has not begun, and no client of version {new} is left"),
+            format!("the database is at version {old}; expand.sql works again"),
+        ),
+        (Script::Abort, None) => (
+            format!("abort {new}: takes a half-done first installation back, and all rows with it."),
+            format!("contract.sql has not begun, and no client of version {new} is left"),
+            "the database is at no version; expand.sql works again".to_owned(),
+        ),
+    };
+    Words { title, before, after }
 }
 
 /// What a runner is told besides the scripts of a plan.

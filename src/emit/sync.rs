@@ -5,7 +5,7 @@
 
 use crate::dialect::language::{Language, Row};
 use crate::plan::model::{Follow, Formula, SyncColumn, SyncLens, Writer};
-use crate::snapshot::model::{OnConflict, TypeKind};
+use crate::snapshot::model::{OnConflict, Type, TypeKind};
 use crate::sql::expression::may_fail;
 
 /// How a dialect writes the statements of a trigger.
@@ -22,6 +22,14 @@ pub(super) trait Words: Language {
     fn fail(&self, why: &str) -> String;
     /// Statements that may fail, at an indent of two more, and what is done then.
     fn attempt(&self, statements: Vec<String>, otherwise: Vec<String>, indent: &str) -> Vec<String>;
+    /// Statements with variables of their own: where each row pays for a declaration, it stands where the variables are needed.
+    fn scope(&self, _declarations: Vec<String>, statements: Vec<String>, _indent: &str) -> Vec<String> {
+        statements
+    }
+    /// Whether a condition of the trigger spares a row that already agrees its call.
+    fn has_conditions(&self) -> bool {
+        true
+    }
     /// A statement that does nothing.
     fn nothing(&self) -> &'static str;
     /// The condition that the marker says the new version wrote; `given` is the one by which shared access tells.
@@ -54,6 +62,11 @@ impl Body<'_> {
             return Vec::new();
         }
         self.lens.ups().map(|(c, _)| self.sql.declaration(c)).collect()
+    }
+
+    /// Statements that use the variables.
+    fn scoped(&self, statements: Vec<String>, indent: &str) -> Vec<String> {
+        self.sql.scope(self.variables(), statements, indent)
     }
 
     /// Whether values are compared before they are written.
@@ -142,11 +155,14 @@ impl Body<'_> {
                 Writer::NewSideGiven if !self.lens.new.is_empty() => {
                     // Shared access: one statement may give both sides. They may agree.
                     if self.lens.ups().next().is_some() {
-                        new.extend(self.compute(Row::New, ""));
+                        let mut lines = self.compute(Row::New, "");
                         let differs = self.differs_from_variables(&|c| format!("{} is not null", self.new_column(&c.name)));
-                        new.push(format!("if {differs} then"));
-                        new.extend(self.resolve(&self.old_given(), "  "));
-                        new.push("end if;".to_owned());
+                        // A value that follows from nothing at all does not say that nothing is what the old version is to read.
+                        let left_out = self.old_given().map(|given| format!(" or not ({given})")).unwrap_or_default();
+                        lines.push(format!("if {differs}{left_out} then"));
+                        lines.extend(self.resolve(&self.old_given(), "  "));
+                        lines.push("end if;".to_owned());
+                        new.extend(self.scoped(lines, ""));
                     } else {
                         new.extend(self.set_old(""));
                     }
@@ -196,12 +212,12 @@ impl Body<'_> {
         lines
     }
 
-    fn changed(&self, columns: &[(String, crate::snapshot::model::Type)]) -> String {
+    fn changed(&self, columns: &[(String, Type)]) -> String {
         let parts: Vec<String> = columns.iter().map(|(name, ty)| self.sql.changed(name, ty)).collect();
         self.sql.any(&parts)
     }
 
-    fn side(columns: &[SyncColumn]) -> Vec<(String, crate::snapshot::model::Type)> {
+    fn side(columns: &[SyncColumn]) -> Vec<(String, Type)> {
         columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect()
     }
 
@@ -273,6 +289,7 @@ impl Body<'_> {
     fn follow_back(&self, indent: &str) -> Vec<String> {
         let mut lines = vec![format!("{indent}-- an input changed: what the old version reads follows, where the new version had set it")];
         let given = self.sql.any(&self.lens.new.iter().map(|c| format!("{} is not null", self.new_column(&c.name))).collect::<Vec<_>>());
+        let comment = lines.len();
         let said = if self.lens.ups().next().is_some() {
             lines.extend(self.compute_if_possible(Row::New, indent));
             let differs: Vec<String> =
@@ -287,47 +304,91 @@ impl Body<'_> {
         lines.extend(self.set_old(&format!("{indent}    ")));
         lines.push(format!("{indent}  end if;"));
         lines.push(format!("{indent}end if;"));
+        let statements = lines.split_off(comment);
+        lines.extend(self.scoped(statements, indent));
         lines
     }
 
     fn new_side_changed(&self, o_changed: &str) -> Vec<String> {
-        let mut lines = Vec::new();
-        let has_ups = self.lens.ups().next().is_some();
-        if has_ups {
-            let unfilled: Vec<String> = self.lens.new.iter().map(|c| format!("{} is null", self.old_column(&c.name))).collect();
-            let unfilled = self.sql.all(&unfilled);
-            let several = self.lens.new.len() > 1;
-            if several {
-                lines.push(format!("  if {unfilled} then"));
-                lines.push("    -- a row that is not filled yet: what the statement leaves out comes from the old shape".to_owned());
-                for (column, formula) in self.lens.ups() {
-                    let new = self.new_column(&column.name);
-                    let value = format!("coalesce({new}, {})", self.sql.value(formula, &column.ty, Row::Old));
-                    lines.push(format!("    {}", self.sql.set(&new, &value)));
-                }
-                lines.push("  end if;".to_owned());
-            }
-            if self.lens.downs().next().is_some() {
-                lines.extend(self.compute(Row::New, "  "));
-                let mut condition =
-                    self.differs_from_variables(&|c| self.sql.distinct(&self.new_column(&c.name), &self.old_column(&c.name), &c.ty));
-                if self.lens.new.iter().any(|c| c.backfill.is_some()) {
-                    // What the backfill gives a row is declared to differ; the old side stays as it is.
-                    let old_row = self.backfill_differs();
-                    condition = format!("({condition}) and (not ({unfilled}) or {old_row})");
-                }
-                lines.push(format!("  if {condition} then"));
-                lines.push("    -- the new version wrote something that does not follow from the old shape".to_owned());
-                lines.extend(self.resolve(&Some(o_changed.to_owned()), "    "));
-                lines.push("  end if;".to_owned());
-            }
-        } else {
-            lines.extend(self.set_old("  "));
+        if self.lens.ups().next().is_none() {
+            return self.set_old("  ");
         }
+        let guarded = !self.sql.has_conditions() && self.can_be_compared_first();
+        let indent = if guarded { "    " } else { "  " };
+        let mut lines = self.new_side_follows(o_changed, indent);
         if lines.is_empty() {
-            lines.push(format!("  {}  -- the old version reads what it had", self.sql.nothing()));
+            return vec![format!("  {}  -- the old version reads what it had", self.sql.nothing())];
+        }
+        lines = self.scoped(lines, indent);
+        if guarded {
+            lines.insert(0, "  -- a side that already agrees is left alone: so a row that is being filled passes by".to_owned());
+            lines.insert(1, format!("  if {} then", self.differs_from_formulas()));
+            lines.push("  end if;".to_owned());
         }
         lines
+    }
+
+    /// What a changed new side asks for where it is given by formulas, too.
+    fn new_side_follows(&self, o_changed: &str, indent: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        let unfilled: Vec<String> = self.lens.new.iter().map(|c| format!("{} is null", self.old_column(&c.name))).collect();
+        let unfilled = self.sql.all(&unfilled);
+        let several = self.lens.new.len() > 1;
+        if several {
+            lines.push(format!("{indent}if {unfilled} then"));
+            lines.push(format!("{indent}  -- a row that is not filled yet: what the statement leaves out comes from the old shape"));
+            for (column, formula) in self.lens.ups() {
+                let new = self.new_column(&column.name);
+                let value = format!("coalesce({new}, {})", self.sql.value(formula, &column.ty, Row::Old));
+                lines.push(format!("{indent}  {}", self.sql.set(&new, &value)));
+            }
+            lines.push(format!("{indent}end if;"));
+        }
+        if self.lens.downs().next().is_some() {
+            lines.extend(self.compute(Row::New, indent));
+            let mut condition =
+                self.differs_from_variables(&|c| self.sql.distinct(&self.new_column(&c.name), &self.old_column(&c.name), &c.ty));
+            if self.lens.new.iter().any(|c| c.backfill.is_some()) {
+                // What the backfill gives a row is declared to differ; the old side stays as it is.
+                let old_row = self.backfill_differs();
+                condition = format!("({condition}) and (not ({unfilled}) or {old_row})");
+            }
+            lines.push(format!("{indent}if {condition} then"));
+            lines.push(format!("{indent}  -- the new version wrote something that does not follow from the old shape"));
+            lines.extend(self.resolve(&Some(o_changed.to_owned()), &format!("{indent}  ")));
+            lines.push(format!("{indent}end if;"));
+        }
+        lines
+    }
+
+    /// N differs from up(row), told without a variable. What is equal so is equal in the column's own type; what is not may be.
+    fn differs_from_formulas(&self) -> String {
+        let differs: Vec<String> = self
+            .lens
+            .ups()
+            .map(|(c, f)| self.sql.distinct(&self.new_column(&c.name), &self.sql.value(f, &c.ty, Row::New), &c.ty))
+            .collect();
+        self.sql.any(&differs)
+    }
+
+    /// Whether formulas say the whole new side, in plain expressions.
+    fn is_plain(&self) -> bool {
+        let lens = self.lens;
+        lens.ups().all(|(_, f)| !has_subquery(f)) && lens.new.iter().all(|c| c.formula.is_some()) && !lens.new.is_empty()
+    }
+
+    /// Whether the formulas may be tried before a variable has them: where one fails, an assignment says so, and a condition may not.
+    fn can_be_compared_first(&self) -> bool {
+        self.is_plain()
+            && !self.up_may_fail()
+            && self.lens.ups().all(|(column, formula)| match formula {
+                Formula::Column(_) | Formula::Relabel { .. } | Formula::Written(_) => true,
+                Formula::Cast(from) => {
+                    let from = self.lens.old.iter().find(|c| c.name == *from);
+                    from.is_some_and(|from| is_text(&column.ty) || !is_text(&from.ty))
+                }
+                Formula::Values { .. } | Formula::Next(_) => false,
+            })
     }
 
     /// N differs from what the backfill gives the row as it was.
@@ -351,7 +412,7 @@ impl Body<'_> {
     fn up_may_fail(&self) -> bool {
         let is_text = |name: &str| {
             let found = self.lens.up_inputs.iter().find(|(input, _)| input == name);
-            found.is_some_and(|(_, ty)| matches!(ty.kind, TypeKind::Text | TypeKind::Varchar(_) | TypeKind::Char(_)))
+            found.is_some_and(|(_, ty)| is_text(ty))
         };
         let dialect = self.sql.dialect();
         self.lens.ups().any(|(_, formula)| matches!(formula, Formula::Written(up) if may_fail(&up.text, dialect, &is_text)))
@@ -360,16 +421,17 @@ impl Body<'_> {
     /// An input changed: N follows if it was what the formula gave.
     fn follow(&self, indent: &str) -> Vec<String> {
         let mut lines = vec![format!("{indent}-- an input changed: the value follows, unless the new version had set it")];
-        lines.extend(self.compute_if_possible(Row::Old, indent));
+        let mut statements = self.compute_if_possible(Row::Old, indent);
         let differs: Vec<String> =
             self.lens.ups().map(|(c, _)| self.sql.distinct(&self.new_column(&c.name), &self.sql.variable(c), &c.ty)).collect();
-        lines.push(format!("{indent}if not ({}) then", self.sql.any(&differs)));
-        lines.extend(self.set_new(&format!("{indent}  ")));
+        statements.push(format!("{indent}if not ({}) then", self.sql.any(&differs)));
+        statements.extend(self.set_new(&format!("{indent}  ")));
         if !self.lens.old.is_empty() && self.old_follows() {
-            lines.push(format!("{indent}else"));
-            lines.extend(self.follow_back(&format!("{indent}  ")));
+            statements.push(format!("{indent}else"));
+            statements.extend(self.follow_back(&format!("{indent}  ")));
         }
-        lines.push(format!("{indent}end if;"));
+        statements.push(format!("{indent}end if;"));
+        lines.extend(self.scoped(statements, indent));
         lines
     }
 
@@ -395,17 +457,15 @@ impl Body<'_> {
             columns.extend(lens.down_inputs.iter().filter(|input| !lens.up_inputs.contains(input) || !self.follows()).cloned());
         }
         let changed = self.changed(&columns);
-        let plain = self.lens.ups().all(|(_, f)| !has_subquery(f)) && lens.new.iter().all(|c| c.formula.is_some()) && !lens.new.is_empty();
-        if !plain {
+        if !self.is_plain() {
             return changed;
         }
-        let differs: Vec<String> = self
-            .lens
-            .ups()
-            .map(|(c, f)| self.sql.distinct(&self.new_column(&c.name), &self.sql.value(f, &c.ty, Row::New), &c.ty))
-            .collect();
-        format!("({changed})\n      and ({})", self.sql.any(&differs))
+        format!("({changed})\n      and ({})", self.differs_from_formulas())
     }
+}
+
+fn is_text(ty: &Type) -> bool {
+    matches!(ty.kind, TypeKind::Text | TypeKind::Varchar(_) | TypeKind::Char(_))
 }
 
 fn has_subquery(formula: &Formula) -> bool {

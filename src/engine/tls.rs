@@ -91,8 +91,10 @@ mod client {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().map_err(versions)?;
         let builder = match verify {
             Verify::Name => builder.with_root_certificates(store(roots)?),
-            Verify::Signature => builder.dangerous().with_custom_certificate_verifier(Arc::new(Signed { roots: store(roots)?, provider })),
-            Verify::Nothing => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone { provider })),
+            Verify::Signature | Verify::Nothing => {
+                let roots = if verify == Verify::Signature { Some(store(roots)?) } else { None };
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(Nameless { roots, provider }))
+            }
         };
         let mut config = match identity {
             None => builder.with_no_client_auth(),
@@ -127,14 +129,15 @@ mod client {
         Ok(store)
     }
 
-    /// Looks at the signature of a certificate, and not for whom it is made out.
+    /// Never looks for whom a certificate is made out.
     #[derive(Debug)]
-    struct Signed {
-        roots: RootCertStore,
+    struct Nameless {
+        /// Who may have signed it. None: any certificate will do, and a signature by it would prove nothing.
+        roots: Option<RootCertStore>,
         provider: Arc<CryptoProvider>,
     }
 
-    impl ServerCertVerifier for Signed {
+    impl ServerCertVerifier for Nameless {
         fn verify_server_cert(
             &self,
             end_entity: &CertificateDer<'_>,
@@ -143,9 +146,11 @@ mod client {
             _ocsp_response: &[u8],
             now: UnixTime,
         ) -> Result<ServerCertVerified, rustls::Error> {
-            let certificate = ParsedCertificate::try_from(end_entity)?;
-            let algorithms = self.provider.signature_verification_algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
+            if let Some(roots) = &self.roots {
+                let certificate = ParsedCertificate::try_from(end_entity)?;
+                let algorithms = self.provider.signature_verification_algorithms.all;
+                verify_server_cert_signed_by_trust_anchor(&certificate, roots, intermediates, now, algorithms)?;
+            }
             Ok(ServerCertVerified::assertion())
         }
 
@@ -155,6 +160,9 @@ mod client {
             certificate: &CertificateDer<'_>,
             signed: &DigitallySignedStruct,
         ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            if self.roots.is_none() {
+                return Ok(HandshakeSignatureValid::assertion());
+            }
             verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
         }
 
@@ -164,48 +172,10 @@ mod client {
             certificate: &CertificateDer<'_>,
             signed: &DigitallySignedStruct,
         ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            if self.roots.is_none() {
+                return Ok(HandshakeSignatureValid::assertion());
+            }
             verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
-        }
-
-        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-            self.provider.signature_verification_algorithms.supported_schemes()
-        }
-    }
-
-    /// Takes any certificate. A signature by it would prove nothing.
-    #[derive(Debug)]
-    struct Anyone {
-        provider: Arc<CryptoProvider>,
-    }
-
-    impl ServerCertVerifier for Anyone {
-        fn verify_server_cert(
-            &self,
-            _end_entity: &CertificateDer<'_>,
-            _intermediates: &[CertificateDer<'_>],
-            _server_name: &ServerName<'_>,
-            _ocsp_response: &[u8],
-            _now: UnixTime,
-        ) -> Result<ServerCertVerified, rustls::Error> {
-            Ok(ServerCertVerified::assertion())
-        }
-
-        fn verify_tls12_signature(
-            &self,
-            _message: &[u8],
-            _certificate: &CertificateDer<'_>,
-            _signed: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, rustls::Error> {
-            Ok(HandshakeSignatureValid::assertion())
-        }
-
-        fn verify_tls13_signature(
-            &self,
-            _message: &[u8],
-            _certificate: &CertificateDer<'_>,
-            _signed: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, rustls::Error> {
-            Ok(HandshakeSignatureValid::assertion())
         }
 
         fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

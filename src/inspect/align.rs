@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
-use crate::snapshot::model::{
-    Check, Column, EnumType, ForeignKey, Index, IndexKey, IndexTarget, ReferentialAction, Schema, Table, TypeKind, Unique,
-};
+use crate::snapshot::model::{Check, Column, EnumType, ForeignKey, Index, IndexTarget, ReferentialAction, Schema, Table, TypeKind, Unique};
 use crate::snapshot::types::sql_name;
 use crate::sql::Dialect;
 use crate::sql::expression::{default_equivalent, expression_equivalent};
@@ -227,25 +225,7 @@ fn as_unique(index: &Index) -> Option<Unique> {
 }
 
 fn as_index(unique: Unique) -> Index {
-    let key = |name: String| IndexKey {
-        target: IndexTarget::Column(name),
-        descending: false,
-        nulls: None,
-        collation: None,
-        opclass: None,
-        length: None,
-    };
-    Index {
-        name: unique.name,
-        keys: unique.columns.into_iter().map(key).collect(),
-        unique: true,
-        nulls_not_distinct: false,
-        method: "btree".to_owned(),
-        predicate: None,
-        include: Vec::new(),
-        with: Vec::new(),
-        comment: None,
-    }
+    Index { unique: true, ..Index::of_columns(unique.name, unique.columns) }
 }
 
 /// The labels of a check that lists all values of a column: `state in ('draft', 'live')`.

@@ -797,7 +797,7 @@ impl Reader {
                     // The index that the server makes for it, unless another one serves, is called after its first column.
                     if self.unnamed.contains(&key.name.text) && !serves(table, &key.columns) {
                         let name = key.columns.first().map(|column| free_name(table, column)).unwrap_or_default();
-                        table.indexes.push(plain_index(&name, &key.columns));
+                        table.indexes.push(Index::of_columns(given(&name), key.columns.clone()));
                     }
                     table.foreign_keys.push(key);
                 }
@@ -839,28 +839,6 @@ fn serves(table: &Table, columns: &[String]) -> bool {
     });
     let keys = table.primary_key.iter().map(|key| key.columns.clone());
     keys.chain(table.uniques.iter().map(|unique| unique.columns.clone())).chain(indexes).any(|key| key.starts_with(columns))
-}
-
-fn plain_index(name: &str, columns: &[String]) -> Index {
-    let key = |column: &String| IndexKey {
-        target: IndexTarget::Column(column.clone()),
-        descending: false,
-        nulls: None,
-        collation: None,
-        opclass: None,
-        length: None,
-    };
-    Index {
-        name: given(name),
-        keys: columns.iter().map(key).collect(),
-        unique: false,
-        nulls_not_distinct: false,
-        method: "btree".to_owned(),
-        predicate: None,
-        include: Vec::new(),
-        with: Vec::new(),
-        comment: None,
-    }
 }
 
 fn unique(name: &str, columns: Vec<String>) -> Unique {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use super::model::{Action, Phase, Step};
+use super::model::{Action, Phase, Step, TwinStage};
 
 /// What decides between steps that could both run next.
 type Key = (Phase, usize, usize, String);
@@ -14,19 +14,26 @@ type Key = (Phase, usize, usize, String);
 /// Puts steps in order: by phase and change, then topologically, ties by kind and name. The steps of a unit stay together.
 ///
 /// # Errors
-/// The ids on a cycle. It would be a fault of the planner, never of its input.
+/// The ids on a cycle, or those that two steps have: whoever waits for one of these could meet the other. Either would be a fault of
+/// the planner, never of its input.
 pub(super) fn order(steps: Vec<Step>) -> Result<Vec<Step>, Vec<String>> {
     // A unit is one node: what any of its steps needs must have run before its first.
     let mut graph: DiGraph<Vec<usize>, ()> = DiGraph::new();
     let mut unit_node: BTreeMap<&str, NodeIndex> = BTreeMap::new();
     let mut node_of: BTreeMap<&str, NodeIndex> = BTreeMap::new();
+    let mut twice = Vec::new();
     for (at, step) in steps.iter().enumerate() {
         let node = match &step.unit {
             Some(unit) => *unit_node.entry(unit).or_insert_with(|| graph.add_node(Vec::new())),
             None => graph.add_node(Vec::new()),
         };
         graph[node].push(at);
-        node_of.insert(&step.id, node);
+        if node_of.insert(&step.id, node).is_some() {
+            twice.push(step.id.clone());
+        }
+    }
+    if !twice.is_empty() {
+        return Err(twice);
     }
     for step in &steps {
         for needed in &step.requires {
@@ -98,7 +105,7 @@ fn within(members: &[usize], steps: &[Step]) -> Vec<usize> {
 fn key(step: &Step) -> Key {
     // All gates of contract come before its first change: what was dropped can't be taken back.
     let section = match (&step.action, step.phase) {
-        (Action::CheckRows { .. }, Phase::Contract) => 0,
+        (Action::CheckRows { .. } | Action::Twin(TwinStage::Look, _), Phase::Contract) => 0,
         _ => step.change,
     };
     (step.phase, section, rank(&step.action), step.id.clone())
@@ -125,6 +132,7 @@ fn rank(action: &Action) -> usize {
         Action::Backfill(_) | Action::CopyRows(_) => 15,
         Action::Analyze { .. } => 16,
         Action::CheckRows { .. } => 17,
+        Action::Twin(..) => 37,
         Action::CreateIndex(_) => 18,
         Action::AttachUnique { .. } | Action::AddPrimaryKey { .. } => 19,
         Action::AddIdentity { .. } | Action::DropIdentity { .. } | Action::AdvanceIdentity { .. } => 19,

@@ -48,6 +48,8 @@ pub(super) enum Treatment {
     Fill,
     /// Two sides and a trigger.
     TwoSides,
+    /// One column that keeps its old type until contract copies the table.
+    Late,
 }
 
 /// How the new version reaches a table.
@@ -153,6 +155,19 @@ impl<'a> Layout<'a> {
     /// The physical column of a name of the old shape.
     pub(super) fn of_old(&self, name: &str) -> Option<&Physical<'a>> {
         self.columns.iter().find(|c| c.old.is_some_and(|old| old.name == name))
+    }
+
+    /// The columns whose type changes only as contract copies the table.
+    pub(super) fn late(&self) -> impl Iterator<Item = (&Physical<'a>, &'a Column, &'a Column)> {
+        self.columns.iter().filter_map(|physical| {
+            let (old, new) = (physical.old?, physical.new?);
+            self.is_late(new).then_some((physical, old, new))
+        })
+    }
+
+    /// Whether the type of a column (of the new shape) changes only as contract copies the table.
+    pub(super) fn is_late(&self, new: &Column) -> bool {
+        self.lenses.iter().any(|(lens, treatment)| *treatment == Treatment::Late && lens.new.iter().any(|m| m.column.name == new.name))
     }
 
     /// Whether the table has columns on which a trigger is needed.
@@ -266,7 +281,30 @@ fn treatment(lens: &Lens<'_>, change: &TableChange<'_>, reach: Reach, around: &S
         {
             Treatment::InPlace
         }
+        (Some(down), Some(up))
+            if is_itself(down, &new.column.name)
+                && is_itself(up, &old.column.name)
+                && alike
+                && !backfilled
+                && !renamed
+                && old.column.identity.is_some()
+                && old.column.not_null == new.column.not_null
+                && around.target.capabilities().copies_tables
+                && around.target.whole_numbers(&old.column.ty).is_some()
+                && around.target.whole_numbers(&new.column.ty).is_some() =>
+        {
+            Treatment::Late
+        }
         _ => Treatment::TwoSides,
+    }
+}
+
+/// Whether a column's value is that of another one, whatever its type.
+fn is_itself(mapping: Mapping<'_>, other: &str) -> bool {
+    match mapping {
+        Mapping::Copy(_) | Mapping::Cast(_) => true,
+        Mapping::Expression(expr) => expr.text.trim().trim_matches('`') == other,
+        Mapping::Values(..) => false,
     }
 }
 

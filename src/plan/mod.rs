@@ -107,6 +107,10 @@ pub struct Capabilities {
     pub writes_what_is_read: bool,
     /// Whether columns come, go and get NOT NULL beside writers where the table has a full-text index.
     pub changes_beside_fulltext: bool,
+    /// Whether a table can be copied into one of the same shape beside its writers, which then takes its name at once.
+    pub copies_tables: bool,
+    /// Whether a check has the same name in such a copy.
+    pub copies_checks: bool,
 }
 
 /// How the rules and types of a table's columns change.
@@ -180,6 +184,10 @@ pub trait Target {
     fn footprint(&self, action: &Action) -> Footprint;
     /// Whether a column's type can change from `old` to `new` as metadata, the rows untouched and unread.
     fn widens_in_place(&self, old: &Type, new: &Type) -> bool;
+    /// The least and the greatest number of a type of whole numbers, where [`Capabilities::copies_tables`] is so.
+    fn whole_numbers(&self, _ty: &Type) -> Option<(i128, i128)> {
+        None
+    }
     /// Whether a column can be added to a table with rows as metadata, where [`Rules::Rebuilt`] is the other way.
     fn adds_column(&self, column: &model::ColumnSpec) -> bool;
     /// How a client is told of what PostgreSQL has this SQLSTATE for.

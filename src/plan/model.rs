@@ -72,6 +72,11 @@ impl Plan {
         format!("{}_{}{change:02}", self.release, phase.name())
     }
 
+    /// Whether contract gives a table another name.
+    pub fn renames(&self, table: &str) -> bool {
+        self.steps.iter().any(|step| matches!(&step.action, Action::RenameTable { from, .. } if from == table))
+    }
+
     /// The last revision of a phase.
     pub fn last_revision(&self, phase: Phase) -> String {
         self.revision(phase, self.changes.len())
@@ -594,6 +599,11 @@ impl SyncLens {
     pub fn downs(&self) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
         following(&self.old)
     }
+
+    /// Whether every value has an answer either way: each side is but the other one under its own names.
+    pub fn is_total(&self) -> bool {
+        self.ups().chain(self.downs()).all(|(_, formula)| matches!(formula, Formula::Column(_)))
+    }
 }
 
 fn following(side: &[SyncColumn]) -> impl Iterator<Item = (&SyncColumn, &Formula)> {
@@ -793,6 +803,49 @@ pub struct CopyRows {
     pub batch: u32,
 }
 
+/// A copy of a table, with some columns of other types, that takes its name once it holds the same rows.
+///
+/// Nothing in it is about numbers that count: it could serve each difference that a server makes only by copying the table under
+/// a lock, as long as the new table holds what the old one held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Twin {
+    /// The table, by its final name.
+    pub table: String,
+    /// Its name before contract.
+    pub before: String,
+    /// The copy.
+    pub twin: String,
+    /// The table once it has given its name away.
+    pub left: String,
+    /// Name of the checkpoint.
+    pub copy: String,
+    /// The table's key, with the types that it has until the names are exchanged.
+    pub key: Vec<(String, Type)>,
+    /// All columns that are written.
+    pub columns: Vec<(String, Type)>,
+    /// Those that have another type in the copy, as they are there.
+    pub restated: Vec<ColumnSpec>,
+    /// The triggers on the table, for DELETE, UPDATE and INSERT: in this order they are made.
+    pub triggers: [String; 3],
+    /// Rows a batch.
+    pub batch: u32,
+}
+
+/// A part of the way to a [`Twin`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TwinStage {
+    /// Makes sure that nothing is about the table which its copy would not have.
+    Look,
+    /// The empty copy, and the triggers that write into it.
+    Make,
+    /// The rows that were there before.
+    Fill,
+    /// Makes sure that both hold the same.
+    Compare,
+    /// The copy takes the name.
+    Swap,
+}
+
 /// Rows that keep a phase from going on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
@@ -978,6 +1031,8 @@ pub enum Action {
     CopyRows(Box<CopyRows>),
     /// Drops triggers and functions of a mirror.
     RemoveMirror(Box<Mirror>),
+    /// A part of the way to another type that only a copy of the table gives.
+    Twin(TwinStage, Box<Twin>),
     /// Gives a column without a default one.
     SetDefault {
         /// Physical table.

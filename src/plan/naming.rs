@@ -62,6 +62,21 @@ pub(super) fn marker_view(namespace: &str, name: &str, dialect: Dialect) -> Stri
     bounded(&format!("{namespace}__{name}"), dialect)
 }
 
+/// The copy of a table that takes its name.
+pub(super) fn twin(table: &str, dialect: Dialect) -> String {
+    bounded(&format!("crossfade_twin_{table}"), dialect)
+}
+
+/// A table whose copy has taken its name.
+pub(super) fn left_by_twin(table: &str, dialect: Dialect) -> String {
+    bounded(&format!("crossfade_left_{table}"), dialect)
+}
+
+/// A trigger that keeps the copy of a table in step. It comes after the user's own, so that it sees what they changed.
+pub(super) fn twin_trigger(table: &str, event: &str, dialect: Dialect) -> String {
+    bounded(&format!("zz_crossfade_twin_{table}_{event}"), dialect)
+}
+
 /// The check that proves a column NOT NULL.
 pub(super) fn not_null_check(table: &str, column: &str, dialect: Dialect) -> String {
     bounded(&format!("crossfade_not_null_{table}_{column}"), dialect)

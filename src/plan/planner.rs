@@ -241,7 +241,7 @@ impl<'a> Planner<'a> {
             Ok(steps) => steps,
             Err(cycle) => {
                 self.diagnostics.push(
-                    Diagnostic::error("step-cycle", format!("the steps need each other in a circle: {}", cycle.join(" → ")))
+                    Diagnostic::error("step-cycle", format!("steps need each other in a circle, or have one name: {}", cycle.join(" → ")))
                         .help("this is a fault of crossfade: please report it with both snapshots"),
                 );
                 Vec::new()

@@ -954,6 +954,7 @@ impl State {
             | Action::RestateColumn { .. }
             | Action::ReturnColumns { .. }
             | Action::TakeEither { .. }
+            | Action::Twin(..)
             | Action::StandIn(_)
             | Action::AlterRules(_)
             | Action::ReturnPrimaryKey { .. }

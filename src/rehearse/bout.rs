@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(15);
 /// How long a bout may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often a script that met a lock is run again, as its operator would.
-const ATTEMPTS: usize = 50;
+pub(super) const ATTEMPTS: usize = 50;
 
 /// Transactions of several clients, and whose turn it is when.
 #[derive(Debug, Clone)]
@@ -72,17 +72,19 @@ pub(super) struct Course {
 }
 
 /// A session with a thread of its own, so that it can wait while others go on.
-struct Hand<'place> {
+pub(super) struct Hand<'place> {
     place: &'place dyn Place,
-    id: String,
+    pub(super) id: String,
     ask: Sender<String>,
     answer: Receiver<Result<Outcome, Failure>>,
     /// Whether a statement of it has no answer yet.
     waits: bool,
+    /// How its last statement begins.
+    said: String,
 }
 
 impl<'place> Hand<'place> {
-    fn new<'scope, 'env>(
+    pub(super) fn new<'scope, 'env>(
         scope: &'scope Scope<'scope, 'env>,
         database: &Database<'place>,
         mut session: Box<dyn Connection + Send>,
@@ -98,29 +100,61 @@ impl<'place> Hand<'place> {
                 }
             }
         });
-        Ok(Self { place, id, ask, answer, waits: false })
+        Ok(Self { place, id, ask, answer, waits: false, said: String::new() })
     }
 
     /// Runs a statement. `None`: it waits for another session.
-    fn run(&mut self, statement: &str) -> Result<Option<Result<Outcome, Failure>>, Stopped> {
-        self.ask.send(statement.to_owned()).map_err(|_| lost())?;
-        self.waits = true;
+    pub(super) fn run(&mut self, statement: &str) -> Result<Option<Result<Outcome, Failure>>, Stopped> {
+        self.begin(statement)?;
         self.listen()
     }
 
+    /// Sends a statement, whose answer is [heard](Self::hear) later.
+    pub(super) fn begin(&mut self, statement: &str) -> Result<(), Stopped> {
+        self.said = statement.trim().chars().take(300).collect();
+        self.ask.send(statement.to_owned()).map_err(|_| lost())?;
+        self.waits = true;
+        Ok(())
+    }
+
+    /// The answer, if it comes within this time.
+    pub(super) fn hear(&mut self, within: Duration) -> Result<Option<Result<Outcome, Failure>>, Stopped> {
+        match self.answer.recv_timeout(within) {
+            Ok(answer) => {
+                self.waits = false;
+                Ok(Some(answer))
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(lost()),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+        }
+    }
+
+    fn endless(&self) -> Stopped {
+        Stopped(format!("a statement does not end: {}", self.said))
+    }
+
+    /// The answer, however long it takes.
+    pub(super) fn wait(&mut self) -> Result<Result<Outcome, Failure>, Stopped> {
+        self.hear(PATIENCE)?.ok_or_else(|| self.endless())
+    }
+
+    /// Whether a statement of it has no answer yet.
+    pub(super) fn waits(&self) -> bool {
+        self.waits
+    }
+
     /// The answer to what it waits for; `None`: it waits still.
-    fn listen(&mut self) -> Result<Option<Result<Outcome, Failure>>, Stopped> {
+    pub(super) fn listen(&mut self) -> Result<Option<Result<Outcome, Failure>>, Stopped> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.answer.recv_timeout(PAUSE) {
-                Ok(answer) => {
-                    self.waits = false;
-                    return Ok(Some(answer));
-                }
-                Err(RecvTimeoutError::Disconnected) => return Err(lost()),
-                Err(RecvTimeoutError::Timeout) if self.place.is_waiting(&self.id)? => return Ok(None),
-                Err(RecvTimeoutError::Timeout) if Instant::now() > deadline => return Err(Stopped("a statement does not end".to_owned())),
-                Err(RecvTimeoutError::Timeout) => {}
+            if let Some(answer) = self.hear(PAUSE)? {
+                return Ok(Some(answer));
+            }
+            if self.place.is_waiting(&self.id)? {
+                return Ok(None);
+            }
+            if Instant::now() > deadline {
+                return Err(self.endless());
             }
         }
     }

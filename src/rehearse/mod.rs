@@ -6,6 +6,7 @@
 
 mod bout;
 pub mod catalog;
+mod held;
 mod law;
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -19,6 +20,8 @@ mod scripts;
 mod shape;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod stall;
+mod stream;
 mod values;
 mod workload;
 mod world;
@@ -44,6 +47,7 @@ pub use law::Law;
 pub(crate) use report::junit_document;
 pub use report::{Broke, LensClass, LensSeen, Report};
 pub use shape::Side;
+pub use stall::{Measure, Stall};
 
 use catalog::{Line, Part};
 use place::{Database, Place, Refusal};
@@ -166,6 +170,8 @@ struct Tally {
     waits: u64,
     /// How often a law was asked of a change and held.
     held: BTreeMap<(Law, usize), u64>,
+    /// The longest times that clients had to wait.
+    stalls: Vec<Stall>,
 }
 
 impl Tally {
@@ -178,6 +184,9 @@ impl Tally {
         self.refused += other.refused;
         self.bouts += other.bouts;
         self.waits += other.waits;
+        for stall in other.stalls {
+            self.keep_stall(stall);
+        }
         for (key, count) in other.held {
             *self.held.entry(key).or_default() += count;
         }
@@ -307,7 +316,11 @@ pub fn rehearse_at(venue: &Venue, subject: &Subject<'_>, options: &Options) -> R
             }
         }
         if number == 0 {
-            for broken in scripts::laws(&lab, &rows, &mut report.tally, options.seed)? {
+            let mut found = scripts::laws(&lab, &rows, &mut report.tally, options.seed)?;
+            if place.has_crowds() && (wanted(Law::LockBudget) || wanted(Law::End)) {
+                found.extend(stream::laws(&lab, &rows, &mut report.tally)?);
+            }
+            for broken in found {
                 if wanted(broken.law) && told.insert((broken.law, format!("{} {}", broken.table, broken.what))) {
                     report.broke(&lab, &broken, &[]);
                 }
@@ -724,8 +737,13 @@ impl<'a> Lab<'a> {
     fn must_be_old(&self, session: &mut dyn Connection) -> Result<(), Trouble> {
         let found = self.place.catalog(session)?;
         let stays = self.subject.plan.hazards.iter().filter(|hazard| hazard.code == "enum-value-stays");
-        let starts: Vec<String> =
-            stays.map(|hazard| format!("type {}.{} ", self.subject.plan.schema, hazard.object.trim_start_matches("enum "))).collect();
+        let names = stays.flat_map(|hazard| {
+            let name = hazard.object.trim_start_matches("enum ");
+            let pairs = self.subject.diff.enums.iter().map(|found| [found.pair.old, found.pair.new]);
+            let renamed = pairs.filter(move |pair| pair.iter().flatten().any(|one| one.name == name)).flatten().flatten();
+            renamed.map(|one| one.name.as_str()).chain([name])
+        });
+        let starts: Vec<String> = names.map(|name| format!("type {}.{name} ", self.subject.plan.schema)).collect();
         let compared = |lines: &[Line]| -> Vec<Line> {
             lines.iter().filter(|(_, line)| !starts.iter().any(|start| line.starts_with(start.as_str()))).cloned().collect()
         };

@@ -149,6 +149,10 @@ impl Place for Mysql {
         Ok(monitor.split("---TRANSACTION").any(|transaction| transaction.contains(&session) && transaction.contains("LOCK WAIT")))
     }
 
+    fn kill(&self, id: &str) -> Result<(), Failure> {
+        self.admin.borrow_mut().run(&format!("kill {id}")).map(drop)
+    }
+
     fn enter(&self, session: &mut dyn Connection, schema: &str, version: Option<&str>) -> Result<(), Failure> {
         let database = version.map_or_else(|| schema.to_owned(), |version| namespace(schema, version));
         session.run(&format!("use {}", ident(&database, Dialect::Mysql))).map(drop)

@@ -33,6 +33,14 @@ pub(super) trait Place {
     /// Whether the session of this name waits for another one.
     fn is_waiting(&self, id: &str) -> Result<bool, Failure>;
 
+    /// Whether the session `client` waits for the session `script`, as far as the server tells; else whether it waits.
+    fn is_behind(&self, client: &str, _script: &str) -> Result<bool, Failure> {
+        self.is_waiting(client)
+    }
+
+    /// Ends the session of this name, as the death of its client does.
+    fn kill(&self, id: &str) -> Result<(), Failure>;
+
     /// Makes a connection a client's, of the schema that the tables live in. `version`: of the version's own namespace.
     fn enter(&self, session: &mut dyn Connection, schema: &str, version: Option<&str>) -> Result<(), Failure>;
 
@@ -89,10 +97,20 @@ pub(super) fn rows_of(
             (true, _) => format!("{own} is null"),
         }
     };
-    let list: Vec<String> = columns.iter().map(shown).collect();
-    let rows = session.run(&format!("select {} from {relation}", list.join(", ")))?.rows;
+    let query = |columns: &[&String]| {
+        let list: Vec<String> = columns.iter().copied().map(shown).collect();
+        format!("select {} from {relation}", list.join(", "))
+    };
+    let mut read: Vec<&String> = columns.iter().collect();
+    let mut found = session.run(&query(&read));
+    if found.as_ref().is_err_and(|failure| Refusal::of(failure, dialect) == Refusal::Value) {
+        // What is computed as it is read may fail on a row that every database takes: then nobody reads it.
+        read.retain(|column| session.run(&query(&[*column])).is_ok());
+        found = session.run(&query(&read));
+    }
+    let rows = found?.rows;
     let line = |row: Vec<Option<String>>| {
-        let cells: Vec<String> = columns.iter().zip(row).map(|(column, cell)| format!("{column} = {}", place.cell(cell))).collect();
+        let cells: Vec<String> = read.iter().zip(row).map(|(column, cell)| format!("{column} = {}", place.cell(cell))).collect();
         format!("{name}: {}", cells.join(", "))
     };
     Ok(rows.into_iter().map(line).collect())

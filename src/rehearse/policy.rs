@@ -3,19 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use super::shape::{Pair, Side};
+use super::place::Refusal;
+use super::shape::{Pair, Side, leads_nowhere};
 use super::world::{Key, Row, Rows, Stage, World, Write, of};
 use super::{Lab, Stopped};
 use crate::engine::Failure;
 use crate::sql::quote::ident;
 
 /// What the other version says of a write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// A plain database of it takes the images.
     Takes,
-    /// It does not, or a lens has no image.
-    Refuses,
+    /// It does not, by rules of these kinds; none: a lens has no image.
+    Refuses(Vec<Refusal>),
     /// Nothing tells: the rows stand in two tables, or have no key.
     Unknown,
 }
@@ -58,7 +59,7 @@ impl World<'_> {
             for (key, row) in own[number].iter().filter(|(key, row)| before[number].get(*key) != Some(row)) {
                 let held = self.rows[of(side.other())][number].get(key).cloned();
                 let old = before[number].get(key).cloned().zip(held).filter(|_| !loads);
-                let Some(image) = self.image(number, side, row, old.as_ref()) else { return Ok(Verdict::Refuses) };
+                let Some(image) = self.image(number, side, row, old.as_ref()) else { return Ok(Verdict::Refuses(Vec::new())) };
                 written[number].insert(key.clone(), Some(image));
             }
         }
@@ -106,15 +107,18 @@ impl World<'_> {
                 self.put(number, side, key, None, leniently)?;
             }
         }
+        let mut refusals = Vec::new();
         for (number, rows) in written.iter().enumerate() {
             for (key, image) in rows.iter().filter(|(_, image)| image.is_some()) {
-                if self.put(number, side, key, image.as_ref(), leniently)?.is_some() {
-                    return Ok(Verdict::Refuses);
-                }
+                let failure = self.put(number, side, key, image.as_ref(), leniently)?;
+                refusals.extend(failure.map(|failure| Refusal::of(&failure, lab.dialect)));
             }
         }
         let now = self.read_twin(side)?;
-        Ok(if dangles(lab, side, &now) { Verdict::Refuses } else { Verdict::Takes })
+        if dangles(lab, side, &now) {
+            refusals.push(Refusal::Reference);
+        }
+        Ok(if refusals.is_empty() { Verdict::Takes } else { Verdict::Refuses(refusals) })
     }
 
     /// Makes a row of a twin what an image says. Gives back why it can't be.
@@ -185,8 +189,7 @@ fn dangles(lab: &Lab<'_>, side: Side, held: &[Rows]) -> bool {
             let its: Vec<usize> = key.ref_columns.iter().filter_map(|name| target.at(name)).collect();
             held[number].values().any(|row| {
                 let values: Vec<&String> = mine.iter().map(|at| &row[*at]).collect();
-                !values.iter().any(|value| *value == "NULL")
-                    && !held[parent].values().any(|row| its.iter().map(|at| &row[*at]).collect::<Vec<_>>() == values)
+                leads_nowhere(key, &values, held[parent].values().map(|row| its.iter().map(|at| &row[*at]).collect()))
             })
         })
     })

@@ -176,6 +176,15 @@ impl Place for Postgres {
         Ok(self.admin.borrow_mut().value(&query)?.as_deref() == Some("t"))
     }
 
+    fn is_behind(&self, client: &str, script: &str) -> Result<bool, Failure> {
+        let query = format!("select {script} = any(pg_catalog.pg_blocking_pids({client}))");
+        Ok(self.admin.borrow_mut().value(&query)?.as_deref() == Some("t"))
+    }
+
+    fn kill(&self, id: &str) -> Result<(), Failure> {
+        self.admin.borrow_mut().run(&format!("select pg_catalog.pg_terminate_backend({id})")).map(drop)
+    }
+
     fn enter(&self, session: &mut dyn Connection, schema: &str, version: Option<&str>) -> Result<(), Failure> {
         let base = ident(schema, Dialect::Postgres);
         let path = match version {

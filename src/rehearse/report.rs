@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::bout::Bout;
 use super::law::Law;
 use super::shape::Side;
+use super::stall::{Measure, Stall, budget};
 use super::world::{Event, Sight};
 use super::{Broken, Lab, Options, Sights, Tally};
 use crate::plan::model::Phase;
@@ -91,6 +92,8 @@ pub struct Report {
     pub lenses: Vec<LensSeen>,
     /// Laws that this rehearsal can't ask, with the reason.
     pub unasked: Vec<(Law, &'static str)>,
+    /// For how many milliseconds a statement of a script may keep a client waiting for a lock, where that is asked.
+    pub lock_budget: Option<u64>,
     pub(super) tally: Tally,
     pub(super) sights: Sights,
 }
@@ -106,10 +109,9 @@ impl Report {
                 (Law::Isolation, "SQLite's transactions are serial"),
             ]);
         }
-        unasked.push(match lab.dialect {
-            Dialect::Sqlite => (Law::LockBudget, "a script is one transaction, and writers wait for its end"),
-            Dialect::Postgres | Dialect::Mysql | Dialect::Mariadb => (Law::LockBudget, "nobody looks at the clock here"),
-        });
+        if budget(lab.dialect).is_none() {
+            unasked.push((Law::LockBudget, "a script is one transaction, and writers wait for its end"));
+        }
         unasked.retain(|(law, _)| options.laws.is_empty() || options.laws.contains(law));
         Report {
             product: lab.place.product(),
@@ -125,6 +127,7 @@ impl Report {
             broken: Vec::new(),
             lenses: Vec::new(),
             unasked,
+            lock_budget: budget(lab.dialect).and_then(|budget| u64::try_from(budget.as_millis()).ok()),
             tally: Tally::default(),
             sights: BTreeMap::new(),
         }
@@ -138,6 +141,11 @@ impl Report {
     /// Statements of clients that were tried.
     pub fn statements(&self) -> u64 {
         self.tally.statements
+    }
+
+    /// The longest times that clients had to wait, by phase and measure.
+    pub fn stalls(&self) -> &[Stall] {
+        &self.tally.stalls
     }
 
     /// How often a law was asked of a change and held; change 0 is what belongs to none.
@@ -222,16 +230,8 @@ impl Report {
             "{} statements by clients of both versions in {} histories ({} of them refused, as they should), {:.1} s\n",
             self.tally.statements, self.histories, self.tally.refused, self.seconds
         );
-        if self.tally.bouts > 0 {
-            let _ = writeln!(
-                out,
-                "{} times several clients wrote at once, interleaved by statement ({} times one waited for another one)\n",
-                self.tally.bouts, self.tally.waits
-            );
-        }
-        if self.cut_short > 0 {
-            let _ =
-                writeln!(out, "{} of the histories ended early: a script refused rows that the new rules don't allow\n", self.cut_short);
+        for line in self.interleavings().into_iter().chain(self.ended_early()) {
+            let _ = writeln!(out, "{line}\n");
         }
         let rows = self.table();
         let mut widths = vec![0; rows.first().map_or(0, Vec::len)];
@@ -250,6 +250,12 @@ impl Report {
                 let _ = writeln!(out, "  {}: {}", lens.lens, lens.words());
             }
         }
+        if let Some((head, lines)) = self.stall_lines() {
+            let _ = writeln!(out, "\n{head}");
+            for line in lines {
+                let _ = writeln!(out, "  {line}");
+            }
+        }
         if !self.unasked.is_empty() {
             out.push_str("\nNot asked here\n");
             for (law, why) in &self.unasked {
@@ -261,6 +267,43 @@ impl Report {
         }
         let _ = writeln!(out, "\n{}", self.verdict());
         out
+    }
+
+    /// How long clients had to wait, phase by phase.
+    fn stall_lines(&self) -> Option<(String, Vec<String>)> {
+        let budget = self.lock_budget?;
+        if self.tally.stalls.is_empty() {
+            return None;
+        }
+        let head = format!("Longest stalls of a client's write (a lock of the scripts may keep it waiting for {budget} ms)");
+        let mut lines = Vec::new();
+        for phase in Phase::ALL {
+            for stall in self.tally.stalls.iter().filter(|stall| stall.phase == phase.name()) {
+                let during = format!("line {}, `{}`", stall.line, stall.statement);
+                lines.push(match stall.measure {
+                    Measure::Lock if stall.milliseconds == 0 => format!("{}: none was seen waiting for a lock", stall.phase),
+                    Measure::Lock => format!("{}: {} ms for a lock of {during}", stall.phase, stall.milliseconds),
+                    Measure::Clock => format!("{}: {} ms by the clock, during {during}", stall.phase, stall.milliseconds),
+                });
+            }
+        }
+        Some((head, lines))
+    }
+
+    /// What was interleaved.
+    fn interleavings(&self) -> Option<String> {
+        (self.tally.bouts > 0).then(|| {
+            format!(
+                "{} times several clients wrote at once, interleaved by statement ({} times one waited for another one)",
+                self.tally.bouts, self.tally.waits
+            )
+        })
+    }
+
+    /// How many histories did not come to their end.
+    fn ended_early(&self) -> Option<String> {
+        (self.cut_short > 0)
+            .then(|| format!("{} of the histories ended early: a script refused rows that the new rules don't allow", self.cut_short))
     }
 
     fn verdict(&self) -> String {
@@ -312,6 +355,7 @@ impl Report {
             "from": self.old_version, "to": self.new_version, "dialect": self.dialect, "access": self.access, "engine": self.product,
             "seed": self.seed, "histories": self.histories, "cut_short": self.cut_short, "statements": self.tally.statements, "refused": self.tally.refused,
             "interleavings": self.tally.bouts, "waits": self.tally.waits,
+            "lock_budget_ms": self.lock_budget, "stalls": self.tally.stalls,
             "seconds": self.seconds, "holds": self.holds(), "changes": changes, "laws": laws, "lenses": self.lenses, "unasked": unasked,
             "broken": self.broken,
         })
@@ -366,10 +410,29 @@ impl Report {
             );
         }
         format!(
-            "  <testsuite name=\"{}\" tests=\"{tests}\" failures=\"{failures}\" skipped=\"{skipped}\" time=\"{:.3}\">\n{cases}  </testsuite>\n",
+            "  <testsuite name=\"{}\" tests=\"{tests}\" failures=\"{failures}\" skipped=\"{skipped}\" time=\"{:.3}\">\n{}{cases}  </testsuite>\n",
             xml(&format!("rehearse {} -> {} on {}", self.old_version, self.new_version, self.product)),
-            self.seconds
+            self.seconds,
+            self.properties()
         )
+    }
+
+    /// What a test suite says of itself beside its cases.
+    fn properties(&self) -> String {
+        let mut list = vec![
+            ("seed".to_owned(), self.seed.to_string()),
+            ("histories".to_owned(), self.histories.to_string()),
+            ("cut_short".to_owned(), self.cut_short.to_string()),
+            ("statements".to_owned(), self.tally.statements.to_string()),
+            ("refused".to_owned(), self.tally.refused.to_string()),
+            ("interleavings".to_owned(), self.tally.bouts.to_string()),
+            ("waits".to_owned(), self.tally.waits.to_string()),
+        ];
+        if let Some((head, lines)) = self.stall_lines() {
+            list.push((head, lines.join("; ")));
+        }
+        let lines = list.iter().map(|(name, value)| format!("      <property name=\"{}\" value=\"{}\"/>\n", xml(name), xml(value)));
+        format!("    <properties>\n{}    </properties>\n", lines.collect::<String>())
     }
 
     /// A summary for a merge request.
@@ -384,6 +447,9 @@ impl Report {
             self.histories,
             self.seed
         );
+        for line in self.interleavings().into_iter().chain(self.ended_early()) {
+            let _ = writeln!(out, "{line}.\n");
+        }
         for (index, row) in self.table().into_iter().enumerate() {
             if index > 0 && row.iter().skip(2).all(|cell| cell == "-") {
                 continue;
@@ -396,6 +462,18 @@ impl Report {
         }
         for lens in &self.lenses {
             let _ = writeln!(out, "\n- `{}`: {}", lens.lens.replace('`', "'"), lens.words());
+        }
+        if let Some((head, lines)) = self.stall_lines() {
+            let _ = writeln!(out, "\n{head}:\n");
+            for line in lines {
+                let _ = writeln!(out, "- {line}");
+            }
+        }
+        if !self.unasked.is_empty() {
+            out.push_str("\nNot asked here:\n\n");
+            for (law, why) in &self.unasked {
+                let _ = writeln!(out, "- {law} {}: {why}", law.title());
+            }
         }
         for broke in &self.broken {
             let _ = write!(

@@ -1,5 +1,6 @@
 //! The laws of the scripts themselves, while nobody writes: out of turn, twice, and killed.
 
+use super::held;
 use super::law::Law;
 use super::place::Database;
 use super::shape::Side;
@@ -59,6 +60,7 @@ pub(super) fn laws(lab: &Lab<'_>, rows: &[Rows], tally: &mut Tally, seed: u64) -
     for (before, after, phase) in done {
         let wanted = everything(lab, after)?;
         kill(lab, before, Task::Phase(phase), &wanted, tally, &mut broken, seed)?;
+        broken.extend(held::laws(lab, before, phase, &wanted, tally)?);
     }
     // The way back, run twice and killed, from either state.
     for (when, database) in [("expand", expanded), ("migrate", migrated)] {
@@ -137,7 +139,7 @@ fn run(lab: &Lab<'_>, database: &Database<'_>, task: Task) -> Result<Result<(), 
 }
 
 /// The rows of a history, in a plain database.
-fn fill(lab: &Lab<'_>, database: &Database<'_>, rows: &[Rows]) -> Result<(), Stopped> {
+pub(super) fn fill(lab: &Lab<'_>, database: &Database<'_>, rows: &[Rows]) -> Result<(), Stopped> {
     let mut session = database.client(None)?;
     let [aside, back] = lab.place.set_references_aside();
     session.run(aside)?;
@@ -153,7 +155,7 @@ fn fill(lab: &Lab<'_>, database: &Database<'_>, rows: &[Rows]) -> Result<(), Sto
 }
 
 /// The catalog, the rows, and where the upgrade stands.
-fn everything(lab: &Lab<'_>, database: &Database<'_>) -> Result<Vec<String>, Stopped> {
+pub(super) fn everything(lab: &Lab<'_>, database: &Database<'_>) -> Result<Vec<String>, Stopped> {
     let mut session = database.connect()?;
     let mut lines: Vec<String> = lab.place.catalog(session.as_mut())?.into_iter().map(|(_, line)| line).collect();
     let mut masked: Vec<&str> = Vec::new();
@@ -177,7 +179,7 @@ fn stands(dialect: Dialect, session: &mut dyn Connection) -> Vec<String> {
     rows.into_iter().map(|row| format!("version {row:?}")).collect()
 }
 
-fn same(lab: &Lab<'_>, law: Law, task: Task, what: &str, wanted: &[String], found: &[String]) -> Option<Broken> {
+pub(super) fn same(lab: &Lab<'_>, law: Law, task: Task, what: &str, wanted: &[String], found: &[String]) -> Option<Broken> {
     if wanted == found {
         return None;
     }

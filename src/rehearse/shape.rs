@@ -272,6 +272,14 @@ pub(super) fn pairs<'a>(diff: &'a Diff<'a>, plan: &Plan) -> Vec<Pair<'a>> {
     pairs
 }
 
+/// Whether what a row gives for a foreign key leads to none of these keys.
+pub(super) fn leads_nowhere<'r>(key: &ForeignKey, values: &[&'r String], mut held: impl Iterator<Item = Vec<&'r String>>) -> bool {
+    let nulls = values.iter().filter(|value| **value == "NULL").count();
+    // MATCH FULL: all of it is NULL, or it is a key that is there.
+    let is_none = if key.match_full { nulls == values.len() } else { nulls > 0 };
+    !is_none && !held.any(|found| found == values)
+}
+
 /// A foreign key to a table whose key is another one, or that goes.
 fn refers_to_changed(table: &Table, changed: &BTreeMap<&str, &TableChange<'_>>) -> bool {
     table.foreign_keys.iter().any(|key| changed.contains_key(key.ref_table.as_str()))
@@ -384,6 +392,10 @@ fn related<'a>(diff: &Diff<'a>, change: &TableChange<'a>, old: &mut View<'a>, ne
     let identity = pairs_of(&old.key, |pair| pair.0).or_else(|| pairs_of(&new.key, |pair| pair.1))?;
     old.key = identity.iter().map(|pair| pair.0).collect();
     new.key = identity.iter().map(|pair| pair.1).collect();
+    // Two databases number the rows that are there each in an order of its own.
+    for at in relation.new_only.iter().copied().filter(|at| new.columns[*at].identity.is_some()) {
+        new.masked[at] = true;
+    }
     // What a lens makes of a value that changes by itself does so too, and the other way round.
     for (a, b) in relation.copies.clone() {
         let masked = old.masked[a] || new.masked[b];
@@ -478,12 +490,20 @@ fn expression<'a>(diff: &Diff<'a>, mapping: Mapping<'a>, from: &'a Table, to: &C
                     .map(|(old, new)| if upward { (old, new) } else { (new, old) })
                     .map(|(a, b)| format!(" when {} then {}", literal(a, dialect), literal(b, dialect)))
                     .collect();
-                let name = match dialect {
-                    // The other version's labels are none of this type.
-                    Dialect::Postgres => format!("{}::text", column(name)),
-                    Dialect::Mysql | Dialect::Mariadb | Dialect::Sqlite => column(name),
+                // The other version's labels are none of this type.
+                let (is_array, name) = match dialect {
+                    Dialect::Postgres => (to.ty.array_dimensions > 0, format!("{}::text", column(name))),
+                    Dialect::Mysql | Dialect::Mariadb | Dialect::Sqlite => (false, column(name)),
                 };
-                if pairs.is_empty() { name } else { format!("case {name}{pairs} else {name} end") }
+                match (pairs.is_empty(), is_array) {
+                    (true, _) => name,
+                    (false, false) => format!("case {name}{pairs} else {name} end"),
+                    (false, true) => {
+                        let labels = format!("unnest({name}::text[]) with ordinality as it (label, place)");
+                        let each = format!("array_agg(case label{pairs} else label end order by place)");
+                        format!("(select case when {name} is null then null else coalesce({each}, '{{}}')::text end from {labels})")
+                    }
+                }
             }
             _ => column(name),
         },

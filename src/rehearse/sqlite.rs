@@ -81,6 +81,10 @@ impl Place for Sqlite {
         Ok(false)
     }
 
+    fn kill(&self, _id: &str) -> Result<(), Failure> {
+        Ok(())
+    }
+
     fn enter(&self, session: &mut dyn Connection, _schema: &str, _version: Option<&str>) -> Result<(), Failure> {
         session.run("pragma foreign_keys = on").map(drop)
     }

@@ -148,7 +148,8 @@ pub(super) fn fresh(column: &Column, number: usize, dialect: Dialect) -> Option<
         TypeKind::Date => Some(format!("'20{:02}-{:02}-{:02}'", number % 90 + 10, number / 90 % 12 + 1, number / 1080 % 28 + 1)),
         TypeKind::Timestamp { .. } => Some(format!("'2020-01-01 {:02}:{:02}:{:02}'", number / 3600 % 24, number / 60 % 60, number % 60)),
         TypeKind::Native(_) => match family(&column.ty) {
-            Some(Family::Integer | Family::Number) => Some((number % 100).to_string()),
+            // A counter takes 0 as a request for the next number.
+            Some(Family::Integer | Family::Number) => Some((number % 100 + usize::from(column.identity.is_some())).to_string()),
             Some(Family::Text) => Some(literal(&format!("k{number}"), dialect)),
             _ => None,
         },

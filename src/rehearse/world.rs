@@ -6,7 +6,7 @@ use super::bout::{Bout, End, hold};
 use super::law::Law;
 use super::place::{Database, Place, Refusal};
 use super::policy::Verdict;
-use super::shape::{Link, NO_ANSWER, Pair, Side, View, changes_by_itself};
+use super::shape::{Link, NO_ANSWER, Pair, Side, View, changes_by_itself, leads_nowhere};
 use super::{Broken, Lab, Stopped, Tally, Trouble};
 use crate::engine::{Connection, Failure, Outcome};
 use crate::plan::model::Phase;
@@ -323,7 +323,11 @@ impl<'lab> World<'lab> {
                     && (write.side == Side::New || refusal != Refusal::NotNull || pair.loosens_not_null)
                     && {
                         let own = self.read(write.side)?;
-                        self.other_says(write, &own, true)? != Verdict::Refuses
+                        match self.other_says(write, &own, true)? {
+                            Verdict::Takes | Verdict::Unknown => true,
+                            // Its other rules that differ bind late, too.
+                            Verdict::Refuses(by) => !by.is_empty() && by.iter().all(|by| *by != refusal && pair.rules.contains(by)),
+                        }
                     };
                 if late { Ok(()) } else { broken(law(refusal)) }
             }
@@ -425,8 +429,14 @@ impl<'lab> World<'lab> {
     /// Whether a delete reached rows by a foreign key that only one version has.
     fn reaches_another_rule(&self, write: &Write, wanted: &[Rows], own: &[Rows]) -> bool {
         let differs = |number: usize| wanted[number] != own[number];
-        (0..self.lab.pairs.len())
-            .any(|number| number != write.pair && self.pair(number).rules.contains(&Refusal::Reference) && differs(number))
+        // What the new version's own key does comes with contract only, and the plan says so.
+        let acts_late = |number: usize| {
+            write.side == Side::New && self.stage < Stage::Contracted && self.lab.has_hazard(number, "foreign-key-acts-late")
+        };
+        (0..self.lab.pairs.len()).any(|number| {
+            let by_rule = number != write.pair && self.pair(number).rules.contains(&Refusal::Reference);
+            (by_rule || acts_late(number)) && differs(number)
+        })
     }
 
     /// What a plain database does not do, and the lens rule does: a side that nothing was said of is what the other one gives,
@@ -455,14 +465,15 @@ impl<'lab> World<'lab> {
                     if positions.iter().all(|at| row[*at] == there[*at]) {
                         continue;
                     }
-                    let unsaid = match old {
-                        // Nothing tells who wrote.
-                        None => side == Side::New && positions.iter().all(|at| row[*at] == "NULL" || view.columns[*at].default.is_some()),
-                        Some(old) => {
-                            let inputs = link.inputs(side);
-                            inputs.iter().any(|at| old[*at] != row[*at]) && positions.iter().all(|at| old[*at] == row[*at])
-                        }
+                    // Nothing tells who inserted; and what an upsert would insert has been filled before it meets its row.
+                    let untold = old.is_none() || (write.kind == Kind::Bulk && number == write.pair && !self.lab.is_versioned());
+                    let left_out =
+                        || side == Side::New && positions.iter().all(|at| row[*at] == "NULL" || view.columns[*at].default.is_some());
+                    let follows = |old: &Row| {
+                        let inputs = link.inputs(side);
+                        inputs.iter().any(|at| old[*at] != row[*at]) && positions.iter().all(|at| old[*at] == row[*at])
                     };
+                    let unsaid = (untold && left_out()) || old.is_some_and(follows);
                     let Some(image) = seen.and_then(|seen| seen[number].get(key)).filter(|_| unsaid) else { continue };
                     let given = self.give(number, link, side.other(), link.from(side.other()), image);
                     let is_given = |given: Vec<Option<String>>| {
@@ -805,13 +816,15 @@ impl<'lab> World<'lab> {
                     self.twin(side).run(&format!("delete from {table}"))?;
                 }
             } else {
-                for key in now[number].keys().filter(|key| !rows[number].contains_key(*key)) {
+                let goes = |(key, row): &(&Key, &Row)| rows[number].get(*key).is_none_or(|new| is_renumbered(view, row, new));
+                for (key, _) in now[number].iter().filter(goes) {
                     let statement = format!("delete from {table} where {}", self.lab.is_row(view, key));
                     self.twin(side).run(&statement)?;
                 }
             }
             for (key, row) in &rows[number] {
                 let old = now[number].get(key).filter(|_| !view.key.is_empty() || now[number] == rows[number]);
+                let old = old.filter(|old| !is_renumbered(view, old, row));
                 if old == Some(row) {
                     continue;
                 }
@@ -836,7 +849,10 @@ impl<'lab> World<'lab> {
                         let list: Vec<usize> = writable
                             .iter()
                             .copied()
-                            .filter(|at| !left_out.contains(at) || is_blind(pair, *at, view.columns[*at]))
+                            .filter(|at| {
+                                let column = view.columns[*at];
+                                !left_out.contains(at) || column.identity.is_some() || is_blind(pair, *at, column)
+                            })
                             .collect();
                         let statement = self.lab.insert(&table, view, &list, &value);
                         self.twin(side).run(&statement)
@@ -900,13 +916,10 @@ impl<'lab> World<'lab> {
                 let its: Vec<usize> = key.ref_columns.iter().filter_map(|name| target.at(name)).collect();
                 for row in self.rows[of(side)][number].values() {
                     let values: Vec<&String> = mine.iter().map(|at| &row[*at]).collect();
-                    let refers = !values.iter().any(|value| *value == "NULL");
-                    let found =
-                        || self.rows[of(side)][parent].values().any(|row| its.iter().map(|at| &row[*at]).collect::<Vec<_>>() == values);
-                    if refers
-                        && !found()
-                        && self.lab.dialect == Dialect::Sqlite
+                    let held = self.rows[of(side)][parent].values().map(|row| its.iter().map(|at| &row[*at]).collect());
+                    if self.lab.dialect == Dialect::Sqlite
                         && its.iter().zip(&mine).all(|(a, b)| target.columns[*a].ty == view.columns[*b].ty)
+                        && leads_nowhere(key, &values, held)
                     {
                         return Err(self
                             .lab
@@ -970,7 +983,8 @@ impl<'lab> World<'lab> {
                         Err(world.lab.broken(Law::Isolation, pair, &what, "accepted, as alone".to_owned(), seen).into())
                     };
                     if Refusal::of(failure, lab.dialect) == Refusal::Lock {
-                        if lab.subject.plan.hazards.iter().any(|hazard| hazard.code == "mirror-can-deadlock") {
+                        let declared = lab.subject.plan.hazards.iter().any(|hazard| hazard.code == "mirror-can-deadlock");
+                        if declared || self.refer_to_each_other(bout) {
                             continue;
                         }
                         return refused(self);
@@ -994,7 +1008,14 @@ impl<'lab> World<'lab> {
         if let Some(phase) = bout.phase {
             self.run(phase)?;
             same_writes &= self.taken_away == before;
-            if let Some((line, failure)) = course.script.filter(|_| same_writes) {
+            let mut stopped = course.script.filter(|_| same_writes);
+            if stopped.is_some() && (0..lab.pairs.len()).any(|number| lab.declares_loss_of_row(number)) {
+                // It met a row that broke a new rule until another client came: then it is run again, as its message says.
+                let mut session = copy.connect()?;
+                let mut statements = lab.statements(Task::Phase(phase)).into_iter();
+                stopped = statements.find_map(|statement| Some((statement.line, session.run(&statement.text).err()?)));
+            }
+            if let Some((line, failure)) = stopped {
                 let expected = "it ends while clients write, as it does alone";
                 return Err(lab.broken_script(law, phase.name(), expected, &format!("line {line}: {failure}")).into());
             }
@@ -1022,14 +1043,27 @@ impl<'lab> World<'lab> {
         Ok(())
     }
 
+    /// Whether a foreign key leads from one of the tables that a bout writes to one of them: then its clients lock rows in an order
+    /// that is not that of their keys, and may wait for each other in a plain database too.
+    fn refer_to_each_other(&self, bout: &Bout) -> bool {
+        let written: BTreeSet<usize> = bout.clients.iter().flatten().map(|write| write.pair).collect();
+        let names: BTreeSet<&str> = written.iter().flat_map(|number| self.lab.names(*number)).collect();
+        let views = written.iter().flat_map(|number| [Side::Old, Side::New].map(|side| self.view(*number, side)));
+        views.flatten().flat_map(|view| &view.table.foreign_keys).any(|key| names.contains(key.ref_table.as_str()))
+    }
+
     /// What clients came to at once is what they come to one after the other.
     fn alike(&self, side: Side, wanted: &[Rows], found: &[Rows], law: Law) -> Result<(), Broken> {
         let lab = self.lab;
         for number in 0..lab.pairs.len() {
-            let Some(view) = self.view(number, side) else { continue };
+            // Until contract goes that far, a row of the other table goes with its origin.
+            let goes_along = self.stage == Stage::Contracted && law == Law::Isolation && self.pair(number).is_mirrored;
+            let Some(view) = self.view(number, side).filter(|_| !goes_along) else { continue };
             let said = |row: Option<&Row>| row.map_or_else(|| "no such row".to_owned(), |row| text(view, row));
+            // A row that is inserted while contract runs may have the default of before or of after.
+            let late = |at: &usize| self.stage == Stage::Contracted && self.pair(number).late_defaults.contains(at);
             let differs = |a: Option<&Row>, b: Option<&Row>| match (a, b) {
-                (Some(a), Some(b)) => (0..a.len()).any(|at| a[at] != b[at] && !view.masked[at]),
+                (Some(a), Some(b)) => (0..a.len()).any(|at| a[at] != b[at] && !view.masked[at] && !late(&at)),
                 (a, b) => a.is_some() != b.is_some(),
             };
             for key in wanted[number].keys().chain(found[number].keys()) {
@@ -1186,9 +1220,7 @@ impl<'lab> World<'lab> {
                 let its: Vec<usize> = key.ref_columns.iter().filter_map(|name| target.at(name)).collect();
                 for (own, row) in &held[number] {
                     let values: Vec<&String> = mine.iter().map(|at| &row[*at]).collect();
-                    let dangles = !values.iter().any(|value| *value == "NULL")
-                        && !held[parent].values().any(|row| its.iter().map(|at| &row[*at]).collect::<Vec<_>>() == values);
-                    if dangles {
+                    if leads_nowhere(key, &values, held[parent].values().map(|row| its.iter().map(|at| &row[*at]).collect())) {
                         found.push((number, own.clone(), format!("{}: no row of {}", text(view, row), key.ref_table)));
                     }
                 }
@@ -1382,14 +1414,38 @@ pub(super) fn is_blind(pair: &Pair<'_>, at: usize, column: &Column) -> bool {
         || relation.links.iter().any(|link| link.old.iter().zip(&link.down).any(|(one, down)| *one == at && down.is_none() && !link.fill))
 }
 
+/// Whether a row has another number than it had, which some servers take with a new row only.
+fn is_renumbered(view: &View<'_>, then: &Row, now: &Row) -> bool {
+    (0..view.columns.len()).any(|at| view.columns[at].identity.is_some() && then[at] != now[at])
+}
+
 fn dump(lab: &Lab<'_>, session: &mut dyn Connection, side: Side, reach: &dyn Fn(&str) -> String) -> Result<Vec<Rows>, Stopped> {
     let place: &dyn Place = lab.place;
     let mut all = Vec::with_capacity(lab.pairs.len());
     for pair in &lab.pairs {
         let mut rows = Rows::new();
         if let Some(view) = pair.view(side) {
-            let columns: Vec<String> = view.columns.iter().map(|column| place.shown(&ident(&column.name, lab.dialect))).collect();
-            let mut found = session.run(&format!("select {} from {}", columns.join(", "), reach(&view.table.name)))?.rows;
+            let shown = |column: &&Column| place.shown(&ident(&column.name, lab.dialect));
+            let columns: Vec<String> = view.columns.iter().map(shown).collect();
+            let query = format!("select {} from {}", columns.join(", "), reach(&view.table.name));
+            let is_virtual = |column: &Column| column.generated.as_ref().is_some_and(|generated| !generated.stored);
+            let mut found = if view.columns.iter().any(|column| is_virtual(column)) {
+                // What is computed as it is read may fail on a row that every database takes: then nobody reads it.
+                session.run("savepoint crossfade_read")?;
+                let read = session.run(&query);
+                session.run("rollback to savepoint crossfade_read")?;
+                session.run("release savepoint crossfade_read")?;
+                match read {
+                    Err(failure) if Refusal::of(&failure, lab.dialect) == Refusal::Value => {
+                        let unread = |column: &&Column| if is_virtual(column) { "'unread'".to_owned() } else { shown(column) };
+                        let columns: Vec<String> = view.columns.iter().map(unread).collect();
+                        session.run(&format!("select {} from {}", columns.join(", "), reach(&view.table.name)))?.rows
+                    }
+                    read => read?.rows,
+                }
+            } else {
+                session.run(&query)?.rows
+            };
             found.sort();
             for row in found {
                 let row: Row = row.into_iter().map(|value| place.cell(value)).collect();

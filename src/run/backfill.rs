@@ -24,7 +24,7 @@ const FIRST: u64 = 1000;
 /// The bounds of a batch that is sized by its time.
 const BOUNDS: (f64, f64) = (100.0, 20_000.0);
 /// Tries of a batch that meets locks, before somebody is told.
-const TRIES: u32 = 100;
+const TRIES: u32 = 300;
 /// How often a pause asks whether it is over, and how often the session that holds the lock is looked after.
 const GLANCE: Duration = Duration::from_millis(500);
 /// Parts a worker: who is done sooner takes another one.
@@ -411,19 +411,28 @@ impl Job<'_> {
 
     fn within(&self, session: &mut dyn Connection, part: &Progress, size: u64) -> Result<Next, Failed> {
         let low: Vec<Option<&str>> = part.last_key.iter().flatten().map(|text| Some(text.as_str())).collect();
-        let size = size.to_string();
-        let mut values = low.clone();
-        values.extend(part.top_key.iter().flatten().map(|text| Some(text.as_str())));
-        values.push(Some(&size));
-        let (next, work) = if low.is_empty() {
-            (&self.statements.next_from_start, &self.statements.work_from_start)
+        let all = &self.statements;
+        let (bound, next, work) = if low.is_empty() {
+            (&all.bound_from_start, &all.next_from_start, &all.work_from_start)
         } else {
-            (&self.statements.next, &self.statements.work)
+            (&all.bound, &all.next, &all.work)
         };
-        let Some(row) = session.run_with(next, &values)?.rows.into_iter().next() else { return Ok(Next::Nothing) };
-        let mut row = row.into_iter();
-        let rows: u64 = row.next().flatten().and_then(|text| text.parse().ok()).unwrap_or_default();
-        let Some(last) = key(row.collect()) else { return Ok(Next::Nothing) };
+        let mut first = |statement: &str, number: u64| {
+            let number = number.to_string();
+            let mut values = low.clone();
+            values.extend(part.top_key.iter().flatten().map(|text| Some(text.as_str())));
+            values.push(Some(&number));
+            Ok::<_, Failure>(session.run_with(statement, &values)?.rows.into_iter().next())
+        };
+        let (rows, last) = match first(bound, size - 1)? {
+            Some(row) => (size, key(row)),
+            None => {
+                let Some(row) = first(next, size)? else { return Ok(Next::Nothing) };
+                let mut row = row.into_iter();
+                (row.next().flatten().and_then(|text| text.parse().ok()).unwrap_or_default(), key(row.collect()))
+            }
+        };
+        let Some(last) = last else { return Ok(Next::Nothing) };
         let mut values = low;
         values.extend(last.iter().map(|text| Some(text.as_str())));
         let filled = match session.run_with(work, &values) {

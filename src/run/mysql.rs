@@ -73,9 +73,10 @@ static MYSQL: Words = Words {
     doctor: &[include_str!("mysql/doctor.sql"), include_str!("mysql/doctor_of_sessions.sql"), include_str!("mysql/doctor_of_rows.sql")],
     batch_settings: &[
         // As in the scripts: a row that does not fit fails, and nothing is cut.
-        "set session sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
-        // Nobody queues behind a batch that waits.
-        "set session lock_wait_timeout = 1, innodb_lock_wait_timeout = 2",
+        // A key that is 0 is copied as it is.
+        "set session sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO'",
+        // As in the scripts: who wants a row that a batch has already queues behind it.
+        "set session lock_wait_timeout = 1, innodb_lock_wait_timeout = 1",
         // Rows that a batch only looks at are not locked.
         "set session transaction isolation level read committed",
     ],

@@ -1,6 +1,6 @@
 //! One phase, or the way back: its turn, its gates, its statements.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,8 +27,10 @@ const BUDGET: Duration = Duration::from_millis(300);
 /// How long a pause is slept at once: a stop is heard that soon.
 const NAP: Duration = Duration::from_millis(100);
 
-/// A runner that has just ended may hold its lock for a moment.
+/// A session that has just ended is seen for a moment, and may hold its locks.
 const GRACE: Duration = Duration::from_millis(300);
+/// How often it is looked whether it has gone.
+const GLANCE: Duration = Duration::from_millis(20);
 
 pub(super) type Session = Box<dyn Connection + Send>;
 
@@ -104,22 +106,27 @@ pub fn nobody_is_connected(engine: &dyn Engine) -> Result<(), Stopped> {
         return Ok(());
     }
     let mut session = open(engine, "crossfade sync")?;
-    let begun = Instant::now();
-    let found = loop {
-        let found =
-            clients(session.as_mut(), engine).map_err(|failure| Stopped::by(engine, "it can't be asked who is connected", &failure))?;
-        if found.is_empty() {
-            return Ok(());
-        }
-        // A session that has just ended is seen for a moment.
-        if begun.elapsed() >= GRACE {
-            break found;
-        }
-        std::thread::sleep(NAP);
-    };
+    let found = still_seen(|| {
+        clients(session.as_mut(), engine).map_err(|failure| Stopped::by(engine, "it can't be asked who is connected", &failure))
+    })?;
+    if found.is_empty() {
+        return Ok(());
+    }
     let mut stopped = Stopped::new(format!("{} sessions are connected, and this is for a stopped application", found.len()));
     stopped.notes.extend(found.iter().take(20).map(ToString::to_string));
     Err(stopped.help("stop the application and end these sessions; beside a live one run `crossfade expand`, `migrate` and `contract`"))
+}
+
+/// Looks for a while, until nobody is found: a session that has just ended is seen for a moment.
+fn still_seen<T>(mut look: impl FnMut() -> Result<Vec<T>, Stopped>) -> Result<Vec<T>, Stopped> {
+    let begun = Instant::now();
+    loop {
+        let found = look()?;
+        if found.is_empty() || begun.elapsed() >= GRACE {
+            return Ok(found);
+        }
+        std::thread::sleep(GLANCE);
+    }
 }
 
 /// What [`run`] would do, as SQL with comments. Nothing is changed.
@@ -529,10 +536,7 @@ impl Runner<'_> {
         };
         // Who can't be shown to be of the new version counts as old.
         let version = &self.program.new_version;
-        let clients = clients(self.session.as_mut(), self.engine).map_err(|failure| self.failed(&failure))?;
-        let outsiders = self.outsiders()?;
-        let old_clients = clients.iter().filter(|client| !client.is_of(version, namespace) && !outsiders.contains(&client.session));
-        let old_clients: Vec<String> = old_clients.map(ToString::to_string).collect();
+        let old_clients = self.old_clients(version, namespace)?;
         if !old_clients.is_empty() {
             let mut stopped = Stopped::new(format!("{} sessions may be clients of version {old}", old_clients.len()));
             stopped.notes.extend(old_clients.into_iter().take(20));
@@ -550,6 +554,18 @@ impl Runner<'_> {
             )));
         }
         Ok(())
+    }
+
+    /// Sessions that may be the old version's, looked at for a while: MySQL and
+    /// MariaDB show a session in the database of a trigger as long as that runs. No old one is ever seen in the new namespace.
+    fn old_clients(&mut self, version: &str, namespace: &str) -> Result<Vec<String>, Stopped> {
+        let mut known: BTreeSet<String> = BTreeSet::new();
+        still_seen(|| {
+            let clients = clients(self.session.as_mut(), self.engine).map_err(|failure| self.failed(&failure))?;
+            known.extend(clients.iter().filter(|client| client.is_of(version, namespace)).map(|client| client.session.clone()));
+            known.extend(self.outsiders()?);
+            Ok(clients.iter().filter(|client| !known.contains(&client.session)).map(ToString::to_string).collect())
+        })
     }
 
     /// Sessions that can't be the old version's, since they have no right to name its tables.

@@ -57,8 +57,8 @@ static WORDS: Words = Words {
     doctor: &[include_str!("postgres/doctor.sql")],
     checkpoints: include_str!("postgres/checkpoints.sql"),
     batch_settings: &[
-        // Rows only: nobody queues behind a batch that waits.
-        "set lock_timeout = '2s'",
+        // As in the scripts: who wants a row that a batch has already queues behind it.
+        "set lock_timeout = '300ms'",
         "set plan_cache_mode = force_custom_plan",
         // A crash may lose the last batches, and their checkpoints with them.
         "set synchronous_commit = off",

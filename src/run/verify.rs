@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::engine::Engine;
+use super::engine::{Class, Engine};
 use super::phase::{Session, open};
 use super::state::{Key, State, key};
 use super::{Event, Looked, Observer, Stopped, list};
@@ -107,7 +107,8 @@ impl<'a> Look<'a> {
         let engine = self.engine;
         let mut found = nothing(check);
         let Some(backfill) = way(self.program, check) else {
-            found.rows = self.count(check, aside, Span::All, &[], &mut found.examples)?;
+            let counted = self.count(check, aside, Span::All, &[], &mut found.examples)?;
+            found.rows = counted.map_err(|failure| failed(engine, &failure))?;
             return Ok(Some(found));
         };
         let statements = batch_statements(self.program.dialect, backfill).map_err(|error| broken(&error))?;
@@ -130,7 +131,21 @@ impl<'a> Look<'a> {
             let Some(last) = key(row.collect()) else { return Ok(Some(found)) };
             let span = if low.is_some() { Span::Between(&backfill.key) } else { Span::UpTo(&backfill.key) };
             let bounds: Vec<&str> = low.iter().flatten().chain(&last).map(String::as_str).collect();
-            let disagree = self.count(check, aside, span, &bounds, &mut found.examples)?;
+            let disagree = match self.count(check, aside, span, &bounds, &mut found.examples)? {
+                Ok(disagree) => disagree,
+                // An expression has no answer to a row: which one is told by smaller and smaller ranges.
+                Err(failure) if engine.class(&failure) == Class::Row && rows > 1 => {
+                    size = rows / 2;
+                    continue;
+                }
+                Err(failure) if engine.class(&failure) == Class::Row => {
+                    if found.examples.len() < SHOWN {
+                        found.examples.push((list(&last), failure.message));
+                    }
+                    1
+                }
+                Err(failure) => return Err(failed(engine, &failure)),
+            };
             found.rows += disagree;
             let took = begun.elapsed();
             self.observer.hear(&Event::Looked(&Looked { what: &check.what, rows, disagree, took }));
@@ -141,7 +156,7 @@ impl<'a> Look<'a> {
         Ok(None)
     }
 
-    /// How many rows of a span disagree; some of them are shown, as long as there are few.
+    /// How many rows of a span disagree, or why the server can't tell; some of them are shown, as long as there are few.
     fn count(
         &mut self,
         check: &Check,
@@ -149,14 +164,17 @@ impl<'a> Look<'a> {
         span: Span<'_>,
         bounds: &[&str],
         examples: &mut Vec<(String, String)>,
-    ) -> Result<u64, Stopped> {
+    ) -> Result<Result<u64, Failure>, Stopped> {
         let (engine, dialect) = (self.engine, self.program.dialect);
         let without = if aside.is_empty() { Aside::None } else { Aside::Of(aside) };
         let count = count_statement(dialect, check, without, span).map_err(|error| broken(&error))?;
         let bounds = || bounds.iter().map(|part| Some(*part));
         let values: Vec<Option<&str>> =
             (!aside.is_empty()).then_some(Some(self.program.release.as_str())).into_iter().chain(bounds()).collect();
-        let rows = self.session.run_with(&count, &values).map_err(|failure| failed(engine, &failure))?.rows;
+        let rows = match self.session.run_with(&count, &values) {
+            Ok(outcome) => outcome.rows,
+            Err(failure) => return Ok(Err(failure)),
+        };
         let rows =
             rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).and_then(|text| text.parse().ok()).unwrap_or_default();
         if rows > 0 && examples.len() < SHOWN {
@@ -169,6 +187,6 @@ impl<'a> Look<'a> {
             }
             examples.truncate(SHOWN);
         }
-        Ok(rows)
+        Ok(Ok(rows))
     }
 }

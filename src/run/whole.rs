@@ -28,6 +28,15 @@ enum Broken {
     Other(Stopped),
 }
 
+/// How much of a script is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// What refuses it, and then it is rolled back.
+    Gates,
+    /// All of it.
+    All,
+}
+
 /// What a script says while it runs.
 #[derive(Default)]
 struct Said {
@@ -39,6 +48,10 @@ impl<'a> Runner<'a> {
     /// Runs a script as a whole. `set_up`: the version tables are there.
     pub(super) fn whole(&mut self, task: Task, units: Vec<Unit>, set_up: bool) -> Result<End, Stopped> {
         if task == Task::Phase(Phase::Migrate) {
+            // What refuses the script refuses the rows that are filled before it.
+            for unit in units.iter().filter(|unit| unit.bracketed) {
+                self.script(task, unit, set_up, Extent::Gates)?;
+            }
             self.remember_scripts()?;
             self.take_back()?;
             if let Some(end) = self.batches()? {
@@ -47,7 +60,7 @@ impl<'a> Runner<'a> {
         }
         for unit in units {
             if unit.bracketed {
-                self.script(task, &unit, set_up)?;
+                self.script(task, &unit, set_up, Extent::All)?;
             } else {
                 for setting in &unit.statements {
                     self.session.run(setting).map_err(|failure| self.failed(&failure))?;
@@ -74,7 +87,7 @@ impl<'a> Runner<'a> {
         Ok(None)
     }
 
-    fn script(&mut self, task: Task, unit: &Unit, set_up: bool) -> Result<(), Stopped> {
+    fn script(&mut self, task: Task, unit: &Unit, set_up: bool, extent: Extent) -> Result<(), Stopped> {
         let program = self.program;
         let parts = program.parts(script(program, task), unit);
         let skipped = if set_up { self.without_aside()? } else { Vec::new() };
@@ -83,11 +96,12 @@ impl<'a> Runner<'a> {
         loop {
             attempt += 1;
             let mut said = Said::default();
-            let tried = self.once_whole(unit, &parts, &skipped, &mut said);
+            let tried = self.once_whole(unit, &parts, &skipped, &mut said, extent);
             if tried.is_err() {
                 self.session.run("rollback").map_err(|failure| self.failed(&failure))?;
             }
-            for warning in &said.warnings {
+            // What the gates warn of is said once, with the script itself.
+            for warning in said.warnings.iter().filter(|_| extent == Extent::All || tried.is_err()) {
                 self.observer.hear(&Event::Notice("warning", warning));
             }
             match tried {
@@ -108,7 +122,14 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn once_whole(&mut self, unit: &Unit, parts: &[Part<'_>], skipped: &[(&Check, String)], said: &mut Said) -> Result<(), Broken> {
+    fn once_whole(
+        &mut self,
+        unit: &Unit,
+        parts: &[Part<'_>],
+        skipped: &[(&Check, String)],
+        said: &mut Said,
+        extent: Extent,
+    ) -> Result<(), Broken> {
         let at = |statement: &str| {
             let statement = statement.to_owned();
             move |failure| Broken::At(statement, Box::new(failure))
@@ -120,6 +141,9 @@ impl<'a> Runner<'a> {
         for Part { section, comment, text } in parts {
             if self.options.stop.load(Ordering::Relaxed) {
                 return Err(Broken::Stopped);
+            }
+            if extent == Extent::Gates && !matches!(section.as_str(), "" | "Gates") {
+                break;
             }
             if !comment.is_empty() && !matches!(section.as_str(), "" | "Gates" | "Done") {
                 self.observer.hear(&Event::Begins(section, title(comment)));
@@ -154,6 +178,9 @@ impl<'a> Runner<'a> {
                     None => said.reasons.push(line.strip_prefix("refused: ").unwrap_or(&line).to_owned()),
                 }
             }
+        }
+        if extent == Extent::Gates {
+            return self.session.run("rollback").map(drop).map_err(at("rollback"));
         }
         if self.task != Some(Task::Abort) {
             let step = self.script_step();

@@ -377,6 +377,31 @@ pub struct Index {
     pub comment: Option<String>,
 }
 
+impl Index {
+    /// A plain index over columns.
+    pub fn of_columns(name: Name, columns: Vec<String>) -> Self {
+        let key = |column: String| IndexKey {
+            target: IndexTarget::Column(column),
+            descending: false,
+            nulls: None,
+            collation: None,
+            opclass: None,
+            length: None,
+        };
+        Self {
+            name,
+            keys: columns.into_iter().map(key).collect(),
+            unique: false,
+            nulls_not_distinct: false,
+            method: "btree".to_owned(),
+            predicate: None,
+            include: Vec::new(),
+            with: Vec::new(),
+            comment: None,
+        }
+    }
+}
+
 /// One key of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexKey {

@@ -1,4 +1,4 @@
-set lock_timeout = '2s';  -- rows only: nobody queues behind a batch that waits
+-- A batch that waits for a row keeps those waiting who want one that it has: after the lock timeout it lets go of all.
 do $crossfade$
 #variable_conflict use_column
 <<crossfade_job>>
@@ -43,7 +43,7 @@ begin
         when lock_not_available or deadlock_detected or serialization_failure then
           -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
           failures := failures + 1;
-          if failures > 100 then
+          if failures > 300 then
             raise;
           end if;
           batch := greatest(batch / 2, 1);
@@ -87,4 +87,3 @@ begin
   update crossfade.checkpoint set finished_at = now() where release = {{ release }} and backfill = {{ name }} and part = 0;
 end
 $crossfade$;
-set lock_timeout = '300ms';

@@ -64,7 +64,9 @@ fn every_case(dialect: Dialect) {
         .into_iter()
         .filter(|folder| words.is_empty() || words.split(',').any(|word| folder.ends_with(word)))
         .collect();
-    let (count, alarms) = alarms(dialect, &some, &[Access::Shared, Access::Versioned], &Options { histories: 2, ..Options::default() });
+    // Every case is killed everywhere by `tests/cases.rs`.
+    let options = Options { histories: 2, kills: 2, ..Options::default() };
+    let (count, alarms) = alarms(dialect, &some, &[Access::Shared, Access::Versioned], &options);
     assert!(alarms.is_empty(), "{count} were rehearsed\n{alarms}");
 }
 
@@ -191,6 +193,45 @@ const POSTGRES: &[Seeded] = &[
         "L13 L15 L16",
     ),
     ("a backfill writes what it has read before", SPLIT, Access::Shared, Script("migrate", BATCH, STALE_BATCH), "L13"),
+    (
+        "a script waits for ever for its locks",
+        SPLIT,
+        Access::Shared,
+        Script("expand", "set lock_timeout = '300ms';", "set lock_timeout = 0;"),
+        "L21",
+    ),
+    (
+        "a batch waits long for a row",
+        SPLIT,
+        Access::Shared,
+        Script("migrate", "set lock_timeout = '300ms';", "set lock_timeout = '2s';"),
+        "L21",
+    ),
+    (
+        "a transaction keeps its lock while it works",
+        SPLIT,
+        Access::Shared,
+        Script("contract", "  alter table public.users\n", "  perform pg_sleep(1.5);\n  alter table public.users\n"),
+        "L21",
+    ),
+    (
+        "a backfill runs after the last row",
+        SPLIT,
+        Access::Shared,
+        Everywhere("migrate", "crossfade_job.top_1 loop", "9223372036854775807 loop\n    top_1 := 9223372036854775807;"),
+        "L22",
+    ),
+    (
+        "a checkpoint is ahead of its rows",
+        SPLIT,
+        Access::Shared,
+        Script(
+            "migrate",
+            "    begin\n      update public.users",
+            "    update crossfade.checkpoint set last_key = array[crossfade_job.hi_1::text] where release = 'pike';\n    commit;\n    begin\n      update public.users",
+        ),
+        "L14",
+    ),
 ];
 
 /// A batch, as the script has it, and one whose rows may have changed between reading and writing.
@@ -213,6 +254,8 @@ fn faults_are_caught_on_postgres() {
     caught(Dialect::Postgres, POSTGRES);
 }
 
+/// Where the old version has written a row.
+const FAMILY_GUARD: &str = "  elseif not (binary new.full";
 /// On MySQL and MariaDB.
 const FAMILY: &[Seeded] = &[
     (
@@ -233,6 +276,49 @@ const FAMILY: &[Seeded] = &[
         ),
         "L1",
     ),
+    (
+        "a guard by a lock that one session has at a time",
+        SPLIT,
+        Access::Shared,
+        Script("expand", FAMILY_GUARD, "  elseif get_lock('crossfade', 0) and not (binary new.full"),
+        "L13 L15 L16",
+    ),
+    (
+        "a script waits long for its locks",
+        SPLIT,
+        Access::Shared,
+        Script("expand", "lock_wait_timeout = 1,", "lock_wait_timeout = 60,"),
+        "L21",
+    ),
+    (
+        "a batch waits long for a row",
+        SPLIT,
+        Access::Shared,
+        Script("migrate", "innodb_lock_wait_timeout = 1,", "innodb_lock_wait_timeout = 60,"),
+        "L21",
+    ),
+    (
+        "a backfill runs after the last row",
+        SPLIT,
+        Access::Shared,
+        Script(
+            "migrate",
+            "execute crossfade_bound using @lo_1, @top_1, @batch;",
+            "set @top_1 = 9223372036854775807;\n    execute crossfade_bound using @lo_1, @top_1, @batch;",
+        ),
+        "L22",
+    ),
+    (
+        "a checkpoint is ahead of its rows",
+        SPLIT,
+        Access::Shared,
+        Script(
+            "migrate",
+            "      start transaction;\n      execute crossfade_fill",
+            "      update crossfade_checkpoint set last_key = json_array(cast(@hi_1 as char)) where part = 0;\n      start transaction;\n      execute crossfade_fill",
+        ),
+        "L14",
+    ),
 ];
 
 #[test]
@@ -245,9 +331,36 @@ fn faults_are_caught_on_mariadb() {
     caught(Dialect::Mariadb, FAMILY);
 }
 
-/// On a server that is there, nothing of the rehearsal stays, and nothing else goes, whether it ends or is stopped.
+/// On a server that is there, nothing of the rehearsal stays, and nothing else goes, whether it ends or is stopped. `databases`: the
+/// names of those that are there.
+fn is_left_as_it_was(url: &str, product: &str, mut databases: impl FnMut() -> String) {
+    let before = databases();
+    assert!(before.contains("crossfade_rehearse_of_others"), "{before}");
+    let rehearse = ["rehearse", "examples/placeholder/old.yaml", "examples/placeholder/new.yaml", "--url", url, "--time"];
+    let (code, text) = crossfade(&[&rehearse[..], &["1"]].concat());
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains(&format!("on {product}")) && text.contains("all laws hold"), "{text}");
+    assert!(text.contains("a lock of the scripts may keep it waiting for") && !text.contains("L21 lock budget: "), "{text}");
+    assert_eq!(databases(), before);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+        .args([&rehearse[..], &["600"]].concat())
+        .current_dir(root())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    while databases() == before {
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(databases(), before);
+}
+
 #[test]
-fn a_scratch_server_is_left_as_it_was() {
+fn a_scratch_server_is_left_as_it_was_on_postgres() {
     use crossfade::engine::ephemeral::postgres::{Server, installations};
     use crossfade::engine::postgres::Session;
     let Some(installation) = installations().pop() else { return };
@@ -255,28 +368,36 @@ fn a_scratch_server_is_left_as_it_was() {
     let address = server.address("postgres");
     let mut admin = Session::connect(&address).unwrap();
     admin.run("create database crossfade_rehearse_of_others").unwrap();
-    let databases = |admin: &mut Session| admin.value("select string_agg(datname, ' ' order by datname) from pg_database").unwrap();
-    let before = databases(&mut admin);
     let folder = address.socket_folder.display().to_string().replace('/', "%2F");
     let url = format!("postgres://postgres@{folder}:{}/postgres", address.port);
-    let example = ["examples/placeholder/old.yaml", "examples/placeholder/new.yaml"];
-    let (code, text) = crossfade(&["rehearse", example[0], example[1], "--url", &url, "--time", "1"]);
-    assert_eq!(code, 0, "{text}");
-    assert!(text.contains(&format!("on PostgreSQL {}", installation.major)) && text.contains("all laws hold"), "{text}");
-    assert_eq!(databases(&mut admin), before);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_crossfade"))
-        .args(["rehearse", example[0], example[1], "--url", &url, "--time", "600"])
-        .current_dir(root())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    while databases(&mut admin) == before {
-        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-    assert_eq!(child.wait().unwrap().code(), Some(1));
-    assert_eq!(databases(&mut admin), before);
+    is_left_as_it_was(&url, &format!("PostgreSQL {}", installation.major), || {
+        admin.value("select string_agg(datname, ' ' order by datname) from pg_database").unwrap().unwrap_or_default()
+    });
+}
+
+fn a_scratch_server_of_the_family(flavour: crossfade::engine::ephemeral::mysql::Flavour, scheme: &str, product: &str) {
+    use crossfade::engine::Connection as _;
+    use crossfade::engine::ephemeral::mysql::{Server, installations};
+    use crossfade::engine::mysql::Session;
+    let Some(installation) = installations().into_iter().rfind(|one| one.flavour == flavour) else { return };
+    let server = Server::start(&installation).unwrap();
+    let address = server.address(None);
+    let mut admin = Session::connect(&address).unwrap();
+    admin.run("create database crossfade_rehearse_of_others").unwrap();
+    let socket = address.socket.display().to_string().replace('/', "%2F");
+    let (major, minor) = installation.version;
+    is_left_as_it_was(&format!("{scheme}://root@localhost?socket={socket}"), &format!("{product} {major}.{minor}"), || {
+        let names = "select group_concat(schema_name order by schema_name separator ' ') from information_schema.schemata";
+        admin.value(names).unwrap().unwrap_or_default()
+    });
+}
+
+#[test]
+fn a_scratch_server_is_left_as_it_was_on_mysql() {
+    a_scratch_server_of_the_family(crossfade::engine::ephemeral::mysql::Flavour::Mysql, "mysql", "MySQL");
+}
+
+#[test]
+fn a_scratch_server_is_left_as_it_was_on_mariadb() {
+    a_scratch_server_of_the_family(crossfade::engine::ephemeral::mysql::Flavour::Mariadb, "mariadb", "MariaDB");
 }

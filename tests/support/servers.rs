@@ -47,9 +47,9 @@ pub struct Family {
 
 /// The servers of the MySQL family.
 pub const FAMILY: [Family; 3] = [
-    Family { name: "mysql97", dialect: Dialect::Mysql, flavour: mysql::Flavour::Mysql, major: 9, turn: (0, 8) },
-    Family { name: "mariadb1011", dialect: Dialect::Mariadb, flavour: mysql::Flavour::Mariadb, major: 10, turn: (4, 8) },
-    Family { name: "mariadb118", dialect: Dialect::Mariadb, flavour: mysql::Flavour::Mariadb, major: 11, turn: (2, 16) },
+    Family { name: "mysql97", dialect: Dialect::Mysql, flavour: mysql::Flavour::Mysql, major: 9, turn: (0, 16) },
+    Family { name: "mariadb1011", dialect: Dialect::Mariadb, flavour: mysql::Flavour::Mariadb, major: 10, turn: (8, 16) },
+    Family { name: "mariadb118", dialect: Dialect::Mariadb, flavour: mysql::Flavour::Mariadb, major: 11, turn: (4, 16) },
 ];
 
 impl Family {

@@ -3,7 +3,7 @@
 //! Facts about `ALGORITHM` and `LOCK`: each operation was run on MySQL 9.7, MariaDB 10.11 and 11.8 with the clause that is
 //! printed, and the server took it. Manuals: MySQL, "Online DDL Operations"; MariaDB, "InnoDB Online DDL Operations".
 
-use crate::plan::model::{Action, ColumnSpec, CommentTarget, Cost, Footprint, Lock, LockMode, Marker, StandIn};
+use crate::plan::model::{Action, ColumnSpec, CommentTarget, Cost, Footprint, Lock, LockMode, Marker, StandIn, TwinStage};
 use crate::plan::{Capabilities, Lack, Rules, Target, Truncate, WriterMark};
 use crate::snapshot::model::{Type, TypeKind};
 use crate::snapshot::types::sql_name;
@@ -100,6 +100,11 @@ impl Target for MysqlLike {
             writes_what_is_read: false,
             // Seen on all three: no INSTANT, no LOCK=NONE.
             changes_beside_fulltext: false,
+            // CREATE TABLE … LIKE, AFTER triggers, and one RENAME TABLE for both names (seen on all three: the views that show the
+            // table, and its grants, go by its name; not one of their clients fails meanwhile).
+            copies_tables: true,
+            // MySQL 9.7 calls it `copy_chk_1` there, and after the table's name once that is another one (seen).
+            copies_checks: self.dialect == Dialect::Mariadb,
         }
     }
 
@@ -266,7 +271,10 @@ impl Target for MysqlLike {
             | Action::AlterRules(_)
             | Action::ShareNumbers { .. }
             | Action::RenameIndex(_) => footprint(Vec::new(), Cost::Instant),
-            Action::CheckRows { .. } => footprint(Vec::new(), Cost::Scan),
+            Action::CheckRows { .. } | Action::Twin(TwinStage::Compare, _) => footprint(Vec::new(), Cost::Scan),
+            Action::Twin(TwinStage::Look, _) => footprint(Vec::new(), Cost::Instant),
+            Action::Twin(TwinStage::Make | TwinStage::Swap, twin) => briefly(&[&twin.table], Cost::Instant),
+            Action::Twin(TwinStage::Fill, twin) => footprint(locks(&[&twin.table, &twin.twin], LockMode::Rows), Cost::Copy),
             Action::Analyze { .. } => footprint(Vec::new(), Cost::Scan),
             Action::Backfill(backfill) => footprint(locks(&[&backfill.table], LockMode::Rows), Cost::Copy),
             Action::AddColumns { table, columns, marker } => {
@@ -317,6 +325,28 @@ impl Target for MysqlLike {
                 _ => footprint(Vec::new(), Cost::Instant),
             },
         }
+    }
+
+    fn whole_numbers(&self, ty: &Type) -> Option<(i128, i128)> {
+        let name = match &ty.kind {
+            TypeKind::SmallInt => "smallint",
+            TypeKind::Integer => "int",
+            TypeKind::BigInt => "bigint",
+            TypeKind::Native(name) => name.as_str(),
+            _ => return None,
+        };
+        // Manuals, "Integer Types (Exact Value)".
+        let bits = match name.split([' ', '(']).next()? {
+            "tinyint" => 8,
+            "smallint" => 16,
+            "mediumint" => 24,
+            "int" | "integer" => 32,
+            "bigint" => 64,
+            _ => return None,
+        };
+        let numbers = 1_i128 << bits;
+        let signs = numbers >> 1;
+        Some(if name.contains("unsigned") || name.contains("zerofill") { (0, numbers - 1) } else { (-signs, signs - 1) })
     }
 
     fn widens_in_place(&self, old: &Type, new: &Type) -> bool {

@@ -100,6 +100,17 @@ impl Language for Expressions<'_> {
         }
     }
 
+    /// The planner puts what stands beside `and` into an order of its own.
+    fn in_turn(&self, conditions: &[String]) -> String {
+        match conditions {
+            [] | [_] => self.all(conditions),
+            [before @ .., last] => {
+                let missed: String = before.iter().map(|condition| format!(" when not ({condition}) then false")).collect();
+                format!("case{missed} else {last} end")
+            }
+        }
+    }
+
     fn distinct(&self, a: &str, b: &str, ty: &Type) -> String {
         let incomparable = match &ty.kind {
             TypeKind::Json => true,

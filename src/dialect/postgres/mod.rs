@@ -60,6 +60,8 @@ impl Target for Postgres {
             counters_follow: true,
             writes_what_is_read: true,
             changes_beside_fulltext: true,
+            copies_tables: false,
+            copies_checks: false,
         }
     }
 
@@ -140,6 +142,7 @@ impl Target for Postgres {
             | Action::TidyNames { table }
             | Action::SettleDefaults { table, .. }
             | Action::DropTable { table } => instant(&[table]),
+            Action::Twin(_, twin) => instant(&[&twin.table]),
             Action::RebuildTable(rebuild) | Action::AlterRules(rebuild) => footprint(locks(&[&rebuild.before.name], LockMode::AccessExclusive), Cost::Rewrite),
             Action::AdvanceIdentity { table, highest, .. } => match highest {
                 Highest::ByIndex => footprint(locks(&[table], LockMode::ShareRowExclusive), Cost::Instant),

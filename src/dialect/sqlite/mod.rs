@@ -117,6 +117,8 @@ impl Target for Sqlite {
             counters_follow: true,
             writes_what_is_read: true,
             changes_beside_fulltext: true,
+            copies_tables: false,
+            copies_checks: false,
         }
     }
 

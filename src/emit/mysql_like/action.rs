@@ -9,7 +9,7 @@ use crate::dialect::mysql_like::{INSTANT, MysqlLike, REBUILD};
 use crate::plan::model::{
     Action, Backfill, ColumnSpec, CommentTarget, ConstraintSpec, CopyRows, Finding, ForeignKeySpec, Formula, IndexSpec, KeyTarget, Marker,
     Mirror, MirrorSide, OnFinding, Phase, Plan, Rename, Returning, RowExpr, ShapeView, StandIn, Step, SyncColumn, SyncLens, TableSpec,
-    ViewSpec,
+    Twin, TwinStage, ViewSpec,
 };
 use crate::plan::{MARKER, Target as _, without_interim};
 use crate::snapshot::model::{ReferentialAction, Type};
@@ -124,6 +124,7 @@ impl Actions<'_> {
             Action::InstallMirror(mirror) => return self.install_mirror(mirror),
             Action::CopyRows(copy) => return self.copy_rows(copy),
             Action::RemoveMirror(mirror) => self.remove_mirror(mirror),
+            Action::Twin(stage, twin) => return self.twin(*stage, twin),
             Action::SetDefault { table, column, default, .. } => {
                 let change = format!("alter column {} set default {}", sql.ident(column), self.text(default));
                 self.alter(&probe.column(table, column), table, &change, INSTANT)
@@ -145,7 +146,7 @@ impl Actions<'_> {
                 .collect::<Vec<_>>()
                 .join("\n"),
             Action::CreateNamespace { schema } => format!("create database if not exists {};", sql.ident(schema)),
-            Action::SettleShapeView(view) if self.is_renamed(&view.table) => {
+            Action::SettleShapeView(view) if self.plan.renames(&view.table) => {
                 self.step(&probe.table(&view.table), self.shape_view(view)?.trim_end_matches(';'))
             }
             Action::CreateShapeView(view) | Action::SettleShapeView(view) => return self.shape_view(view),
@@ -367,14 +368,9 @@ impl Actions<'_> {
         self.alter(&self.probe().column(table, column), table, &format!("drop column {}", self.sql.ident(column)), clauses)
     }
 
-    /// Whether contract gives a table another name.
-    fn is_renamed(&self, table: &str) -> bool {
-        self.plan.steps.iter().any(|step| matches!(&step.action, Action::RenameTable { from, .. } if from == table))
-    }
-
     /// That something is missing in a table, and the table is not called otherwise by now.
     fn missing(&self, table: &str, exists: &str) -> String {
-        if self.is_renamed(table) { format!("{}\n    and {}", not(exists), self.probe().table(table)) } else { not(exists) }
+        if self.plan.renames(table) { format!("{}\n    and {}", not(exists), self.probe().table(table)) } else { not(exists) }
     }
 
     /// Whether the marker of a table has a default with these words.
@@ -939,22 +935,7 @@ impl Actions<'_> {
             not(&probe.trigger(&mirroring.follows_updates())),
             self.step(&stale, &format!("truncate table {target}"))
         );
-        let counter = |table: &str| {
-            format!(
-                "(select coalesce(max(auto_increment), 1) from information_schema.tables where table_schema = database() and table_name = {})",
-                sql.literal(table)
-            )
-        };
-        let counts = self.counts(&mirror.target).then(|| {
-            let change = sql.literal(&format!("alter table {target} auto_increment = "));
-            let clauses = sql.literal(&format!(", {}", self.server.metadata));
-            format!(
-                "call crossfade_step(\n  {}\n    > {},\n  concat({change}, {}, {clauses}));",
-                counter(&mirror.source),
-                counter(&mirror.target),
-                counter(&mirror.source)
-            )
-        });
+        let counts = self.counts(&mirror.target).then(|| self.count_on(&mirror.source, &mirror.target, ""));
         self.render(
             "install_mirror",
             context! {
@@ -966,6 +947,25 @@ impl Actions<'_> {
                 source => mirror.source.as_str(),
                 target => mirror.target.as_str(),
             },
+        )
+    }
+
+    /// Lets a table count on where another one stands, if it is behind.
+    fn count_on(&self, from: &str, to: &str, also: &str) -> String {
+        let sql = &self.sql;
+        let counter = |table: &str| {
+            format!(
+                "(select coalesce(max(auto_increment), 1) from information_schema.tables where table_schema = database() and table_name = {})",
+                sql.literal(table)
+            )
+        };
+        let change = sql.literal(&format!("alter table {} auto_increment = ", sql.ident(to)));
+        let clauses = sql.literal(&format!(", {}", self.server.metadata));
+        format!(
+            "call crossfade_step(\n  {}\n    > {}{also},\n  concat({change}, {}, {clauses}));",
+            counter(from),
+            counter(to),
+            counter(from)
         )
     }
 
@@ -1064,7 +1064,7 @@ impl Actions<'_> {
                 let message = format!("{table}: foreign key {} leads nowhere", spec.key.name.text);
                 let mut needed = probe.columns(table, &spec.key.columns);
                 // Once the other table has its last name, the rows have been looked at.
-                if self.is_renamed(&spec.key.ref_table) {
+                if self.plan.renames(&spec.key.ref_table) {
                     needed = format!("{needed}\n    and {}", probe.table(&spec.key.ref_table));
                 }
                 (message, condition, None, needed)
@@ -1117,9 +1117,162 @@ impl Actions<'_> {
         )
     }
 
+    // --- copies that take a table's name ---
+
+    fn twin(&self, stage: TwinStage, twin: &Twin) -> Rendered {
+        let (sql, probe) = (&self.sql, self.probe());
+        let step = format!("twin of {}", twin.table);
+        let pending = not(&self.is_done(&step));
+        let names = |row: Row<'_>| twin.columns.iter().map(|(name, _)| sql.column(name, row)).collect::<Vec<_>>().join(", ");
+        let same = |a: Row<'_>, b: Row<'_>| {
+            let pair = |(name, _): &(String, Type)| format!("{} = {}", sql.column(name, a), sql.column(name, b));
+            twin.key.iter().map(pair).collect::<Vec<_>>().join(" and ")
+        };
+        let common = context! {
+            release => sql.literal(&self.plan.release),
+            step => sql.literal(&step),
+            pending => pending.as_str(),
+            table => sql.ident(&twin.table),
+            table_literal => sql.literal(&twin.table),
+            before => sql.literal(&twin.before),
+            twin => sql.ident(&twin.twin),
+            left => sql.ident(&twin.left),
+            is_there => probe.table(&twin.twin),
+            is_left => probe.table(&twin.left),
+        };
+        match stage {
+            TwinStage::Look => self.render("twin_look", context! { names_checks => self.server.dialect == Dialect::Mysql, ..common }),
+            TwinStage::Make => {
+                let (table, copy) = (sql.literal(&twin.table), sql.literal(&twin.twin));
+                let first = twin.restated.first().map_or_else(String::new, |column| sql.literal(&column.name));
+                let unlike = format!(
+                    "{pending}\n    and (select count(distinct column_type) from information_schema.columns\n      where table_schema = database() and table_name in ({table}, {copy}) and column_name = {first}) = 1"
+                );
+                let changes: Vec<String> =
+                    twin.restated.iter().map(|column| format!("modify column {}", self.column_definition(column))).collect();
+                self.render(
+                    "twin_make",
+                    context! {
+                        name => sql.literal(&twin.copy),
+                        retype => self.alter(&unlike, &twin.twin, &changes.join(", "), self.server.copy),
+                        triggers => twin.triggers.iter().map(|name| sql.ident(name)).collect::<Vec<_>>(),
+                        columns => names(Row::Table("")),
+                        given => names(Row::New),
+                        sets => twin.columns.iter().map(|(name, _)| format!("{} = {}", sql.ident(name), sql.column(name, Row::New))).collect::<Vec<_>>().join(", "),
+                        stays => same(Row::Old, Row::New),
+                        key_is_old => twin.key.iter().map(|(name, _)| format!("{} = {}", sql.ident(name), sql.column(name, Row::Old))).collect::<Vec<_>>().join(" and "),
+                        ..common
+                    },
+                )
+            }
+            TwinStage::Fill => self.batches(&Batches {
+                table: &twin.table,
+                name: &twin.copy,
+                batch: twin.batch,
+                key: twin.key.clone(),
+                what: format!(
+                    "insert into {} ({}) select {} from {}",
+                    sql.ident(&twin.twin),
+                    names(Row::Table("")),
+                    names(Row::Table("")),
+                    sql.ident(&twin.table)
+                ),
+                updates: false,
+                // A writer may have brought a row since the statement began to look.
+                also: format!(" and {} lock in share mode{}", self.not_in_twin(twin), self.unless_in_twin(twin)),
+            }),
+            TwinStage::Compare => self.compare_twin(twin, &pending),
+            TwinStage::Swap => {
+                let still = format!("\n    and {pending}\n    and {}\n    and not {}", probe.table(&twin.twin), probe.table(&twin.left));
+                self.render(
+                    "twin_swap",
+                    context! {
+                        fresh => self.server.dialect == Dialect::Mysql,
+                        counts => self.count_on(&twin.table, &twin.twin, &still),
+                        rename => self.step(
+                            still.trim_start_matches("\n    and "),
+                            &format!("rename table {} to {}, {} to {0}", sql.ident(&twin.table), sql.ident(&twin.left), sql.ident(&twin.twin)),
+                        ),
+                        triggers => twin.triggers.iter().map(|name| sql.ident(name)).collect::<Vec<_>>(),
+                        ..common
+                    },
+                )
+            }
+        }
+    }
+
+    /// Rows of the table that its copy does not have.
+    fn not_in_twin(&self, twin: &Twin) -> String {
+        let (sql, table) = (&self.sql, self.sql.ident(&twin.table));
+        let pair = |(name, _): &(String, Type)| format!("crossfade_other.{0} = {table}.{0}", sql.ident(name));
+        let same = twin.key.iter().map(pair).collect::<Vec<_>>().join(" and ");
+        format!("not exists (select * from {} as crossfade_other where {same})", sql.ident(&twin.twin))
+    }
+
+    /// Leaves a row of the copy as it is.
+    fn unless_in_twin(&self, twin: &Twin) -> String {
+        let column = twin.key.first().map(|(name, _)| [self.sql.ident(&twin.twin), self.sql.ident(name)].join(".")).unwrap_or_default();
+        format!(" on duplicate key update {column} = {column}")
+    }
+
+    /// Looks both ways: triggers don't see a TRUNCATE, nor what a session does without them.
+    fn compare_twin(&self, twin: &Twin, pending: &str) -> Rendered {
+        let (sql, probe) = (&self.sql, self.probe());
+        let needed = format!("{pending}\n    and {}\n    and not {}", probe.table(&twin.twin), probe.table(&twin.left));
+        let way = |own: &str, other: &str, message: String, hint: &str| {
+            let own = sql.ident(own);
+            let equal = |(name, ty): &(String, Type)| {
+                format!(
+                    "not ({})",
+                    sql.distinct(&format!("crossfade_other.{}", sql.ident(name)), &format!("{own}.{}", sql.ident(name)), ty)
+                )
+            };
+            let mut conditions: Vec<String> =
+                twin.key.iter().map(|(name, _)| format!("crossfade_other.{0} = {own}.{0}", sql.ident(name))).collect();
+            conditions.extend(twin.columns.iter().map(equal));
+            self.render(
+                "check_rows",
+                context! {
+                    table => own.as_str(),
+                    condition => format!("not exists (select * from {} as crossfade_other where {})", sql.ident(other), conditions.join(" and ")),
+                    group => None::<String>,
+                    key => twin.key.iter().map(|(name, _)| [own.as_str(), &sql.ident(name)].join(".")).collect::<Vec<_>>().join(", "),
+                    needed => needed.as_str(),
+                    message => sql.literal(&message),
+                    what => sql.literal(" rows (for example "),
+                    hint => sql.literal(hint),
+                    refuse => true,
+                },
+            )
+        };
+        let hint = format!(
+            "Something wrote {} behind its triggers. Nothing was lost: make the rows of {} like it by hand, then run this script again.",
+            twin.table, twin.twin
+        );
+        let missing = way(&twin.table, &twin.twin, format!("{}: not in {}, or otherwise", twin.table, twin.twin), &hint)?;
+        let surplus = way(&twin.twin, &twin.table, format!("{}: not in {}, or otherwise", twin.twin, twin.table), &hint)?;
+        Ok([missing, surplus].join("\n"))
+    }
+
     /// A backfill as the runner does it.
     pub(super) fn live(&self, action: &Action) -> Option<live::Backfill> {
         let sql = &self.sql;
+        if let Action::Twin(TwinStage::Fill, twin) = action {
+            let columns = twin.columns.iter().map(|(name, _)| sql.ident(name)).collect::<Vec<_>>().join(", ");
+            return Some(live::Backfill {
+                name: twin.copy.clone(),
+                table: sql.ident(&twin.table),
+                key: twin.key.iter().map(|(name, ty)| live::KeyColumn { column: sql.ident(name), ty: sql.ty(ty) }).collect(),
+                reads: twin.restated.iter().map(|column| sql.ident(&column.name)).collect(),
+                work: live::Work::Copy {
+                    target: sql.ident(&twin.twin),
+                    values: columns.clone(),
+                    columns,
+                    meant: Some(self.not_in_twin(twin)),
+                    key: twin.key.iter().map(|(name, _)| sql.ident(name)).collect::<Vec<_>>().join(", "),
+                },
+            });
+        }
         let Action::Backfill(backfill) = action else { return None };
         let row = Row::Table(&backfill.table);
         let sets = backfill.sets.iter().map(|(name, ty, formula)| format!("{} = {}", sql.ident(name), sql.value(formula, ty, row)));

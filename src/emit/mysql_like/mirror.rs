@@ -4,6 +4,9 @@
 //! first, and writes only where the two rows differ; what it carries over finds nothing left to carry back. No trigger asks who
 //! wrote. A row is looked for without a lock, and what is found is read again with one: a transaction may see an older state than
 //! others have committed, and where nothing is there, a lock would keep others from inserting.
+//!
+//! What the target only derives from the source would have to come back to the row that is being written. So a trigger of the target's
+//! own, before the update, gives it.
 
 use super::super::mirror::{Way, disagreement, grouped};
 use crate::dialect::language::{Language, Row};
@@ -196,10 +199,19 @@ impl Mirroring<'_> {
     /// The names of the triggers, those of the source first.
     pub(super) fn names(&self) -> Vec<String> {
         let triggers = &self.mirror.triggers;
-        [Way::Up, Way::Down]
+        let mut names: Vec<String> = [Way::Up, Way::Down]
             .into_iter()
             .flat_map(|way| [&triggers.insert, &triggers.update, &triggers.delete].map(|base| self.trigger_name(way, base)))
-            .collect()
+            .collect();
+        if !self.derived_here().is_empty() {
+            names.push(self.here_name());
+        }
+        names
+    }
+
+    /// The trigger on the target for what follows from the source.
+    fn here_name(&self) -> String {
+        self.trigger_name(Way::Down, &format!("{}_here", self.mirror.triggers.update))
     }
 
     /// The trigger without which changes of the source's rows are not carried over.
@@ -213,6 +225,20 @@ impl Mirroring<'_> {
         let mut list = Vec::new();
         for way in [Way::Down, Way::Up] {
             let (own, other) = (way.table(self.mirror), way.back().table(self.mirror));
+            if way == Way::Down
+                && let Some((declarations, lines)) = self.followed_here()
+            {
+                list.push(Trigger {
+                    name: self.here_name(),
+                    event: "before update",
+                    table: own.to_owned(),
+                    about: format!(
+                        "a row of {own} is being updated: what follows from {other} follows here, since no trigger on {other} can write {own} then (1442)"
+                    ),
+                    declarations,
+                    lines,
+                });
+            }
             let names = &self.mirror.triggers;
             let mut push = |base: &str, event: &'static str, what: &str, (declarations, lines): (Vec<String>, Vec<String>)| {
                 list.push(Trigger {
@@ -434,6 +460,64 @@ impl Mirroring<'_> {
         };
         let written = (event == Event::Update).then(|| self.sql.any(&[MOVED.to_owned(), self.changed(&inputs)]));
         Some((differs, written))
+    }
+
+    /// The columns of the target that only follow from the source, from columns that the target gives too.
+    fn derived_here(&self) -> Vec<&SyncLens> {
+        let given = |name: &String| self.givers(name).next().is_some();
+        let follows = |lens: &&SyncLens| lens.old.is_empty() && lens.follow != Follow::Never;
+        let derived = self.mirror.lenses.iter().filter(follows).filter(|lens| lens.ups().next().is_some());
+        derived.filter(|lens| lens.up_inputs.iter().any(|(name, _)| given(name))).collect()
+    }
+
+    /// The lenses by which the target gives a column of the source.
+    fn givers(&self, column: &str) -> impl Iterator<Item = &SyncLens> {
+        self.mirror.lenses.iter().filter(move |lens| !lens.new.is_empty() && lens.downs().any(|(old, _)| old.name == column))
+    }
+
+    /// The new version changes what something follows from: that follows in the same row, as the trigger on the source would have it.
+    fn followed_here(&self) -> Option<(Vec<String>, Vec<String>)> {
+        let derived = self.derived_here();
+        let way = Way::Down;
+        let mut read: Vec<(String, Type)> = Vec::new();
+        let mut inner: Vec<String> = Vec::new();
+        let mut named: Vec<&String> = Vec::new();
+        for (name, _) in derived.iter().flat_map(|lens| &lens.up_inputs) {
+            if named.contains(&name) {
+                continue;
+            }
+            named.push(name);
+            let mut value = self.sql.column(name, THERE);
+            for lens in self.givers(name) {
+                read.extend(way.inputs(lens).into_iter().filter(|input| !read.contains(input)).collect::<Vec<_>>());
+                let Some((differs, written)) = self.follows(way, Event::Update, lens) else { continue };
+                let given = lens.downs().find(|(old, _)| old.name == *name);
+                let Some(given) = given.map(|(old, formula)| self.sql.value(formula, &old.ty, Row::New)) else { continue };
+                let when = self.sql.all(&written.into_iter().chain([differs]).collect::<Vec<_>>());
+                value = format!("if({when}, {given}, {value})");
+            }
+            inner.push(format!("{value} as {}", self.sql.ident(name)));
+        }
+        if inner.is_empty() {
+            return None;
+        }
+        let there = self.same((way.back(), THERE), (way, Row::Old));
+        let source = self.table(way.back());
+        let mut lines = vec![format!("if {} then", self.changed(&read))];
+        for (column, formula) in derived.iter().flat_map(|lens| lens.ups()) {
+            let kept = self.sql.distinct(&self.sql.value(formula, &column.ty, THERE), &self.sql.column(&column.name, Row::Old), &column.ty);
+            let was = self.image(way, Row::Old, &[format!("not ({kept})")], Look::Locked);
+            lines.push(format!("  if not ({}) and {was} then", self.sql.changed(&column.name, &column.ty)));
+            lines.push(format!("    set {} = (", self.sql.column(&column.name, Row::New)));
+            lines.push(format!("      select {}", self.sql.value(formula, &column.ty, THERE)));
+            lines.push(format!(
+                "      from (select {} from {source} as there where {there} lock in share mode) as there);",
+                inner.join(", ")
+            ));
+            lines.push("  end if;".to_owned());
+        }
+        lines.push("end if;".to_owned());
+        Some((vec![format!("{MOVED} boolean default {};", self.key_changed(way))], lines))
     }
 
     /// Finds out which lenses have something to carry over to the image of a row.

@@ -5,7 +5,7 @@ use minijinja::context;
 use crate::dialect::language::{Language, Row};
 use crate::dialect::mysql_like::MysqlLike;
 use crate::dialect::mysql_like::expression::Expressions;
-use crate::plan::model::{Action, Finding, Footprint, Phase, Plan};
+use crate::plan::model::{Action, Finding, Footprint, Phase, Plan, TwinStage};
 use crate::snapshot::model::Access;
 use crate::sql::Dialect;
 
@@ -37,6 +37,20 @@ impl<'a> MysqlLikeRenderer<'a> {
 
     fn makes_triggers(&self) -> bool {
         self.plan.steps.iter().any(|step| matches!(step.action, Action::InstallSync(_) | Action::InstallMirror(_)))
+            || self.contract_makes_triggers()
+    }
+
+    fn contract_makes_triggers(&self) -> bool {
+        self.plan.steps.iter().any(|step| matches!(step.action, Action::Twin(TwinStage::Make, _)))
+    }
+
+    /// Whether a script makes triggers, or is the first one of an upgrade that does.
+    fn wants_triggers(&self, script: Script) -> bool {
+        match script {
+            Script::Phase(Phase::Expand) => self.makes_triggers(),
+            Script::Phase(Phase::Contract) => self.contract_makes_triggers(),
+            Script::Phase(Phase::Migrate) | Script::Abort => false,
+        }
     }
 
     /// The name of the database, where it is known.
@@ -65,6 +79,7 @@ impl<'a> MysqlLikeRenderer<'a> {
                         }
                         Action::DropTable { table } => Some(table.as_str()),
                         Action::InstallMirror(mirror) => Some(mirror.source.as_str()),
+                        Action::Twin(_, twin) => Some(twin.before.as_str()),
                         Action::RenameTable { from, .. } => Some(from.as_str()),
                         _ => None,
                     })
@@ -119,7 +134,11 @@ impl Renderer for MysqlLikeRenderer<'_> {
                 new => plan.new_version.as_str(),
                 client => self.server.client,
                 database => self.database(),
-                triggers => header.file == "expand.sql" && self.makes_triggers(),
+                triggers => match header.file {
+                    "expand.sql" => self.wants_triggers(Script::Phase(Phase::Expand)),
+                    "contract.sql" => self.wants_triggers(Script::Phase(Phase::Contract)),
+                    _ => false,
+                },
             },
         )
     }
@@ -134,7 +153,7 @@ impl Renderer for MysqlLikeRenderer<'_> {
             }
         };
         let mut parts = vec![tables, gate];
-        if script == Script::Phase(Phase::Expand) && self.makes_triggers() {
+        if self.wants_triggers(script) {
             parts.insert(0, self.actions.render("may_make_triggers", context! {})?);
         }
         Ok(parts.join("\n\n"))

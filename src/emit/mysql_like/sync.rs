@@ -42,6 +42,22 @@ impl Words for Expressions<'_> {
         lines
     }
 
+    fn scope(&self, declarations: Vec<String>, statements: Vec<String>, indent: &str) -> Vec<String> {
+        if declarations.is_empty() {
+            return statements;
+        }
+        let mut lines = vec![format!("{indent}begin")];
+        lines.extend(declarations.into_iter().map(|declaration| format!("{indent}  declare {declaration};")));
+        lines.extend(statements.into_iter().map(|line| format!("  {line}")));
+        lines.push(format!("{indent}end;"));
+        lines
+    }
+
+    /// The trigger is called for every row that any statement updates.
+    fn has_conditions(&self) -> bool {
+        false
+    }
+
     fn nothing(&self) -> &'static str {
         "begin end;"
     }
@@ -74,7 +90,6 @@ pub(super) fn context(sync: &Sync, sql: &Expressions<'_>, plan: &Plan) -> Value 
     let mut lenses = Vec::new();
     for lens in &sync.lenses {
         let body = Body { lens, sql, writer: sync.writer };
-        variables.extend(body.variables());
         if sync.writer == Writer::Marker {
             variables.extend(lens.new.iter().filter_map(|column| Some(declare_default(column, column.default.as_ref()?, sql))));
         }

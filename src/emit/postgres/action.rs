@@ -325,7 +325,7 @@ impl Actions<'_> {
             ),
             Action::Comment { target, new, .. } => self.comment(target, new.as_deref()),
             // Never planned for this dialect: here one thing about a column changes in a statement of its own.
-            Action::StandIn(_) | Action::RestateColumn { .. } | Action::ReturnColumns { .. } | Action::TakeEither { .. } | Action::ReturnPrimaryKey { .. } | Action::ReturnForeignKey(_) => Err(EmitError { template: "restate_column".to_owned(), why: "there is none".to_owned() }),
+            Action::StandIn(_) | Action::RestateColumn { .. } | Action::ReturnColumns { .. } | Action::Twin(..) | Action::TakeEither { .. } | Action::ReturnPrimaryKey { .. } | Action::ReturnForeignKey(_) => Err(EmitError { template: "restate_column".to_owned(), why: "there is none".to_owned() }),
         }
     }
 
@@ -450,6 +450,7 @@ impl Actions<'_> {
             | Action::DropViews { .. }
             | Action::ReturnColumns { .. }
             | Action::TakeEither { .. }
+            | Action::Twin(..)
             | Action::StandIn(_)
             | Action::ReturnPrimaryKey { .. }
             | Action::ReturnForeignKey(_)
@@ -578,7 +579,7 @@ impl Actions<'_> {
         let key = if key.is_empty() { [&sql.ident(table), ".ctid"].concat() } else { key.iter().map(own).collect::<Vec<_>>().join(", ") };
         // Once a table has its last name, the rows have been looked at.
         let constraint_missing = |name: &str, tables: &[&str]| {
-            let there = tables.iter().filter(|table| self.is_renamed(table));
+            let there = tables.iter().filter(|table| self.plan.renames(table));
             let there: String = there.map(|table| format!("to_regclass({}) is not null and ", self.table_literal(table))).collect();
             format!(
                 "{there}not exists (select from pg_constraint where conrelid = to_regclass({}) and conname = {})",
@@ -614,7 +615,7 @@ impl Actions<'_> {
                 Some(self.is_nullable(table, column)),
             ),
             Finding::Check(name, condition) => (
-                format!("{table}: check {name} is broken"),
+                format!("{table}: check {} is broken", without_interim(name)),
                 format!("not ({})", self.sql.written(condition, Row::Table(table)).trim()),
                 None,
                 Some(constraint_missing(name, &[table])),
@@ -635,7 +636,7 @@ impl Actions<'_> {
                     pairs.join(" and ")
                 );
                 (
-                    format!("{table}: foreign key {} leads nowhere", spec.key.name.text),
+                    format!("{table}: foreign key {} leads nowhere", without_interim(&spec.key.name.text)),
                     condition,
                     None,
                     Some(constraint_missing(&spec.key.name.text, &[table, &spec.key.ref_table])),
@@ -663,6 +664,11 @@ impl Actions<'_> {
             }
         };
         let needed = until.map(|swap| self.is_before(swap)).or(needed);
+        // An expression may have no answer to a value: then a row agrees where any one of these says so.
+        let sides = match finding {
+            Finding::Disagree(lens) if !lens.is_total() => sql.disagreements(lens, Row::Table(table)),
+            _ => Vec::new(),
+        };
         let what = if group.is_some() { "keys stand there more than once" } else { "rows" };
         let message = sql.literal(&format!("{}: % {what} (for example %)", message.replace('%', "%%")));
         let (level, hint) = match (why, on_finding) {
@@ -672,13 +678,8 @@ impl Actions<'_> {
         };
         self.render(
             "check_rows",
-            context! { table => sql.table(table), condition, group, key, needed, level, message, hint => sql.literal(hint) },
+            context! { table => sql.table(table), condition, sides, group, key, needed, level, message, hint => sql.literal(hint) },
         )
-    }
-
-    /// Whether contract gives a table another name.
-    fn is_renamed(&self, table: &str) -> bool {
-        self.plan.steps.iter().any(|step| matches!(&step.action, Action::RenameTable { from, .. } if from == table))
     }
 
     /// The condition that a table has all these columns.

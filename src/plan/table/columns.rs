@@ -52,10 +52,11 @@ impl<'a> Planner<'a> {
                 work.ready.push(id);
             }
             let Some(new) = physical.new else { continue };
-            if self.old_type(&old.ty) != self.physical_type(&new.ty) && physical.role == Role::Both && self.can.restates_columns {
+            let widened = physical.role == Role::Both && !work.layout.is_late(new);
+            if self.old_type(&old.ty) != self.physical_type(&new.ty) && widened && self.can.restates_columns {
                 let id = self.type_restated(work, physical, old, new);
                 work.ready.push(id);
-            } else if old.ty != self.physical_type(&new.ty) && physical.role == Role::Both {
+            } else if old.ty != self.physical_type(&new.ty) && widened {
                 let checks = self.checks_reading(work, &old.name);
                 let validate: Vec<String> = checks.iter().map(|(name, _)| name.clone()).collect();
                 let id = self.step(Draft {
@@ -190,6 +191,9 @@ impl<'a> Planner<'a> {
     /// A column of the new shape as it stands while both versions run, behind expand.
     pub(super) fn overlap_column(&self, work: &Work<'a, '_>, physical: &Physical<'a>, new: &Column) -> ColumnSpec {
         if let (Role::Both, Some(old)) = (physical.role, physical.old) {
+            if work.layout.is_late(new) {
+                return self.old_column_spec(old, work.table);
+            }
             // Expand has widened the type.
             return ColumnSpec { ty: self.physical_type(&new.ty), ..self.old_column_spec(old, work.table) };
         }

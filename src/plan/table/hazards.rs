@@ -195,7 +195,7 @@ impl<'a> Planner<'a> {
 
     /// What of a lens has no value for some rows: then a write, or migrate, fails.
     fn partial_lens(&mut self, work: &Work<'a, '_>, lens: &Lens<'a>, treatment: Treatment) {
-        if matches!(treatment, Treatment::Alias | Treatment::InPlace) {
+        if matches!(treatment, Treatment::Alias | Treatment::InPlace | Treatment::Late) {
             return;
         }
         let dialect = self.diff.dialect;

@@ -21,6 +21,7 @@ mod rows;
 mod stand_ins;
 mod swap;
 mod sync;
+mod twin;
 mod uniques;
 
 pub(super) use keys::{changes_columns, goes_from_under, is_both};
@@ -65,6 +66,7 @@ impl<'a> Planner<'a> {
         };
         self.refuse_what_is_not_there_yet(&work);
         self.refuse_returns(&work);
+        self.looked_for_twin(&mut work);
         self.column_hazards(&work);
         self.default_hazards(&work);
         let sync = self.sync(&work);

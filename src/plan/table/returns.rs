@@ -315,7 +315,7 @@ impl<'a> Planner<'a> {
         ));
         if !stood_in.is_empty() {
             steps.push((
-                format!("settle_defaults.{table}"),
+                format!("end_stand_ins.{table}"),
                 table.clone(),
                 "The view shows these columns now: nothing stands in for a value any more.".to_owned(),
                 Action::SettleDefaults { table: table.clone(), defaults: stood_in, view: None },

@@ -378,6 +378,7 @@ impl<'a> Planner<'a> {
             });
             previous = Some(id);
         }
+        let previous = self.copied_late(&work, previous);
         if let Some(end) = previous {
             self.swap_ends.entry(work.change).or_default().push(end);
         }
@@ -419,7 +420,7 @@ impl<'a> Planner<'a> {
         let object = format!("{}.{}", work.table, old.name);
         // Where rules change meanwhile, it comes when they have.
         if old.not_null != new.not_null
-            || self.old_type(&old.ty) != self.physical_type(&new.ty)
+            || (self.old_type(&old.ty) != self.physical_type(&new.ty) && !work.layout.is_late(new))
             || old.default.is_some() != new.default.is_some()
         {
             let last = self.column_spec(new, work.name, &new.name, &|name| Some(name.to_owned()));

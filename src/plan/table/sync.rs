@@ -18,7 +18,7 @@ impl<'a> Planner<'a> {
         let mut fills = Vec::new();
         for (lens, treatment) in &work.layout.lenses {
             match treatment {
-                Treatment::Alias | Treatment::InPlace => {}
+                Treatment::Alias | Treatment::InPlace | Treatment::Late => {}
                 Treatment::Fill => {
                     if let Some(Mapping::Expression(up)) = lens.new[0].mapping {
                         let column = lens.new[0].column;

@@ -5,7 +5,8 @@ from {{ table }}
 where {% if above %}{{ above }} and {% endif %}{{ up_to }}{% if copy.meant %}
   and ({{ copy.meant }}){% endif %}
 order by {{ cols }}
-for share
+lock in share mode
+on duplicate key update {{ copy.target }}.{{ first }} = {{ copy.target }}.{{ first }}
 {%- else -%}
 update {{ table }}
 set {{ sets }}

@@ -4,7 +4,8 @@ select {{ copy.values }}
 from {{ table }}
 where {{ is }}{% if copy.meant %}
   and ({{ copy.meant }}){% endif %}
-for share
+lock in share mode
+on duplicate key update {{ copy.target }}.{{ first }} = {{ copy.target }}.{{ first }}
 {%- else -%}
 update {{ table }}
 set {{ sets }}

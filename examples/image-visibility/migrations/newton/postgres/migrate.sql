@@ -1,4 +1,4 @@
--- migrate nothing -> newton: fills the new shape for the rows that were there before, and builds what version newton relies on.
+-- migrate newton: a first installation. There are no rows to fill; what is left to build is built.
 --
 --   from      nothing: a first installation
 --   to        newton
@@ -7,7 +7,7 @@
 --
 -- Run it with:  psql -X -v ON_ERROR_STOP=1 -f migrate.sql
 -- Before it:    expand.sql has finished
--- After it:     start version newton, stop version nothing, in any order; abort.sql still takes it back
+-- After it:     start version newton, and run contract.sql; abort.sql still takes it back, rows and all
 --
 -- It can be run again after a failure, a kill or a finish. No statement waits longer than the lock timeout for a lock
 -- that others would queue behind; when one gives up, run the script again.

@@ -17,7 +17,7 @@ set names utf8mb4;
 set session autocommit = 1,
   sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
   lock_wait_timeout = 1,
-  innodb_lock_wait_timeout = 2,
+  innodb_lock_wait_timeout = 1,
   foreign_key_checks = 1,
   unique_checks = 1;
 set session transaction isolation level read committed;
@@ -104,12 +104,12 @@ begin
   declare message text;
   if (select count(*) from information_schema.columns
       where table_schema = database() and table_name = 'images' and column_name in ('is_public', 'visibility')) = 2 then
-    select count(*) into found from images where not (binary convert(visibility using utf8mb4) <=> binary convert((case when is_public then 'public' else 'shared' end) using utf8mb4)) and not (is_public <=> (visibility = 'public')) and not (binary convert(visibility using utf8mb4) <=> binary convert((case when images.is_public then 'public'
+    select count(*) into found from images where not (is_public <=> (visibility = 'public')) and not (binary convert(visibility using utf8mb4) <=> binary convert((case when is_public then 'public' else 'shared' end) using utf8mb4)) and not (binary convert(visibility using utf8mb4) <=> binary convert((case when images.is_public then 'public'
      when exists (select 1 from image_members m where m.image_id = images.id and not m.deleted) then 'shared'
      else 'private' end) using utf8mb4));
     if found > 0 then
       select group_concat(k separator '; ') into sample
-      from (select concat_ws(', ', images.id) as k from images where not (binary convert(visibility using utf8mb4) <=> binary convert((case when is_public then 'public' else 'shared' end) using utf8mb4)) and not (is_public <=> (visibility = 'public')) and not (binary convert(visibility using utf8mb4) <=> binary convert((case when images.is_public then 'public'
+      from (select concat_ws(', ', images.id) as k from images where not (is_public <=> (visibility = 'public')) and not (binary convert(visibility using utf8mb4) <=> binary convert((case when is_public then 'public' else 'shared' end) using utf8mb4)) and not (binary convert(visibility using utf8mb4) <=> binary convert((case when images.is_public then 'public'
      when exists (select 1 from image_members m where m.image_id = images.id and not m.deleted) then 'shared'
      else 'private' end) using utf8mb4)) limit 5) as samples;
       set message = concat('images: is_public and visibility disagree', ': ', found, ' rows (for example ', sample, ')');

@@ -19,7 +19,7 @@ set names utf8mb4;
 set session autocommit = 1,
   sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
   lock_wait_timeout = 1,
-  innodb_lock_wait_timeout = 2,
+  innodb_lock_wait_timeout = 1,
   foreign_key_checks = 1,
   unique_checks = 1;
 set session transaction isolation level read committed;
@@ -160,15 +160,20 @@ call crossfade_step(
 delimiter //
 create trigger if not exists zz_crossfade_sync_images_update before update on images for each row
 begin
-  declare up_visibility enum('private','public','shared','community');
   -- is_public <-> visibility
   if not (binary new.visibility <=> binary old.visibility) then
-    set up_visibility = (case when new.is_public then 'public' else 'shared' end);
-    if (not (binary convert(new.visibility using utf8mb4) <=> binary convert(up_visibility using utf8mb4))) and (not (old.visibility is null) or not (binary convert(new.visibility using utf8mb4) <=> binary convert((case when old.is_public then 'public'
+    -- a side that already agrees is left alone: so a row that is being filled passes by
+    if not (binary convert(new.visibility using utf8mb4) <=> binary convert((case when new.is_public then 'public' else 'shared' end) using utf8mb4)) then
+      begin
+        declare up_visibility enum('private','public','shared','community');
+        set up_visibility = (case when new.is_public then 'public' else 'shared' end);
+        if (not (binary convert(new.visibility using utf8mb4) <=> binary convert(up_visibility using utf8mb4))) and (not (old.visibility is null) or not (binary convert(new.visibility using utf8mb4) <=> binary convert((case when old.is_public then 'public'
      when exists (select 1 from image_members m where m.image_id = old.id and not m.deleted) then 'shared'
      else 'private' end) using utf8mb4))) then
-      -- the new version wrote something that does not follow from the old shape
-      set new.is_public = (new.visibility = 'public');
+          -- the new version wrote something that does not follow from the old shape
+          set new.is_public = (new.visibility = 'public');
+        end if;
+      end;
     end if;
   elseif not (new.is_public <=> old.is_public) then
     -- the old version wrote
@@ -177,13 +182,15 @@ begin
 end //
 create trigger if not exists zz_crossfade_sync_images_insert before insert on images for each row
 begin
-  declare up_visibility enum('private','public','shared','community');
   -- is_public <-> visibility
   if new.visibility is not null then
-    set up_visibility = (case when new.is_public then 'public' else 'shared' end);
-    if not (binary convert(new.visibility using utf8mb4) <=> binary convert(up_visibility using utf8mb4)) then
-      set new.is_public = (new.visibility = 'public');
-    end if;
+    begin
+      declare up_visibility enum('private','public','shared','community');
+      set up_visibility = (case when new.is_public then 'public' else 'shared' end);
+      if not (binary convert(new.visibility using utf8mb4) <=> binary convert(up_visibility using utf8mb4)) then
+        set new.is_public = (new.visibility = 'public');
+      end if;
+    end;
   else
     set new.visibility = (case when new.is_public then 'public' else 'shared' end);
   end if;

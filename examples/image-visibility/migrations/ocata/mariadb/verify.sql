@@ -5,7 +5,7 @@
 set names utf8mb4;
 select 'images: is_public <-> visibility' as `what`, count(*) as `rows`
 from images
-where not (binary convert(visibility using utf8mb4) <=> binary convert((case when is_public then 'public' else 'shared' end) using utf8mb4)) and not (is_public <=> (visibility = 'public')) and not (binary convert(visibility using utf8mb4) <=> binary convert((case when images.is_public then 'public'
+where not (is_public <=> (visibility = 'public')) and not (binary convert(visibility using utf8mb4) <=> binary convert((case when is_public then 'public' else 'shared' end) using utf8mb4)) and not (binary convert(visibility using utf8mb4) <=> binary convert((case when images.is_public then 'public'
      when exists (select 1 from image_members m where m.image_id = images.id and not m.deleted) then 'shared'
      else 'private' end) using utf8mb4))
 order by `what`;

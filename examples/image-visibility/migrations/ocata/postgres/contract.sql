@@ -106,21 +106,59 @@ $crossfade$;
 -- Locks images ACCESS SHARE; scan.
 do $crossfade$
 #variable_conflict use_column
+<<crossfade_job>>
 declare
   found bigint;
   sample text;
+  line record;
+  problem text;
 begin
   if not ((select count(*) from pg_attribute where attrelid = to_regclass('public.images') and attname in ('is_public', 'visibility') and not attisdropped) = 2) then
     return;
   end if;
-  select count(*) into found from public.images where visibility is distinct from (case when is_public then 'public' else 'shared' end)::public.visibility and is_public is distinct from (visibility = 'public')::boolean and visibility is distinct from (case when images.is_public then 'public'
+  begin
+    select count(*) into found from public.images where case when not (is_public is distinct from (visibility = 'public')::boolean) then false when not (visibility is distinct from (case when is_public then 'public' else 'shared' end)::public.visibility) then false else visibility is distinct from (case when images.is_public then 'public'
      when exists (select 1 from public.image_members m where m.image_id = images.id and not m.deleted) then 'shared'
-     else 'private' end)::public.visibility;
+     else 'private' end)::public.visibility end;
+  exception
+    when others then
+      -- An expression has no answer to some row. Which one is told by looking at each alone.
+      found := 0;
+      for line in select ctid, concat_ws(', ', images.id) as key from public.images loop
+        problem := null;
+        begin
+          continue when not exists (select from public.images where ctid = crossfade_job.line.ctid and (is_public is distinct from (visibility = 'public')::boolean));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        begin
+          continue when not exists (select from public.images where ctid = crossfade_job.line.ctid and (visibility is distinct from (case when is_public then 'public' else 'shared' end)::public.visibility));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        begin
+          continue when not exists (select from public.images where ctid = crossfade_job.line.ctid and (visibility is distinct from (case when images.is_public then 'public'
+     when exists (select 1 from public.image_members m where m.image_id = images.id and not m.deleted) then 'shared'
+     else 'private' end)::public.visibility));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        found := found + 1;
+        if found <= 5 then
+          sample := concat_ws('; ', crossfade_job.sample, crossfade_job.line.key || coalesce(': ' || problem, ''));
+        end if;
+      end loop;
+  end;
   if found > 0 then
-    select string_agg(key, '; ') into sample
-    from (select concat_ws(', ', images.id) as key from public.images where visibility is distinct from (case when is_public then 'public' else 'shared' end)::public.visibility and is_public is distinct from (visibility = 'public')::boolean and visibility is distinct from (case when images.is_public then 'public'
+    if sample is null then
+      select string_agg(key, '; ') into sample
+      from (select concat_ws(', ', images.id) as key from public.images where case when not (is_public is distinct from (visibility = 'public')::boolean) then false when not (visibility is distinct from (case when is_public then 'public' else 'shared' end)::public.visibility) then false else visibility is distinct from (case when images.is_public then 'public'
      when exists (select 1 from public.image_members m where m.image_id = images.id and not m.deleted) then 'shared'
-     else 'private' end)::public.visibility limit 5) as samples;
+     else 'private' end)::public.visibility end limit 5) as samples;
+    end if;
     raise exception 'images: is_public and visibility disagree: % rows (for example %)', found, sample
       using hint = 'Nothing was lost. Change these rows, then run this script again.';
   end if;

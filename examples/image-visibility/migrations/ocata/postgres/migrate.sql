@@ -105,7 +105,7 @@ $crossfade$;
 
 -- The rows that nobody has written since expand. What a version wrote meanwhile is left alone.
 -- Locks images ROW EXCLUSIVE; copy.
-set lock_timeout = '2s';  -- rows only: nobody queues behind a batch that waits
+-- A batch that waits for a row keeps those waiting who want one that it has: after the lock timeout it lets go of all.
 do $crossfade$
 #variable_conflict use_column
 <<crossfade_job>>
@@ -161,7 +161,7 @@ begin
       when lock_not_available or deadlock_detected or serialization_failure then
         -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
         failures := failures + 1;
-        if failures > 100 then
+        if failures > 300 then
           raise;
         end if;
         batch := greatest(batch / 2, 100);
@@ -205,7 +205,6 @@ begin
   update crossfade.checkpoint set finished_at = now() where release = 'ocata' and backfill = 'ocata_migrate01.images.visibility' and part = 0;
 end
 $crossfade$;
-set lock_timeout = '300ms';
 
 -- Statistics, before anyone reads the new shape.
 -- Locks images SHARE UPDATE EXCLUSIVE; scan.
@@ -217,21 +216,59 @@ set lock_timeout = '300ms';
 -- Locks images ACCESS SHARE; scan.
 do $crossfade$
 #variable_conflict use_column
+<<crossfade_job>>
 declare
   found bigint;
   sample text;
+  line record;
+  problem text;
 begin
   if not ((select count(*) from pg_attribute where attrelid = to_regclass('public.images') and attname in ('is_public', 'visibility') and not attisdropped) = 2) then
     return;
   end if;
-  select count(*) into found from public.images where visibility is distinct from (case when is_public then 'public' else 'shared' end)::public.visibility and is_public is distinct from (visibility = 'public')::boolean and visibility is distinct from (case when images.is_public then 'public'
+  begin
+    select count(*) into found from public.images where case when not (is_public is distinct from (visibility = 'public')::boolean) then false when not (visibility is distinct from (case when is_public then 'public' else 'shared' end)::public.visibility) then false else visibility is distinct from (case when images.is_public then 'public'
      when exists (select 1 from public.image_members m where m.image_id = images.id and not m.deleted) then 'shared'
-     else 'private' end)::public.visibility;
+     else 'private' end)::public.visibility end;
+  exception
+    when others then
+      -- An expression has no answer to some row. Which one is told by looking at each alone.
+      found := 0;
+      for line in select ctid, concat_ws(', ', images.id) as key from public.images loop
+        problem := null;
+        begin
+          continue when not exists (select from public.images where ctid = crossfade_job.line.ctid and (is_public is distinct from (visibility = 'public')::boolean));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        begin
+          continue when not exists (select from public.images where ctid = crossfade_job.line.ctid and (visibility is distinct from (case when is_public then 'public' else 'shared' end)::public.visibility));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        begin
+          continue when not exists (select from public.images where ctid = crossfade_job.line.ctid and (visibility is distinct from (case when images.is_public then 'public'
+     when exists (select 1 from public.image_members m where m.image_id = images.id and not m.deleted) then 'shared'
+     else 'private' end)::public.visibility));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        found := found + 1;
+        if found <= 5 then
+          sample := concat_ws('; ', crossfade_job.sample, crossfade_job.line.key || coalesce(': ' || problem, ''));
+        end if;
+      end loop;
+  end;
   if found > 0 then
-    select string_agg(key, '; ') into sample
-    from (select concat_ws(', ', images.id) as key from public.images where visibility is distinct from (case when is_public then 'public' else 'shared' end)::public.visibility and is_public is distinct from (visibility = 'public')::boolean and visibility is distinct from (case when images.is_public then 'public'
+    if sample is null then
+      select string_agg(key, '; ') into sample
+      from (select concat_ws(', ', images.id) as key from public.images where case when not (is_public is distinct from (visibility = 'public')::boolean) then false when not (visibility is distinct from (case when is_public then 'public' else 'shared' end)::public.visibility) then false else visibility is distinct from (case when images.is_public then 'public'
      when exists (select 1 from public.image_members m where m.image_id = images.id and not m.deleted) then 'shared'
-     else 'private' end)::public.visibility limit 5) as samples;
+     else 'private' end)::public.visibility end limit 5) as samples;
+    end if;
     raise exception 'images: is_public and visibility disagree: % rows (for example %)', found, sample
       using hint = 'Nothing was lost. Change these rows, then run this script again.';
   end if;

@@ -114,18 +114,18 @@ create temp table crossfade_orphans as
 -- Both shapes must say the same of every row.
 -- Scan.
 select 'refused: images: is_public and visibility disagree: ' || count(*) || ' rows (for example ' || (
-  select group_concat(found, '; ') from (select images.id as found from images where visibility is not cast((case when is_public then 'public' else 'shared' end) as text) and is_public is not cast((visibility = 'public') as numeric) and visibility is not cast((case when images.is_public then 'public'
+  select group_concat(found, '; ') from (select images.id as found from images where is_public is not cast((visibility = 'public') as numeric) and visibility is not cast((case when is_public then 'public' else 'shared' end) as text) and visibility is not cast((case when images.is_public then 'public'
      when exists (select 1 from image_members m where m.image_id = images.id and not m.deleted) then 'shared'
      else 'private' end) as text) limit 5)) || '): nothing was lost and nothing was changed. Change these rows, then run this script again.'
 from images
-where visibility is not cast((case when is_public then 'public' else 'shared' end) as text) and is_public is not cast((visibility = 'public') as numeric) and visibility is not cast((case when images.is_public then 'public'
+where is_public is not cast((visibility = 'public') as numeric) and visibility is not cast((case when is_public then 'public' else 'shared' end) as text) and visibility is not cast((case when images.is_public then 'public'
      when exists (select 1 from image_members m where m.image_id = images.id and not m.deleted) then 'shared'
      else 'private' end) as text)
 having count(*) > 0;
 create temp trigger crossfade_refuse before insert on crossfade_gate
 begin
   select raise(rollback, 'images: is_public and visibility disagree: nothing was lost and nothing was changed. Change these rows, then run this script again.')
-  where exists (select 1 from images where visibility is not cast((case when is_public then 'public' else 'shared' end) as text) and is_public is not cast((visibility = 'public') as numeric) and visibility is not cast((case when images.is_public then 'public'
+  where exists (select 1 from images where is_public is not cast((visibility = 'public') as numeric) and visibility is not cast((case when is_public then 'public' else 'shared' end) as text) and visibility is not cast((case when images.is_public then 'public'
      when exists (select 1 from image_members m where m.image_id = images.id and not m.deleted) then 'shared'
      else 'private' end) as text));
 end;

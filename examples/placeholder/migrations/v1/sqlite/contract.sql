@@ -1,4 +1,4 @@
--- contract nothing -> v1: takes away what only version nothing used. There is no way back.
+-- contract v1: ends a first installation. There is nothing to take away, and no way back.
 --
 --   from      nothing: a first installation
 --   to        v1
@@ -6,8 +6,8 @@
 --   revisions v1_contract01 to v1_contract01
 --
 -- Run it with:  sqlite3 -bail app.db < contract.sql
--- Before it:    migrate.sql has finished, and no client of version nothing is left
--- After it:     the database is at version v1
+-- Before it:    migrate.sql has finished
+-- After it:     the database is at version v1, and an upgrade can start from it
 --
 -- It is one transaction: all of it happens or nothing. After a failure or a kill run it again; a second run refuses, says
 -- what comes next, and changes nothing. Writers wait for its end; readers do not where the file has a write-ahead log.

@@ -106,17 +106,41 @@ $crossfade$;
 -- Locks users ACCESS SHARE; scan.
 do $crossfade$
 #variable_conflict use_column
+<<crossfade_job>>
 declare
   found bigint;
   sample text;
+  line record;
+  problem text;
 begin
   if not ((select count(*) from pg_attribute where attrelid = to_regclass('public.users') and attname in ('nickname') and not attisdropped) = 1) then
     return;
   end if;
-  select count(*) into found from public.users where (nickname is null and ('PROMPT_USER')::varchar is not null);
+  begin
+    select count(*) into found from public.users where (nickname is null and ('PROMPT_USER')::varchar is not null);
+  exception
+    when others then
+      -- An expression has no answer to some row. Which one is told by looking at each alone.
+      found := 0;
+      for line in select ctid, concat_ws(', ', users.id) as key from public.users loop
+        problem := null;
+        begin
+          continue when not exists (select from public.users where ctid = crossfade_job.line.ctid and ((nickname is null and ('PROMPT_USER')::varchar is not null)));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        found := found + 1;
+        if found <= 5 then
+          sample := concat_ws('; ', crossfade_job.sample, crossfade_job.line.key || coalesce(': ' || problem, ''));
+        end if;
+      end loop;
+  end;
   if found > 0 then
-    select string_agg(key, '; ') into sample
-    from (select concat_ws(', ', users.id) as key from public.users where (nickname is null and ('PROMPT_USER')::varchar is not null) limit 5) as samples;
+    if sample is null then
+      select string_agg(key, '; ') into sample
+      from (select concat_ws(', ', users.id) as key from public.users where (nickname is null and ('PROMPT_USER')::varchar is not null) limit 5) as samples;
+    end if;
     raise exception 'users: nickname is not filled: % rows (for example %)', found, sample
       using hint = 'Nothing was lost. Change these rows, then run this script again.';
   end if;

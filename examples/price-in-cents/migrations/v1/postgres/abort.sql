@@ -1,4 +1,4 @@
--- abort nothing -> v1: takes a half-done upgrade back to version nothing.
+-- abort v1: takes a half-done first installation back, and all rows with it.
 --
 --   from      nothing: a first installation
 --   to        v1
@@ -7,7 +7,7 @@
 --
 -- Run it with:  psql -X -v ON_ERROR_STOP=1 -f abort.sql
 -- Before it:    contract.sql has not begun, and no client of version v1 is left
--- After it:     the database is at version nothing; expand.sql works again
+-- After it:     the database is at no version; expand.sql works again
 --
 -- It can be run again after a failure, a kill or a finish. No statement waits longer than the lock timeout for a lock
 -- that others would queue behind; when one gives up, run the script again.

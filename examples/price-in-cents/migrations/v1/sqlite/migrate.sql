@@ -1,4 +1,4 @@
--- migrate nothing -> v1: fills the new shape for the rows that were there before, and builds what version v1 relies on.
+-- migrate v1: a first installation. There are no rows to fill; what is left to build is built.
 --
 --   from      nothing: a first installation
 --   to        v1
@@ -7,7 +7,7 @@
 --
 -- Run it with:  sqlite3 -bail app.db < migrate.sql
 -- Before it:    expand.sql has finished
--- After it:     start version v1, stop version nothing, in any order; abort.sql still takes it back
+-- After it:     start version v1, and run contract.sql; abort.sql still takes it back, rows and all
 --
 -- It is one transaction: all of it happens or nothing. After a failure or a kill run it again; a second run refuses, says
 -- what comes next, and changes nothing. All rows are filled in one statement: writers wait while it runs.

@@ -111,17 +111,47 @@ $crossfade$;
 -- Locks items ACCESS SHARE; scan.
 do $crossfade$
 #variable_conflict use_column
+<<crossfade_job>>
 declare
   found bigint;
   sample text;
+  line record;
+  problem text;
 begin
   if not ((select count(*) from pg_attribute where attrelid = to_regclass('public.items') and attname in ('price', 'crossfade_new_price') and not attisdropped) = 2) then
     return;
   end if;
-  select count(*) into found from public.items where crossfade_new_price is distinct from (round(price * 100))::bigint and price is distinct from (crossfade_new_price / 100.0)::numeric(12,2);
+  begin
+    select count(*) into found from public.items where case when not (price is distinct from (crossfade_new_price / 100.0)::numeric(12,2)) then false else crossfade_new_price is distinct from (round(price * 100))::bigint end;
+  exception
+    when others then
+      -- An expression has no answer to some row. Which one is told by looking at each alone.
+      found := 0;
+      for line in select ctid, concat_ws(', ', items.id) as key from public.items loop
+        problem := null;
+        begin
+          continue when not exists (select from public.items where ctid = crossfade_job.line.ctid and (price is distinct from (crossfade_new_price / 100.0)::numeric(12,2)));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        begin
+          continue when not exists (select from public.items where ctid = crossfade_job.line.ctid and (crossfade_new_price is distinct from (round(price * 100))::bigint));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        found := found + 1;
+        if found <= 5 then
+          sample := concat_ws('; ', crossfade_job.sample, crossfade_job.line.key || coalesce(': ' || problem, ''));
+        end if;
+      end loop;
+  end;
   if found > 0 then
-    select string_agg(key, '; ') into sample
-    from (select concat_ws(', ', items.id) as key from public.items where crossfade_new_price is distinct from (round(price * 100))::bigint and price is distinct from (crossfade_new_price / 100.0)::numeric(12,2) limit 5) as samples;
+    if sample is null then
+      select string_agg(key, '; ') into sample
+      from (select concat_ws(', ', items.id) as key from public.items where case when not (price is distinct from (crossfade_new_price / 100.0)::numeric(12,2)) then false else crossfade_new_price is distinct from (round(price * 100))::bigint end limit 5) as samples;
+    end if;
     raise exception 'items: price and crossfade_new_price disagree: % rows (for example %)', found, sample
       using hint = 'Nothing was lost. Change these rows, then run this script again.';
   end if;

@@ -105,7 +105,7 @@ $crossfade$;
 
 -- The rows that nobody has written since expand. What a version wrote meanwhile is left alone.
 -- Locks items ROW EXCLUSIVE; copy.
-set lock_timeout = '2s';  -- rows only: nobody queues behind a batch that waits
+-- A batch that waits for a row keeps those waiting who want one that it has: after the lock timeout it lets go of all.
 do $crossfade$
 #variable_conflict use_column
 <<crossfade_job>>
@@ -159,7 +159,7 @@ begin
       when lock_not_available or deadlock_detected or serialization_failure then
         -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
         failures := failures + 1;
-        if failures > 100 then
+        if failures > 300 then
           raise;
         end if;
         batch := greatest(batch / 2, 100);
@@ -199,7 +199,6 @@ begin
   update crossfade.checkpoint set finished_at = now() where release = 'v2' and backfill = 'v2_migrate01.items.crossfade_new_price' and part = 0;
 end
 $crossfade$;
-set lock_timeout = '300ms';
 
 -- Statistics, before anyone reads the new shape.
 -- Locks items SHARE UPDATE EXCLUSIVE; scan.
@@ -211,17 +210,47 @@ set lock_timeout = '300ms';
 -- Locks items ACCESS SHARE; scan.
 do $crossfade$
 #variable_conflict use_column
+<<crossfade_job>>
 declare
   found bigint;
   sample text;
+  line record;
+  problem text;
 begin
   if not ((select count(*) from pg_attribute where attrelid = to_regclass('public.items') and attname in ('price', 'crossfade_new_price') and not attisdropped) = 2) then
     return;
   end if;
-  select count(*) into found from public.items where crossfade_new_price is distinct from (round(price * 100))::bigint and price is distinct from (crossfade_new_price / 100.0)::numeric(12,2);
+  begin
+    select count(*) into found from public.items where case when not (price is distinct from (crossfade_new_price / 100.0)::numeric(12,2)) then false else crossfade_new_price is distinct from (round(price * 100))::bigint end;
+  exception
+    when others then
+      -- An expression has no answer to some row. Which one is told by looking at each alone.
+      found := 0;
+      for line in select ctid, concat_ws(', ', items.id) as key from public.items loop
+        problem := null;
+        begin
+          continue when not exists (select from public.items where ctid = crossfade_job.line.ctid and (price is distinct from (crossfade_new_price / 100.0)::numeric(12,2)));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        begin
+          continue when not exists (select from public.items where ctid = crossfade_job.line.ctid and (crossfade_new_price is distinct from (round(price * 100))::bigint));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        found := found + 1;
+        if found <= 5 then
+          sample := concat_ws('; ', crossfade_job.sample, crossfade_job.line.key || coalesce(': ' || problem, ''));
+        end if;
+      end loop;
+  end;
   if found > 0 then
-    select string_agg(key, '; ') into sample
-    from (select concat_ws(', ', items.id) as key from public.items where crossfade_new_price is distinct from (round(price * 100))::bigint and price is distinct from (crossfade_new_price / 100.0)::numeric(12,2) limit 5) as samples;
+    if sample is null then
+      select string_agg(key, '; ') into sample
+      from (select concat_ws(', ', items.id) as key from public.items where case when not (price is distinct from (crossfade_new_price / 100.0)::numeric(12,2)) then false else crossfade_new_price is distinct from (round(price * 100))::bigint end limit 5) as samples;
+    end if;
     raise exception 'items: price and crossfade_new_price disagree: % rows (for example %)', found, sample
       using hint = 'Nothing was lost. Change these rows, then run this script again.';
   end if;

@@ -6,5 +6,5 @@ set row_security = off;  -- rows that a policy hides would be left out in silenc
 set search_path = public;
 select 'items: price <-> crossfade_new_price' as what, count(*) as rows
 from public.items
-where crossfade_new_price is distinct from (round(price * 100))::bigint and price is distinct from (crossfade_new_price / 100.0)::numeric(12,2)
+where case when not (price is distinct from (crossfade_new_price / 100.0)::numeric(12,2)) then false else crossfade_new_price is distinct from (round(price * 100))::bigint end
 order by what;

@@ -114,14 +114,14 @@ create temp table crossfade_orphans as
 -- Both shapes must say the same of every row.
 -- Scan.
 select 'refused: items: price and crossfade_new_price disagree: ' || count(*) || ' rows (for example ' || (
-  select group_concat(found, '; ') from (select items.id as found from items where crossfade_new_price is not cast((round(price * 100)) as numeric) and price is not cast((crossfade_new_price / 100.0) as numeric) limit 5)) || '): nothing was lost and nothing was changed. Change these rows, then run this script again.'
+  select group_concat(found, '; ') from (select items.id as found from items where price is not cast((crossfade_new_price / 100.0) as numeric) and crossfade_new_price is not cast((round(price * 100)) as numeric) limit 5)) || '): nothing was lost and nothing was changed. Change these rows, then run this script again.'
 from items
-where crossfade_new_price is not cast((round(price * 100)) as numeric) and price is not cast((crossfade_new_price / 100.0) as numeric)
+where price is not cast((crossfade_new_price / 100.0) as numeric) and crossfade_new_price is not cast((round(price * 100)) as numeric)
 having count(*) > 0;
 create temp trigger crossfade_refuse before insert on crossfade_gate
 begin
   select raise(rollback, 'items: price and crossfade_new_price disagree: nothing was lost and nothing was changed. Change these rows, then run this script again.')
-  where exists (select 1 from items where crossfade_new_price is not cast((round(price * 100)) as numeric) and price is not cast((crossfade_new_price / 100.0) as numeric));
+  where exists (select 1 from items where price is not cast((crossfade_new_price / 100.0) as numeric) and crossfade_new_price is not cast((round(price * 100)) as numeric));
 end;
 insert into crossfade_gate values (1);
 drop trigger crossfade_refuse;

@@ -4,5 +4,5 @@
 -- It only reads. It makes sense between expand and contract.
 select 'items: price <-> crossfade_new_price' as what, count(*) as rows
 from items
-where crossfade_new_price is not cast((round(price * 100)) as numeric) and price is not cast((crossfade_new_price / 100.0) as numeric)
+where price is not cast((crossfade_new_price / 100.0) as numeric) and crossfade_new_price is not cast((round(price * 100)) as numeric)
 order by what;

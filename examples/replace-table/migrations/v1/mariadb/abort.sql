@@ -1,4 +1,4 @@
--- abort nothing -> v1: takes a half-done upgrade back to version nothing.
+-- abort v1: takes a half-done first installation back, and all rows with it.
 --
 --   from      nothing: a first installation
 --   to        v1
@@ -7,7 +7,7 @@
 --
 -- Run it with:  mariadb DATABASE < abort.sql
 -- Before it:    contract.sql has not begun, and no client of version v1 is left
--- After it:     the database is at version nothing; expand.sql works again
+-- After it:     the database is at no version; expand.sql works again
 --
 -- It can be run again after a failure, a kill or a finish: each statement finds out whether it is still to be done.
 -- METADATA EXCLUSIVE is what every ALTER TABLE takes for an instant, at its beginning and at its end. No statement waits
@@ -17,7 +17,7 @@ set names utf8mb4;
 set session autocommit = 1,
   sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
   lock_wait_timeout = 1,
-  innodb_lock_wait_timeout = 2,
+  innodb_lock_wait_timeout = 1,
   foreign_key_checks = 1,
   unique_checks = 1;
 set session transaction isolation level read committed;

@@ -1,4 +1,4 @@
--- expand nothing -> v1: adds what version v1 needs, and keeps both shapes in step. Version nothing does not notice.
+-- expand v1: a first installation. Makes all that version v1 needs.
 --
 --   from      nothing: a first installation
 --   to        v1
@@ -6,7 +6,7 @@
 --   revisions v1_expand01 to v1_expand01
 --
 -- Run it with:  mysql DATABASE < expand.sql
--- Before it:    the database is at version nothing, and no other upgrade is half done
+-- Before it:    the database is at no version
 -- After it:     run migrate.sql; abort.sql takes it back
 --
 -- It can be run again after a failure, a kill or a finish: each statement finds out whether it is still to be done.
@@ -17,7 +17,7 @@ set names utf8mb4;
 set session autocommit = 1,
   sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
   lock_wait_timeout = 1,
-  innodb_lock_wait_timeout = 2,
+  innodb_lock_wait_timeout = 1,
   foreign_key_checks = 1,
   unique_checks = 1;
 set session transaction isolation level read committed;

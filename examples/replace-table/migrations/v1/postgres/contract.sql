@@ -1,4 +1,4 @@
--- contract nothing -> v1: takes away what only version nothing used. There is no way back.
+-- contract v1: ends a first installation. There is nothing to take away, and no way back.
 --
 --   from      nothing: a first installation
 --   to        v1
@@ -6,8 +6,8 @@
 --   revisions v1_contract01 to v1_contract01
 --
 -- Run it with:  psql -X -v ON_ERROR_STOP=1 -f contract.sql
--- Before it:    migrate.sql has finished, and no client of version nothing is left
--- After it:     the database is at version v1
+-- Before it:    migrate.sql has finished
+-- After it:     the database is at version v1, and an upgrade can start from it
 --
 -- It can be run again after a failure, a kill or a finish. No statement waits longer than the lock timeout for a lock
 -- that others would queue behind; when one gives up, run the script again.

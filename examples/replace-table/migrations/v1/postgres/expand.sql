@@ -1,4 +1,4 @@
--- expand nothing -> v1: adds what version v1 needs, and keeps both shapes in step. Version nothing does not notice.
+-- expand v1: a first installation. Makes all that version v1 needs.
 --
 --   from      nothing: a first installation
 --   to        v1
@@ -6,7 +6,7 @@
 --   revisions v1_expand01 to v1_expand01
 --
 -- Run it with:  psql -X -v ON_ERROR_STOP=1 -f expand.sql
--- Before it:    the database is at version nothing, and no other upgrade is half done
+-- Before it:    the database is at no version
 -- After it:     run migrate.sql; abort.sql takes it back
 --
 -- It can be run again after a failure, a kill or a finish. No statement waits longer than the lock timeout for a lock

@@ -1,4 +1,4 @@
--- abort nothing -> v1: takes a half-done upgrade back to version nothing.
+-- abort v1: takes a half-done first installation back, and all rows with it.
 --
 --   from      nothing: a first installation
 --   to        v1
@@ -7,7 +7,7 @@
 --
 -- Run it with:  sqlite3 -bail app.db < abort.sql
 -- Before it:    contract.sql has not begun, and no client of version v1 is left
--- After it:     the database is at version nothing; expand.sql works again
+-- After it:     the database is at no version; expand.sql works again
 --
 -- It is one transaction: all of it happens or nothing. After a failure or a kill run it again; a second run refuses, says
 -- what comes next, and changes nothing. Writers wait for its end; readers do not where the file has a write-ahead log.

@@ -1,4 +1,4 @@
--- expand nothing -> v1: adds what version v1 needs, and keeps both shapes in step. Version nothing does not notice.
+-- expand v1: a first installation. Makes all that version v1 needs.
 --
 --   from      nothing: a first installation
 --   to        v1
@@ -6,7 +6,7 @@
 --   revisions v1_expand01 to v1_expand01
 --
 -- Run it with:  sqlite3 -bail app.db < expand.sql
--- Before it:    the database is at version nothing, and no other upgrade is half done
+-- Before it:    the database is at no version
 -- After it:     run migrate.sql; abort.sql takes it back
 --
 -- It is one transaction: all of it happens or nothing. After a failure or a kill run it again; a second run refuses, says

@@ -17,7 +17,7 @@ set names utf8mb4;
 set session autocommit = 1,
   sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
   lock_wait_timeout = 1,
-  innodb_lock_wait_timeout = 2,
+  innodb_lock_wait_timeout = 1,
   foreign_key_checks = 1,
   unique_checks = 1;
 set session transaction isolation level read committed;
@@ -297,10 +297,10 @@ begin
   declare message text;
   if (select count(*) from information_schema.columns
       where table_schema = database() and table_name = 'old' and column_name in ('a', 'x')) = 2 then
-    select count(*) into found from old where not (binary convert(x using utf8mb4) <=> binary convert(a using utf8mb4)) and not (binary convert(a using utf8mb4) <=> binary convert(x using utf8mb4));
+    select count(*) into found from old where not (binary convert(a using utf8mb4) <=> binary convert(x using utf8mb4)) and not (binary convert(x using utf8mb4) <=> binary convert(a using utf8mb4));
     if found > 0 then
       select group_concat(k separator '; ') into sample
-      from (select concat_ws(', ', old.id) as k from old where not (binary convert(x using utf8mb4) <=> binary convert(a using utf8mb4)) and not (binary convert(a using utf8mb4) <=> binary convert(x using utf8mb4)) limit 5) as samples;
+      from (select concat_ws(', ', old.id) as k from old where not (binary convert(a using utf8mb4) <=> binary convert(x using utf8mb4)) and not (binary convert(x using utf8mb4) <=> binary convert(a using utf8mb4)) limit 5) as samples;
       set message = concat('old: a and x disagree', ': ', found, ' rows (for example ', sample, ')');
       select message as `stops this script`, 'Nothing was lost. Change these rows, then run this script again.' as `what to do`;
       set @crossfade_found = message;
@@ -323,10 +323,10 @@ begin
   declare message text;
   if (select count(*) from information_schema.columns
       where table_schema = database() and table_name = 'old' and column_name in ('b', 'y')) = 2 then
-    select count(*) into found from old where not (binary convert(y using utf8mb4) <=> binary convert((cast(b as char)) using utf8mb4)) and not (b <=> cast((case when y regexp '^-?[0-9]{1,10}$' then case when cast(y as signed) between -2147483648 and 2147483647 then cast(y as signed) end end) as signed));
+    select count(*) into found from old where not (b <=> cast((case when y regexp '^-?[0-9]{1,10}$' then case when cast(y as signed) between -2147483648 and 2147483647 then cast(y as signed) end end) as signed)) and not (binary convert(y using utf8mb4) <=> binary convert((cast(b as char)) using utf8mb4));
     if found > 0 then
       select group_concat(k separator '; ') into sample
-      from (select concat_ws(', ', old.id) as k from old where not (binary convert(y using utf8mb4) <=> binary convert((cast(b as char)) using utf8mb4)) and not (b <=> cast((case when y regexp '^-?[0-9]{1,10}$' then case when cast(y as signed) between -2147483648 and 2147483647 then cast(y as signed) end end) as signed)) limit 5) as samples;
+      from (select concat_ws(', ', old.id) as k from old where not (b <=> cast((case when y regexp '^-?[0-9]{1,10}$' then case when cast(y as signed) between -2147483648 and 2147483647 then cast(y as signed) end end) as signed)) and not (binary convert(y using utf8mb4) <=> binary convert((cast(b as char)) using utf8mb4)) limit 5) as samples;
       set message = concat('old: b and y disagree', ': ', found, ' rows (for example ', sample, ')');
       select message as `stops this script`, 'Nothing was lost. Change these rows, then run this script again.' as `what to do`;
       set @crossfade_found = message;

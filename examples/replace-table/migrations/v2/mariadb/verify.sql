@@ -5,9 +5,9 @@
 set names utf8mb4;
 select 'old: a <-> x' as `what`, count(*) as `rows`
 from old
-where not (binary convert(x using utf8mb4) <=> binary convert(a using utf8mb4)) and not (binary convert(a using utf8mb4) <=> binary convert(x using utf8mb4))
+where not (binary convert(a using utf8mb4) <=> binary convert(x using utf8mb4)) and not (binary convert(x using utf8mb4) <=> binary convert(a using utf8mb4))
 union all
 select 'old: b <-> y' as `what`, count(*) as `rows`
 from old
-where not (binary convert(y using utf8mb4) <=> binary convert((cast(b as char)) using utf8mb4)) and not (b <=> cast((case when y regexp '^-?[0-9]{1,10}$' then case when cast(y as signed) between -2147483648 and 2147483647 then cast(y as signed) end end) as signed))
+where not (b <=> cast((case when y regexp '^-?[0-9]{1,10}$' then case when cast(y as signed) between -2147483648 and 2147483647 then cast(y as signed) end end) as signed)) and not (binary convert(y using utf8mb4) <=> binary convert((cast(b as char)) using utf8mb4))
 order by `what`;

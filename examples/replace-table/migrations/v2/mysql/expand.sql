@@ -19,7 +19,7 @@ set names utf8mb4;
 set session autocommit = 1,
   sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
   lock_wait_timeout = 1,
-  innodb_lock_wait_timeout = 2,
+  innodb_lock_wait_timeout = 1,
   foreign_key_checks = 1,
   unique_checks = 1;
 set session transaction isolation level read committed;
@@ -163,14 +163,18 @@ call crossfade_step(
 delimiter //
 create trigger if not exists zz_crossfade_sync_old_update before update on old for each row
 begin
-  declare up_x longtext;
-  declare up_y longtext;
   -- a <-> x
   if not (binary new.x <=> binary old.x) then
-    set up_x = new.a;
-    if not (binary convert(new.x using utf8mb4) <=> binary convert(up_x using utf8mb4)) then
-      -- the new version wrote something that does not follow from the old shape
-      set new.a = new.x;
+    -- a side that already agrees is left alone: so a row that is being filled passes by
+    if not (binary convert(new.x using utf8mb4) <=> binary convert(new.a using utf8mb4)) then
+      begin
+        declare up_x longtext;
+        set up_x = new.a;
+        if not (binary convert(new.x using utf8mb4) <=> binary convert(up_x using utf8mb4)) then
+          -- the new version wrote something that does not follow from the old shape
+          set new.a = new.x;
+        end if;
+      end;
     end if;
   elseif not (binary new.a <=> binary old.a) then
     -- the old version wrote
@@ -178,10 +182,16 @@ begin
   end if;
   -- b <-> y
   if not (binary new.y <=> binary old.y) then
-    set up_y = (cast(new.b as char));
-    if not (binary convert(new.y using utf8mb4) <=> binary convert(up_y using utf8mb4)) then
-      -- the new version wrote something that does not follow from the old shape
-      set new.b = cast((case when new.y regexp '^-?[0-9]{1,10}$' then case when cast(new.y as signed) between -2147483648 and 2147483647 then cast(new.y as signed) end end) as signed);
+    -- a side that already agrees is left alone: so a row that is being filled passes by
+    if not (binary convert(new.y using utf8mb4) <=> binary convert((cast(new.b as char)) using utf8mb4)) then
+      begin
+        declare up_y longtext;
+        set up_y = (cast(new.b as char));
+        if not (binary convert(new.y using utf8mb4) <=> binary convert(up_y using utf8mb4)) then
+          -- the new version wrote something that does not follow from the old shape
+          set new.b = cast((case when new.y regexp '^-?[0-9]{1,10}$' then case when cast(new.y as signed) between -2147483648 and 2147483647 then cast(new.y as signed) end end) as signed);
+        end if;
+      end;
     end if;
   elseif not (new.b <=> old.b) then
     -- the old version wrote
@@ -190,23 +200,27 @@ begin
 end //
 create trigger if not exists zz_crossfade_sync_old_insert before insert on old for each row
 begin
-  declare up_x longtext;
-  declare up_y longtext;
   -- a <-> x
   if new.x is not null then
-    set up_x = new.a;
-    if not (binary convert(new.x using utf8mb4) <=> binary convert(up_x using utf8mb4)) then
-      set new.a = new.x;
-    end if;
+    begin
+      declare up_x longtext;
+      set up_x = new.a;
+      if not (binary convert(new.x using utf8mb4) <=> binary convert(up_x using utf8mb4)) or not (new.a is not null) then
+        set new.a = new.x;
+      end if;
+    end;
   else
     set new.x = new.a;
   end if;
   -- b <-> y
   if new.y is not null then
-    set up_y = (cast(new.b as char));
-    if not (binary convert(new.y using utf8mb4) <=> binary convert(up_y using utf8mb4)) then
-      set new.b = cast((case when new.y regexp '^-?[0-9]{1,10}$' then case when cast(new.y as signed) between -2147483648 and 2147483647 then cast(new.y as signed) end end) as signed);
-    end if;
+    begin
+      declare up_y longtext;
+      set up_y = (cast(new.b as char));
+      if not (binary convert(new.y using utf8mb4) <=> binary convert(up_y using utf8mb4)) or not (new.b is not null) then
+        set new.b = cast((case when new.y regexp '^-?[0-9]{1,10}$' then case when cast(new.y as signed) between -2147483648 and 2147483647 then cast(new.y as signed) end end) as signed);
+      end if;
+    end;
   else
     set new.y = (cast(new.b as char));
   end if;

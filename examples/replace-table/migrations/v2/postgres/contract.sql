@@ -106,17 +106,47 @@ $crossfade$;
 -- Locks old ACCESS SHARE; scan.
 do $crossfade$
 #variable_conflict use_column
+<<crossfade_job>>
 declare
   found bigint;
   sample text;
+  line record;
+  problem text;
 begin
   if not ((select count(*) from pg_attribute where attrelid = to_regclass('public.old') and attname in ('b', 'y') and not attisdropped) = 2) then
     return;
   end if;
-  select count(*) into found from public.old where y is distinct from (b::text)::text and b is distinct from (case when y ~ '^-?[0-9]{1,10}$' then case when y::bigint between -2147483648 and 2147483647 then y::integer end end)::integer;
+  begin
+    select count(*) into found from public.old where case when not (b is distinct from (case when y ~ '^-?[0-9]{1,10}$' then case when y::bigint between -2147483648 and 2147483647 then y::integer end end)::integer) then false else y is distinct from (b::text)::text end;
+  exception
+    when others then
+      -- An expression has no answer to some row. Which one is told by looking at each alone.
+      found := 0;
+      for line in select ctid, concat_ws(', ', old.id) as key from public.old loop
+        problem := null;
+        begin
+          continue when not exists (select from public.old where ctid = crossfade_job.line.ctid and (b is distinct from (case when y ~ '^-?[0-9]{1,10}$' then case when y::bigint between -2147483648 and 2147483647 then y::integer end end)::integer));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        begin
+          continue when not exists (select from public.old where ctid = crossfade_job.line.ctid and (y is distinct from (b::text)::text));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        found := found + 1;
+        if found <= 5 then
+          sample := concat_ws('; ', crossfade_job.sample, crossfade_job.line.key || coalesce(': ' || problem, ''));
+        end if;
+      end loop;
+  end;
   if found > 0 then
-    select string_agg(key, '; ') into sample
-    from (select concat_ws(', ', old.id) as key from public.old where y is distinct from (b::text)::text and b is distinct from (case when y ~ '^-?[0-9]{1,10}$' then case when y::bigint between -2147483648 and 2147483647 then y::integer end end)::integer limit 5) as samples;
+    if sample is null then
+      select string_agg(key, '; ') into sample
+      from (select concat_ws(', ', old.id) as key from public.old where case when not (b is distinct from (case when y ~ '^-?[0-9]{1,10}$' then case when y::bigint between -2147483648 and 2147483647 then y::integer end end)::integer) then false else y is distinct from (b::text)::text end limit 5) as samples;
+    end if;
     raise exception 'old: b and y disagree: % rows (for example %)', found, sample
       using hint = 'Nothing was lost. Change these rows, then run this script again.';
   end if;

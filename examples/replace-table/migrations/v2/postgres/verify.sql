@@ -6,5 +6,5 @@ set row_security = off;  -- rows that a policy hides would be left out in silenc
 set search_path = public;
 select 'old: b <-> y' as what, count(*) as rows
 from public.old
-where y is distinct from (b::text)::text and b is distinct from (case when y ~ '^-?[0-9]{1,10}$' then case when y::bigint between -2147483648 and 2147483647 then y::integer end end)::integer
+where case when not (b is distinct from (case when y ~ '^-?[0-9]{1,10}$' then case when y::bigint between -2147483648 and 2147483647 then y::integer end end)::integer) then false else y is distinct from (b::text)::text end
 order by what;

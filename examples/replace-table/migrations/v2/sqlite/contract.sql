@@ -114,14 +114,14 @@ create temp table crossfade_orphans as
 -- Both shapes must say the same of every row.
 -- Scan.
 select 'refused: old: b and y disagree: ' || count(*) || ' rows (for example ' || (
-  select group_concat(found, '; ') from (select old.id as found from old where y is not cast((cast(b as text)) as text) and b is not cast((case when cast(cast(y as integer) as text) = y then cast(y as integer) end) as numeric) limit 5)) || '): nothing was lost and nothing was changed. Change these rows, then run this script again.'
+  select group_concat(found, '; ') from (select old.id as found from old where b is not cast((case when cast(cast(y as integer) as text) = y then cast(y as integer) end) as numeric) and y is not cast((cast(b as text)) as text) limit 5)) || '): nothing was lost and nothing was changed. Change these rows, then run this script again.'
 from old
-where y is not cast((cast(b as text)) as text) and b is not cast((case when cast(cast(y as integer) as text) = y then cast(y as integer) end) as numeric)
+where b is not cast((case when cast(cast(y as integer) as text) = y then cast(y as integer) end) as numeric) and y is not cast((cast(b as text)) as text)
 having count(*) > 0;
 create temp trigger crossfade_refuse before insert on crossfade_gate
 begin
   select raise(rollback, 'old: b and y disagree: nothing was lost and nothing was changed. Change these rows, then run this script again.')
-  where exists (select 1 from old where y is not cast((cast(b as text)) as text) and b is not cast((case when cast(cast(y as integer) as text) = y then cast(y as integer) end) as numeric));
+  where exists (select 1 from old where b is not cast((case when cast(cast(y as integer) as text) = y then cast(y as integer) end) as numeric) and y is not cast((cast(b as text)) as text));
 end;
 insert into crossfade_gate values (1);
 drop trigger crossfade_refuse;

@@ -1,4 +1,4 @@
--- contract nothing -> ocata: takes away what only version nothing used. There is no way back.
+-- contract ocata: ends a first installation. There is nothing to take away, and no way back.
 --
 --   from      nothing: a first installation
 --   to        ocata
@@ -6,8 +6,8 @@
 --   revisions ocata_contract01 to ocata_contract01
 --
 -- Run it with:  mariadb DATABASE < contract.sql
--- Before it:    migrate.sql has finished, and no client of version nothing is left
--- After it:     the database is at version ocata
+-- Before it:    migrate.sql has finished
+-- After it:     the database is at version ocata, and an upgrade can start from it
 --
 -- It can be run again after a failure, a kill or a finish: each statement finds out whether it is still to be done.
 -- METADATA EXCLUSIVE is what every ALTER TABLE takes for an instant, at its beginning and at its end. No statement waits
@@ -17,7 +17,7 @@ set names utf8mb4;
 set session autocommit = 1,
   sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
   lock_wait_timeout = 1,
-  innodb_lock_wait_timeout = 2,
+  innodb_lock_wait_timeout = 1,
   foreign_key_checks = 1,
   unique_checks = 1;
 set session transaction isolation level read committed;

@@ -1,4 +1,4 @@
--- migrate nothing -> ocata: fills the new shape for the rows that were there before, and builds what version ocata relies on.
+-- migrate ocata: a first installation. There are no rows to fill; what is left to build is built.
 --
 --   from      nothing: a first installation
 --   to        ocata
@@ -7,7 +7,7 @@
 --
 -- Run it with:  mariadb DATABASE < migrate.sql
 -- Before it:    expand.sql has finished
--- After it:     start version ocata, stop version nothing, in any order; abort.sql still takes it back
+-- After it:     start version ocata, and run contract.sql; abort.sql still takes it back, rows and all
 --
 -- It can be run again after a failure, a kill or a finish: each statement finds out whether it is still to be done.
 -- METADATA EXCLUSIVE is what every ALTER TABLE takes for an instant, at its beginning and at its end. No statement waits
@@ -17,7 +17,7 @@ set names utf8mb4;
 set session autocommit = 1,
   sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
   lock_wait_timeout = 1,
-  innodb_lock_wait_timeout = 2,
+  innodb_lock_wait_timeout = 1,
   foreign_key_checks = 1,
   unique_checks = 1;
 set session transaction isolation level read committed;

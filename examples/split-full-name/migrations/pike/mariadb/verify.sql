@@ -5,5 +5,5 @@
 set names utf8mb4;
 select 'users: full_name <-> first_name, last_name' as `what`, count(*) as `rows`
 from users
-where (not (binary convert(first_name using utf8mb4) <=> binary convert((substring_index(full_name, ' ', 1)) using utf8mb4)) or not (binary convert(last_name using utf8mb4) <=> binary convert((substr(full_name, nullif(locate(' ', full_name), 0) + 1)) using utf8mb4))) and not (binary convert(full_name using utf8mb4) <=> binary convert((case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end) using utf8mb4))
+where not (binary convert(full_name using utf8mb4) <=> binary convert((case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end) using utf8mb4)) and (not (binary convert(first_name using utf8mb4) <=> binary convert((substring_index(full_name, ' ', 1)) using utf8mb4)) or not (binary convert(last_name using utf8mb4) <=> binary convert((substr(full_name, nullif(locate(' ', full_name), 0) + 1)) using utf8mb4)))
 order by `what`;

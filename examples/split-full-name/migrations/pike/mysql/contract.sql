@@ -17,7 +17,7 @@ set names utf8mb4;
 set session autocommit = 1,
   sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
   lock_wait_timeout = 1,
-  innodb_lock_wait_timeout = 2,
+  innodb_lock_wait_timeout = 1,
   foreign_key_checks = 1,
   unique_checks = 1;
 set session transaction isolation level read committed;
@@ -104,10 +104,10 @@ begin
   declare message text;
   if (select count(*) from information_schema.columns
       where table_schema = database() and table_name = 'users' and column_name in ('first_name', 'full_name', 'last_name')) = 3 then
-    select count(*) into found from users where (not (binary convert(first_name using utf8mb4) <=> binary convert((substring_index(full_name, ' ', 1)) using utf8mb4)) or not (binary convert(last_name using utf8mb4) <=> binary convert((substr(full_name, nullif(locate(' ', full_name), 0) + 1)) using utf8mb4))) and not (binary convert(full_name using utf8mb4) <=> binary convert((case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end) using utf8mb4));
+    select count(*) into found from users where not (binary convert(full_name using utf8mb4) <=> binary convert((case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end) using utf8mb4)) and (not (binary convert(first_name using utf8mb4) <=> binary convert((substring_index(full_name, ' ', 1)) using utf8mb4)) or not (binary convert(last_name using utf8mb4) <=> binary convert((substr(full_name, nullif(locate(' ', full_name), 0) + 1)) using utf8mb4)));
     if found > 0 then
       select group_concat(k separator '; ') into sample
-      from (select concat_ws(', ', users.id) as k from users where (not (binary convert(first_name using utf8mb4) <=> binary convert((substring_index(full_name, ' ', 1)) using utf8mb4)) or not (binary convert(last_name using utf8mb4) <=> binary convert((substr(full_name, nullif(locate(' ', full_name), 0) + 1)) using utf8mb4))) and not (binary convert(full_name using utf8mb4) <=> binary convert((case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end) using utf8mb4)) limit 5) as samples;
+      from (select concat_ws(', ', users.id) as k from users where not (binary convert(full_name using utf8mb4) <=> binary convert((case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end) using utf8mb4)) and (not (binary convert(first_name using utf8mb4) <=> binary convert((substring_index(full_name, ' ', 1)) using utf8mb4)) or not (binary convert(last_name using utf8mb4) <=> binary convert((substr(full_name, nullif(locate(' ', full_name), 0) + 1)) using utf8mb4))) limit 5) as samples;
       set message = concat('users: full_name and first_name, last_name disagree', ': ', found, ' rows (for example ', sample, ')');
       select message as `stops this script`, 'Nothing was lost. Change these rows, then run this script again.' as `what to do`;
       set @crossfade_found = message;

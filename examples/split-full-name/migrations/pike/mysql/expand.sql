@@ -19,7 +19,7 @@ set names utf8mb4;
 set session autocommit = 1,
   sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
   lock_wait_timeout = 1,
-  innodb_lock_wait_timeout = 2,
+  innodb_lock_wait_timeout = 1,
   foreign_key_checks = 1,
   unique_checks = 1;
 set session transaction isolation level read committed;
@@ -163,20 +163,25 @@ call crossfade_step(
 delimiter //
 create trigger if not exists zz_crossfade_sync_users_update before update on users for each row
 begin
-  declare up_first_name longtext;
-  declare up_last_name longtext;
   -- full_name <-> first_name, last_name
   if not (binary new.first_name <=> binary old.first_name) or not (binary new.last_name <=> binary old.last_name) then
-    if old.first_name is null and old.last_name is null then
-      -- a row that is not filled yet: what the statement leaves out comes from the old shape
-      set new.first_name = coalesce(new.first_name, (substring_index(old.full_name, ' ', 1)));
-      set new.last_name = coalesce(new.last_name, (substr(old.full_name, nullif(locate(' ', old.full_name), 0) + 1)));
-    end if;
-    set up_first_name = (substring_index(new.full_name, ' ', 1));
-    set up_last_name = (substr(new.full_name, nullif(locate(' ', new.full_name), 0) + 1));
-    if not (binary convert(new.first_name using utf8mb4) <=> binary convert(up_first_name using utf8mb4)) or not (binary convert(new.last_name using utf8mb4) <=> binary convert(up_last_name using utf8mb4)) then
-      -- the new version wrote something that does not follow from the old shape
-      set new.full_name = (case when new.first_name is null and new.last_name is null then null else concat_ws(' ', new.first_name, new.last_name) end);
+    -- a side that already agrees is left alone: so a row that is being filled passes by
+    if not (binary convert(new.first_name using utf8mb4) <=> binary convert((substring_index(new.full_name, ' ', 1)) using utf8mb4)) or not (binary convert(new.last_name using utf8mb4) <=> binary convert((substr(new.full_name, nullif(locate(' ', new.full_name), 0) + 1)) using utf8mb4)) then
+      begin
+        declare up_first_name longtext;
+        declare up_last_name longtext;
+        if old.first_name is null and old.last_name is null then
+          -- a row that is not filled yet: what the statement leaves out comes from the old shape
+          set new.first_name = coalesce(new.first_name, (substring_index(old.full_name, ' ', 1)));
+          set new.last_name = coalesce(new.last_name, (substr(old.full_name, nullif(locate(' ', old.full_name), 0) + 1)));
+        end if;
+        set up_first_name = (substring_index(new.full_name, ' ', 1));
+        set up_last_name = (substr(new.full_name, nullif(locate(' ', new.full_name), 0) + 1));
+        if not (binary convert(new.first_name using utf8mb4) <=> binary convert(up_first_name using utf8mb4)) or not (binary convert(new.last_name using utf8mb4) <=> binary convert(up_last_name using utf8mb4)) then
+          -- the new version wrote something that does not follow from the old shape
+          set new.full_name = (case when new.first_name is null and new.last_name is null then null else concat_ws(' ', new.first_name, new.last_name) end);
+        end if;
+      end;
     end if;
   elseif not (binary new.full_name <=> binary old.full_name) then
     -- the old version wrote
@@ -186,15 +191,17 @@ begin
 end //
 create trigger if not exists zz_crossfade_sync_users_insert before insert on users for each row
 begin
-  declare up_first_name longtext;
-  declare up_last_name longtext;
   -- full_name <-> first_name, last_name
   if new.first_name is not null or new.last_name is not null then
-    set up_first_name = (substring_index(new.full_name, ' ', 1));
-    set up_last_name = (substr(new.full_name, nullif(locate(' ', new.full_name), 0) + 1));
-    if not (binary convert(new.first_name using utf8mb4) <=> binary convert(up_first_name using utf8mb4)) or not (binary convert(new.last_name using utf8mb4) <=> binary convert(up_last_name using utf8mb4)) then
-      set new.full_name = (case when new.first_name is null and new.last_name is null then null else concat_ws(' ', new.first_name, new.last_name) end);
-    end if;
+    begin
+      declare up_first_name longtext;
+      declare up_last_name longtext;
+      set up_first_name = (substring_index(new.full_name, ' ', 1));
+      set up_last_name = (substr(new.full_name, nullif(locate(' ', new.full_name), 0) + 1));
+      if not (binary convert(new.first_name using utf8mb4) <=> binary convert(up_first_name using utf8mb4)) or not (binary convert(new.last_name using utf8mb4) <=> binary convert(up_last_name using utf8mb4)) or not (new.full_name is not null) then
+        set new.full_name = (case when new.first_name is null and new.last_name is null then null else concat_ws(' ', new.first_name, new.last_name) end);
+      end if;
+    end;
   else
     set new.first_name = (substring_index(new.full_name, ' ', 1));
     set new.last_name = (substr(new.full_name, nullif(locate(' ', new.full_name), 0) + 1));

@@ -156,7 +156,7 @@ begin
     if new.first_name is not null or new.last_name is not null then
       up_first_name := (split_part(new.full_name, ' ', 1))::text;
       up_last_name := (substr(new.full_name, nullif(strpos(new.full_name, ' '), 0) + 1))::text;
-      if new.first_name is distinct from up_first_name or new.last_name is distinct from up_last_name then
+      if new.first_name is distinct from up_first_name or new.last_name is distinct from up_last_name or not (new.full_name is not null) then
         new.full_name := (case when new.first_name is null and new.last_name is null then null else concat_ws(' ', new.first_name, new.last_name) end)::text;
       end if;
     else

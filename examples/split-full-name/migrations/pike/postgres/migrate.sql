@@ -105,7 +105,7 @@ $crossfade$;
 
 -- The rows that nobody has written since expand. What a version wrote meanwhile is left alone.
 -- Locks users ROW EXCLUSIVE; copy.
-set lock_timeout = '2s';  -- rows only: nobody queues behind a batch that waits
+-- A batch that waits for a row keeps those waiting who want one that it has: after the lock timeout it lets go of all.
 do $crossfade$
 #variable_conflict use_column
 <<crossfade_job>>
@@ -160,7 +160,7 @@ begin
       when lock_not_available or deadlock_detected or serialization_failure then
         -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
         failures := failures + 1;
-        if failures > 100 then
+        if failures > 300 then
           raise;
         end if;
         batch := greatest(batch / 2, 100);
@@ -201,7 +201,6 @@ begin
   update crossfade.checkpoint set finished_at = now() where release = 'pike' and backfill = 'pike_migrate01.users.first_name+last_name' and part = 0;
 end
 $crossfade$;
-set lock_timeout = '300ms';
 
 -- Statistics, before anyone reads the new shape.
 -- Locks users SHARE UPDATE EXCLUSIVE; scan.
@@ -213,17 +212,47 @@ set lock_timeout = '300ms';
 -- Locks users ACCESS SHARE; scan.
 do $crossfade$
 #variable_conflict use_column
+<<crossfade_job>>
 declare
   found bigint;
   sample text;
+  line record;
+  problem text;
 begin
   if not ((select count(*) from pg_attribute where attrelid = to_regclass('public.users') and attname in ('full_name', 'first_name', 'last_name') and not attisdropped) = 3) then
     return;
   end if;
-  select count(*) into found from public.users where (first_name is distinct from (split_part(full_name, ' ', 1))::text or last_name is distinct from (substr(full_name, nullif(strpos(full_name, ' '), 0) + 1))::text) and full_name is distinct from (case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end)::text;
+  begin
+    select count(*) into found from public.users where case when not (full_name is distinct from (case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end)::text) then false else first_name is distinct from (split_part(full_name, ' ', 1))::text or last_name is distinct from (substr(full_name, nullif(strpos(full_name, ' '), 0) + 1))::text end;
+  exception
+    when others then
+      -- An expression has no answer to some row. Which one is told by looking at each alone.
+      found := 0;
+      for line in select ctid, concat_ws(', ', users.id) as key from public.users loop
+        problem := null;
+        begin
+          continue when not exists (select from public.users where ctid = crossfade_job.line.ctid and (full_name is distinct from (case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end)::text));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        begin
+          continue when not exists (select from public.users where ctid = crossfade_job.line.ctid and (first_name is distinct from (split_part(full_name, ' ', 1))::text or last_name is distinct from (substr(full_name, nullif(strpos(full_name, ' '), 0) + 1))::text));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        found := found + 1;
+        if found <= 5 then
+          sample := concat_ws('; ', crossfade_job.sample, crossfade_job.line.key || coalesce(': ' || problem, ''));
+        end if;
+      end loop;
+  end;
   if found > 0 then
-    select string_agg(key, '; ') into sample
-    from (select concat_ws(', ', users.id) as key from public.users where (first_name is distinct from (split_part(full_name, ' ', 1))::text or last_name is distinct from (substr(full_name, nullif(strpos(full_name, ' '), 0) + 1))::text) and full_name is distinct from (case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end)::text limit 5) as samples;
+    if sample is null then
+      select string_agg(key, '; ') into sample
+      from (select concat_ws(', ', users.id) as key from public.users where case when not (full_name is distinct from (case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end)::text) then false else first_name is distinct from (split_part(full_name, ' ', 1))::text or last_name is distinct from (substr(full_name, nullif(strpos(full_name, ' '), 0) + 1))::text end limit 5) as samples;
+    end if;
     raise exception 'users: full_name and first_name, last_name disagree: % rows (for example %)', found, sample
       using hint = 'Nothing was lost. Change these rows, then run this script again.';
   end if;

@@ -6,5 +6,5 @@ set row_security = off;  -- rows that a policy hides would be left out in silenc
 set search_path = public;
 select 'users: full_name <-> first_name, last_name' as what, count(*) as rows
 from public.users
-where (first_name is distinct from (split_part(full_name, ' ', 1))::text or last_name is distinct from (substr(full_name, nullif(strpos(full_name, ' '), 0) + 1))::text) and full_name is distinct from (case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end)::text
+where case when not (full_name is distinct from (case when first_name is null and last_name is null then null else concat_ws(' ', first_name, last_name) end)::text) then false else first_name is distinct from (split_part(full_name, ' ', 1))::text or last_name is distinct from (substr(full_name, nullif(strpos(full_name, ' '), 0) + 1))::text end
 order by what;

@@ -104,14 +104,14 @@ where first_name is null and last_name is null
 -- Both shapes must say the same of every row.
 -- Scan.
 select 'refused: users: full_name and first_name, last_name disagree: ' || count(*) || ' rows (for example ' || (
-  select group_concat(found, '; ') from (select users.id as found from users where (first_name is not cast((substr(full_name, 1, instr(full_name || ' ', ' ') - 1)) as text) or last_name is not cast((substr(full_name, nullif(instr(full_name, ' '), 0) + 1)) as text)) and full_name is not cast((coalesce(first_name || ' ' || last_name, first_name, last_name)) as text) limit 5)) || '): nothing was lost and nothing was changed. Change these rows, then run this script again.'
+  select group_concat(found, '; ') from (select users.id as found from users where full_name is not cast((coalesce(first_name || ' ' || last_name, first_name, last_name)) as text) and (first_name is not cast((substr(full_name, 1, instr(full_name || ' ', ' ') - 1)) as text) or last_name is not cast((substr(full_name, nullif(instr(full_name, ' '), 0) + 1)) as text)) limit 5)) || '): nothing was lost and nothing was changed. Change these rows, then run this script again.'
 from users
-where (first_name is not cast((substr(full_name, 1, instr(full_name || ' ', ' ') - 1)) as text) or last_name is not cast((substr(full_name, nullif(instr(full_name, ' '), 0) + 1)) as text)) and full_name is not cast((coalesce(first_name || ' ' || last_name, first_name, last_name)) as text)
+where full_name is not cast((coalesce(first_name || ' ' || last_name, first_name, last_name)) as text) and (first_name is not cast((substr(full_name, 1, instr(full_name || ' ', ' ') - 1)) as text) or last_name is not cast((substr(full_name, nullif(instr(full_name, ' '), 0) + 1)) as text))
 having count(*) > 0;
 create temp trigger crossfade_refuse before insert on crossfade_gate
 begin
   select raise(rollback, 'users: full_name and first_name, last_name disagree: nothing was lost and nothing was changed. Change these rows, then run this script again.')
-  where exists (select 1 from users where (first_name is not cast((substr(full_name, 1, instr(full_name || ' ', ' ') - 1)) as text) or last_name is not cast((substr(full_name, nullif(instr(full_name, ' '), 0) + 1)) as text)) and full_name is not cast((coalesce(first_name || ' ' || last_name, first_name, last_name)) as text));
+  where exists (select 1 from users where full_name is not cast((coalesce(first_name || ' ' || last_name, first_name, last_name)) as text) and (first_name is not cast((substr(full_name, 1, instr(full_name || ' ', ' ') - 1)) as text) or last_name is not cast((substr(full_name, nullif(instr(full_name, ' '), 0) + 1)) as text)));
 end;
 insert into crossfade_gate values (1);
 drop trigger crossfade_refuse;

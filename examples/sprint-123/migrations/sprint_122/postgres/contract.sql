@@ -1,4 +1,4 @@
--- contract nothing -> sprint_122: takes away what only version nothing used. There is no way back.
+-- contract sprint_122: ends a first installation. There is nothing to take away, and no way back.
 --
 --   from      nothing: a first installation
 --   to        sprint_122
@@ -6,8 +6,8 @@
 --   revisions sprint_122_contract01 to sprint_122_contract01
 --
 -- Run it with:  psql -X -v ON_ERROR_STOP=1 -f contract.sql
--- Before it:    migrate.sql has finished, and no client of version nothing is left
--- After it:     the database is at version sprint_122
+-- Before it:    migrate.sql has finished
+-- After it:     the database is at version sprint_122, and an upgrade can start from it
 --
 -- It can be run again after a failure, a kill or a finish. No statement waits longer than the lock timeout for a lock
 -- that others would queue behind; when one gives up, run the script again.

@@ -1,4 +1,4 @@
--- verify nothing -> sprint_122
+-- verify sprint_122
 --
 -- Counts the rows on which the two shapes disagree; every count is 0 when migrate is done.
 -- It reads the tables and locks nothing. It makes sense between expand and contract.

@@ -106,17 +106,41 @@ $crossfade$;
 -- Locks customers ACCESS SHARE; scan.
 do $crossfade$
 #variable_conflict use_column
+<<crossfade_job>>
 declare
   found bigint;
   sample text;
+  line record;
+  problem text;
 begin
   if not ((select count(*) from pg_attribute where attrelid = to_regclass('public.customers') and attname in ('email_lower') and not attisdropped) = 1) then
     return;
   end if;
-  select count(*) into found from public.customers where (email_lower is null and (lower(email))::text is not null);
+  begin
+    select count(*) into found from public.customers where (email_lower is null and (lower(email))::text is not null);
+  exception
+    when others then
+      -- An expression has no answer to some row. Which one is told by looking at each alone.
+      found := 0;
+      for line in select ctid, concat_ws(', ', customers.id) as key from public.customers loop
+        problem := null;
+        begin
+          continue when not exists (select from public.customers where ctid = crossfade_job.line.ctid and ((email_lower is null and (lower(email))::text is not null)));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        found := found + 1;
+        if found <= 5 then
+          sample := concat_ws('; ', crossfade_job.sample, crossfade_job.line.key || coalesce(': ' || problem, ''));
+        end if;
+      end loop;
+  end;
   if found > 0 then
-    select string_agg(key, '; ') into sample
-    from (select concat_ws(', ', customers.id) as key from public.customers where (email_lower is null and (lower(email))::text is not null) limit 5) as samples;
+    if sample is null then
+      select string_agg(key, '; ') into sample
+      from (select concat_ws(', ', customers.id) as key from public.customers where (email_lower is null and (lower(email))::text is not null) limit 5) as samples;
+    end if;
     raise exception 'customers: email_lower is not filled: % rows (for example %)', found, sample
       using hint = 'Nothing was lost. Change these rows, then run this script again.';
   end if;
@@ -148,17 +172,41 @@ $crossfade$;
 -- Locks orders ACCESS SHARE; scan.
 do $crossfade$
 #variable_conflict use_column
+<<crossfade_job>>
 declare
   found bigint;
   sample text;
+  line record;
+  problem text;
 begin
   if not ((select count(*) from pg_attribute where attrelid = to_regclass('public.orders') and attname in ('amount_cents') and not attisdropped) = 1) then
     return;
   end if;
-  select count(*) into found from public.orders where (amount_cents is null and (round(amount * 100))::bigint is not null);
+  begin
+    select count(*) into found from public.orders where (amount_cents is null and (round(amount * 100))::bigint is not null);
+  exception
+    when others then
+      -- An expression has no answer to some row. Which one is told by looking at each alone.
+      found := 0;
+      for line in select ctid, concat_ws(', ', orders.id) as key from public.orders loop
+        problem := null;
+        begin
+          continue when not exists (select from public.orders where ctid = crossfade_job.line.ctid and ((amount_cents is null and (round(amount * 100))::bigint is not null)));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        found := found + 1;
+        if found <= 5 then
+          sample := concat_ws('; ', crossfade_job.sample, crossfade_job.line.key || coalesce(': ' || problem, ''));
+        end if;
+      end loop;
+  end;
   if found > 0 then
-    select string_agg(key, '; ') into sample
-    from (select concat_ws(', ', orders.id) as key from public.orders where (amount_cents is null and (round(amount * 100))::bigint is not null) limit 5) as samples;
+    if sample is null then
+      select string_agg(key, '; ') into sample
+      from (select concat_ws(', ', orders.id) as key from public.orders where (amount_cents is null and (round(amount * 100))::bigint is not null) limit 5) as samples;
+    end if;
     raise exception 'orders: amount_cents is not filled: % rows (for example %)', found, sample
       using hint = 'Nothing was lost. Change these rows, then run this script again.';
   end if;
@@ -169,17 +217,47 @@ $crossfade$;
 -- Locks orders ACCESS SHARE; scan.
 do $crossfade$
 #variable_conflict use_column
+<<crossfade_job>>
 declare
   found bigint;
   sample text;
+  line record;
+  problem text;
 begin
   if not ((select count(*) from pg_attribute where attrelid = to_regclass('public.orders') and attname in ('state', 'status') and not attisdropped) = 2) then
     return;
   end if;
-  select count(*) into found from public.orders where status is distinct from (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || state::text)::integer::text::varchar end)::varchar and state is distinct from (case when status is null then null when status = 'new' then 0 when status = 'paid' then 1 when status = 'shipped' then 2 else ('status has a value that the mapping does not list: ' || status::text)::integer::text::smallint end)::smallint;
+  begin
+    select count(*) into found from public.orders where case when not (state is distinct from (case when status is null then null when status = 'new' then 0 when status = 'paid' then 1 when status = 'shipped' then 2 else ('status has a value that the mapping does not list: ' || status::text)::integer::text::smallint end)::smallint) then false else status is distinct from (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || state::text)::integer::text::varchar end)::varchar end;
+  exception
+    when others then
+      -- An expression has no answer to some row. Which one is told by looking at each alone.
+      found := 0;
+      for line in select ctid, concat_ws(', ', orders.id) as key from public.orders loop
+        problem := null;
+        begin
+          continue when not exists (select from public.orders where ctid = crossfade_job.line.ctid and (state is distinct from (case when status is null then null when status = 'new' then 0 when status = 'paid' then 1 when status = 'shipped' then 2 else ('status has a value that the mapping does not list: ' || status::text)::integer::text::smallint end)::smallint));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        begin
+          continue when not exists (select from public.orders where ctid = crossfade_job.line.ctid and (status is distinct from (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || state::text)::integer::text::varchar end)::varchar));
+        exception
+          when others then
+            problem := sqlerrm;
+        end;
+        found := found + 1;
+        if found <= 5 then
+          sample := concat_ws('; ', crossfade_job.sample, crossfade_job.line.key || coalesce(': ' || problem, ''));
+        end if;
+      end loop;
+  end;
   if found > 0 then
-    select string_agg(key, '; ') into sample
-    from (select concat_ws(', ', orders.id) as key from public.orders where status is distinct from (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || state::text)::integer::text::varchar end)::varchar and state is distinct from (case when status is null then null when status = 'new' then 0 when status = 'paid' then 1 when status = 'shipped' then 2 else ('status has a value that the mapping does not list: ' || status::text)::integer::text::smallint end)::smallint limit 5) as samples;
+    if sample is null then
+      select string_agg(key, '; ') into sample
+      from (select concat_ws(', ', orders.id) as key from public.orders where case when not (state is distinct from (case when status is null then null when status = 'new' then 0 when status = 'paid' then 1 when status = 'shipped' then 2 else ('status has a value that the mapping does not list: ' || status::text)::integer::text::smallint end)::smallint) then false else status is distinct from (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || state::text)::integer::text::varchar end)::varchar end limit 5) as samples;
+    end if;
     raise exception 'orders: state and status disagree: % rows (for example %)', found, sample
       using hint = 'Nothing was lost. Change these rows, then run this script again.';
   end if;

@@ -12,5 +12,5 @@ where (amount_cents is null and (round(amount * 100)) is not null)
 union all
 select 'orders: state <-> status' as what, count(*) as rows
 from orders
-where status is not (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else json_extract('{}', 'state has a value that the mapping does not list: ' || state) end) and state is not (case when status is null then null when status = 'new' then 0 when status = 'paid' then 1 when status = 'shipped' then 2 else json_extract('{}', 'status has a value that the mapping does not list: ' || status) end)
+where state is not (case when status is null then null when status = 'new' then 0 when status = 'paid' then 1 when status = 'shipped' then 2 else json_extract('{}', 'status has a value that the mapping does not list: ' || status) end) and status is not (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else json_extract('{}', 'state has a value that the mapping does not list: ' || state) end)
 order by what;
