@@ -16,9 +16,12 @@ fn printed(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// An element: its name, and its attributes as they are written.
+type Element = (String, Vec<(String, String)>);
+
 /// The elements of a text that must be well-formed XML: name and attributes of each, as written. Every one is closed, in its order;
 /// every `&` begins one of XML's own entities; no attribute comes twice; and all characters are XML's.
-fn elements(text: &str) -> Result<Vec<(String, Vec<(String, String)>)>, String> {
+fn elements(text: &str) -> Result<Vec<Element>, String> {
     let mut found = Vec::new();
     let mut open: Vec<String> = Vec::new();
     let mut rest = text.strip_prefix("<!doctype html>").unwrap_or(text);

@@ -507,8 +507,9 @@ mod tests {
             "-- expand a: adds.\n--\n--   from a\n-- Run it with:  psql -f x\n-- Before it:    b\n-- After it:     c\n--\n-- One.\n-- Two.\n\nset a = 1;\n\n\n\
              -- {rule}\n-- Gates\n-- {rule}\n\nselect 1;\n\n\n-- {rule}\n-- p_expand01: table a: b\n-- {rule}\n\nselect 2;\n"
         );
-        let found: Vec<_> = sections(&script).into_iter().map(|part| (part.name, part.title, part.text.len())).collect();
-        assert_eq!(found, [("", "", 110), ("Gates", "", 9), ("p_expand01", "table a: b", 9)]);
+        let found: Vec<_> =
+            sections(&script).into_iter().map(|part| (part.name, part.title, part.text.lines().last().unwrap_or_default())).collect();
+        assert_eq!(found, [("", "", "set a = 1;"), ("Gates", "", "select 1;"), ("p_expand01", "table a: b", "select 2;")]);
         let said = head(&script);
         assert_eq!(
             [&said.title, &said.run, &said.before, &said.after, &said.note],

@@ -321,9 +321,9 @@ impl Laid {
                     continue;
                 }
                 let mut wire = vec![*from];
-                for row in top + 1..bottom {
+                for (row, places) in rows.iter_mut().enumerate().take(bottom).skip(top + 1) {
                     wire.push(items.len());
-                    rows[row].push(items.len());
+                    places.push(items.len());
                     items.push(Item { step: None, row, above: Vec::new(), below: Vec::new(), centre: 0 });
                 }
                 wire.push(at);

@@ -35,7 +35,7 @@ pub struct Subject<'a> {
 /// # Errors
 /// Only when a template does not fit: a fault of crossfade.
 pub fn html(subject: &Subject<'_>) -> Result<String, EmitError> {
-    page("page.html", &Page::of(subject, |text, dialect| highlight::html(text, dialect))?)
+    page("page.html", &Page::of(subject, highlight::html)?)
 }
 
 /// The report in Markdown, for a merge request.
