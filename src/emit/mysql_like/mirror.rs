@@ -669,8 +669,7 @@ impl Mirroring<'_> {
         conditions.push(format!("not {}", self.exists(Way::Down, OTHER, &[image], Look::Plain)));
         (
             format!("insert into {target} ({}) select {} from {source}", self.sql.list(&columns), values.join(", ")),
-            // What is read is what stays until it is copied.
-            format!(" and {} lock in share mode", conditions.join(" and ")),
+            conditions.join(" and "),
         )
     }
 }
