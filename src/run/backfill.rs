@@ -443,7 +443,9 @@ impl Job<'_> {
         let done = match &all.alone {
             // Who waits for one row while it holds none can't be half of a deadlock.
             Some(alone) if rows == 1 => session.run_with(alone, &row).and_then(|_| session.run_with(&all.one, &row)),
-            _ => lock.as_ref().map_or(Ok(()), |lock| session.run_with(lock, &range).map(drop)).and_then(|()| session.run_with(work, &range)),
+            _ => {
+                lock.as_ref().map_or(Ok(()), |lock| session.run_with(lock, &range).map(drop)).and_then(|()| session.run_with(work, &range))
+            }
         };
         let filled = match done {
             Ok(outcome) => outcome.affected,
