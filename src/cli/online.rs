@@ -52,7 +52,7 @@ pub(crate) fn engine(url: &str) -> anyhow::Result<Box<dyn Engine>> {
     let Some((scheme, _)) =
         url.split_once(':').filter(|(scheme, _)| ["postgres", "postgresql", "mysql", "mariadb", "sqlite"].contains(scheme))
     else {
-        bail!("this is no URL of a database (postgres://user@host:port/database, sqlite:FILE)");
+        bail!("this is no URL of a database (postgres://user@host:port/database, mysql://… or mariadb://… likewise, sqlite:FILE)");
     };
     bail!("not yet: running an upgrade on {scheme}; run the scripts with the database's own client")
 }
