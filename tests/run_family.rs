@@ -374,6 +374,31 @@ fn a_row_that_is_held_for_long_is_waited_for_with_nothing_in_hand() {
     });
 }
 
+/// Rows that no key tells apart are filled by an index, whose values many of them share, by several workers.
+#[test]
+fn rows_without_a_key_are_filled_by_an_index() {
+    on_each(|lab, dialect| {
+        let seed =
+            "insert into readings (sensor, value, note) with recursive n (n) as (select 1 union all select n + 1 from n where n < 1000)
+            select (a.n * 1000 + b.n) div 37, b.n, 'x' from n a join n b on true where a.n <= 30";
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/retype-without-key");
+        let case = Case::read(&folder).unwrap().in_dialect(dialect).unwrap();
+        let field = Field::of(lab, dialect, case, Access::Versioned, seed);
+        let column = "select cast(count(*) as char) from readings where not (crossfade_new_value <=> value)";
+        field.run(&["expand"]).must(0);
+        assert_eq!(field.value(column), "30000");
+        field.run(&["migrate", "--workers", "2", "--max-batches", "3"]);
+        let left: u32 = field.value(column).parse().unwrap();
+        assert!(left > 0 && left < 30_000, "{left} are left");
+        field.run(&["migrate", "--workers", "2"]).must(0);
+        assert_eq!(field.value(column), "0");
+        field.run(&["verify"]).must(0).says(": 0 rows disagree");
+        field.run(&["contract", "--all-nodes-upgraded"]).must(0);
+        assert_eq!(field.value("select concat(count(*), ' ', sum(value)) from readings"), "30000 15015000");
+        field.must_be_new(lab);
+    });
+}
+
 /// Whoever writes as the drained version is told so; the other version writes on, and nothing is left of it.
 #[test]
 fn a_drained_version_can_only_read() {
