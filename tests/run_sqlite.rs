@@ -203,6 +203,8 @@ fn from_the_folder_of_scripts_and_by_the_shell() {
         crossfade(&[phase, "empty", &old, "--url", "sqlite:first.db"]).must(0).says(&format!("{phase} of v1 is done"));
     }
     crossfade(&["compile", &old, &new, "--dialect", "sqlite", "--access", "versioned"]).must(0);
+    crossfade(&["compile", &old, &new, "--dialect", "postgres", "--out", "elsewhere"]).must(0);
+    crossfade(&["expand", "--migrations", "elsewhere", "--to", "v2"]).must(1).says("was not compiled for sqlite: run `crossfade compile`");
     // What can't be kept is not promised.
     std::fs::write(folder.path().join("crossfade.yaml"), "schema_lock: true\n").unwrap();
     crossfade(&["expand"]).must(1).says("`schema_lock: true` in crossfade.yaml can't be kept on sqlite").says("nothing was changed");
