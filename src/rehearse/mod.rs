@@ -584,7 +584,7 @@ impl<'a> Lab<'a> {
                 let names: Vec<String> = row.keys().map(|name| ident(name, self.dialect)).collect();
                 let values: Vec<&str> = row.values().map(String::as_str).collect();
                 let sql = format!("insert into {TABLE} ({}){} values ({})", names.join(", "), self.overriding(view), values.join(", "));
-                writes.push(Write { side: Side::Old, pair: number, kind: Kind::Insert, sql });
+                writes.push(Write { side: Side::Old, pair: number, kind: Kind::Insert, sql, numbered: None });
             }
         }
         writes
@@ -677,8 +677,22 @@ impl<'a> Lab<'a> {
         self.subject.plan.hazards.iter().any(|hazard| hazard.code == code && is_of(&hazard.object))
     }
 
+    /// Whether an insert gives a value to a column.
+    fn gives(&self, write: &Write, column: &Column) -> bool {
+        let columns = write.sql.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+        columns.is_some_and(|(columns, _)| columns.split(", ").any(|name| name == ident(&column.name, self.dialect)))
+    }
+
+    /// Whether the plan says that a column of the old version may show what its type never held.
+    fn may_be_longer(&self, pair: usize, column: &str) -> bool {
+        let of_table = self.has_hazard(pair, "old-reads-longer");
+        let is_of = |object: &str| object.rsplit_once('.').is_some_and(|(_, name)| name == column);
+        of_table && self.subject.plan.hazards.iter().any(|hazard| hazard.code == "old-reads-longer" && is_of(&hazard.object))
+    }
+
     /// Whether a hazard of the plan says that a write may be refused though both versions' rules take its row.
-    fn warns_of(&self, number: usize, refusal: Refusal) -> bool {
+    fn warns_of(&self, write: &Write, refusal: Refusal) -> bool {
+        let number = write.pair;
         let fills = |pair: &Pair<'_>| pair.relation.iter().flat_map(|relation| &relation.links).any(|link| link.fill);
         let refers = |codes: &[&str]| {
             self.pairs.iter().enumerate().any(|(child, pair)| {
@@ -694,8 +708,12 @@ impl<'a> Lab<'a> {
                 Refusal::NotNull => {
                     self.has_hazard(number, "old-key-binds")
                         || (self.pairs.get(number).is_some_and(fills) && self.has_hazard(number, "rule-tightened"))
+                        || (write.side == Side::New && self.has_hazard(number, "default-comes-late"))
                 }
-                Refusal::Unique => self.has_hazard(number, "old-key-binds"),
+                Refusal::Unique => {
+                    self.has_hazard(number, "old-key-binds")
+                        || (write.numbered.is_some() && self.has_hazard(number, "identity-meets-given"))
+                }
                 Refusal::Reference => refers(&["foreign-key-acts-late", "new-foreign-key-binds", "dropped-table-keys-bind"]),
                 Refusal::Check | Refusal::Value | Refusal::Lock | Refusal::Other => false,
             }
