@@ -115,35 +115,10 @@ impl World<'_> {
             }
         }
         let now = self.read_twin(side)?;
-        for number in (0..written.len()).filter(|number| !written[*number].is_empty()) {
-            let failure = self.compute(number, side)?;
-            refusals.extend(failure.map(|failure| (Refusal::Value, failure.message)));
-        }
         if dangles(lab, side, &now) {
             refusals.push((Refusal::Reference, String::new()));
         }
         Ok(if refusals.is_empty() { Verdict::Takes } else { Verdict::Refuses(refusals) })
-    }
-
-    /// Why what a twin computes as it is read can't be computed, if it can't.
-    fn compute(&mut self, number: usize, side: Side) -> Result<Option<Failure>, Stopped> {
-        let lab = self.lab;
-        let Some(view) = lab.pairs[number].view(side) else { return Ok(None) };
-        let computed = view.columns.iter().filter(|column| column.generated.as_ref().is_some_and(|generated| !generated.stored));
-        let names: Vec<String> = computed.map(|column| ident(&column.name, lab.dialect)).collect();
-        if names.is_empty() {
-            return Ok(None);
-        }
-        let session = self.twin(side);
-        session.run("savepoint crossfade_row")?;
-        let read = session.run(&format!("select {} from {}", names.join(", "), ident(&view.table.name, lab.dialect)));
-        let failure = match read {
-            Ok(_) => lab.place.doubts(session)?,
-            Err(failure) => Some(failure),
-        };
-        session.run("rollback to savepoint crossfade_row")?;
-        session.run("release savepoint crossfade_row")?;
-        Ok(failure)
     }
 
     /// Makes a row of a twin what an image says. Gives back why it can't be.

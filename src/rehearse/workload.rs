@@ -35,7 +35,8 @@ pub(super) struct Workload<'lab> {
 }
 
 impl<'lab> Workload<'lab> {
-    pub(super) fn new(lab: &'lab Lab<'lab>, random: Random) -> Self {
+    /// `given`: how many fresh values were given before.
+    pub(super) fn new(lab: &'lab Lab<'lab>, random: Random, given: usize) -> Self {
         let pools = |side: Side| {
             lab.pairs
                 .iter()
@@ -54,7 +55,7 @@ impl<'lab> Workload<'lab> {
                 })
                 .collect()
         };
-        Self { lab, random, pools: [pools(Side::Old), pools(Side::New)], fresh: 0, is_bold: false }
+        Self { lab, random, pools: [pools(Side::Old), pools(Side::New)], fresh: given, is_bold: false }
     }
 
     /// A first row for each table that the old version has, and some more.

@@ -165,6 +165,27 @@ impl<'lab> World<'lab> {
         })
     }
 
+    /// On a database that another upgrade has left behind.
+    pub(super) fn after(lab: &'lab Lab<'lab>, left: &Database<'_>) -> Result<Self, Stopped> {
+        let mut world = Self { database: lab.copy(left)?, ..Self::new(lab)? };
+        let rows = world.read(Side::Old)?;
+        match world.bring(Side::Old, &rows, &BTreeSet::new()) {
+            Ok(Kept::Yes) => world.rows[of(Side::Old)] = rows,
+            Ok(Kept::No) => return Err(Stopped("a plain database can't hold the rows that the upgrade before has left".to_owned())),
+            Err(Trouble::Stopped(stopped)) => return Err(stopped),
+            Err(Trouble::Broken(_) | Trouble::Over) => {
+                return Err(Stopped("the rows of the upgrade before can't be brought over".to_owned()));
+            }
+        }
+        Ok(world)
+    }
+
+    /// The database under migration, which nobody is connected to any more.
+    pub(super) fn leave(self) -> Database<'lab> {
+        drop(self.client);
+        self.database
+    }
+
     fn pair(&self, number: usize) -> &'lab Pair<'lab> {
         &self.lab.pairs[number]
     }
