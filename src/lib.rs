@@ -55,6 +55,7 @@ pub mod diff;
 pub mod plan;
 pub mod dialect;
 pub mod emit;
+pub mod report;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub mod engine;
 pub mod inspect;

@@ -14,6 +14,7 @@ use crossfade::diff::{Options, diff};
 use crossfade::emit::manifest::OfDialect;
 use crossfade::emit::scripts;
 use crossfade::plan::{self, Settings};
+use crossfade::report::graph::svg;
 use crossfade::snapshot;
 use crossfade::snapshot::model::{Access, Schema};
 use crossfade::sql::Dialect;
@@ -103,6 +104,7 @@ fn compile(old: &Schema, new: &Schema) -> Vec<(String, String)> {
         files.extend(scripts.files().map(|(name, text)| (format!("{access:?} {name}"), text.to_owned())));
         let manifest = serde_json::to_string_pretty(&OfDialect::new(&plan).expect("it fits")).expect("it is data");
         files.push((format!("{access:?} manifest"), manifest));
+        files.push((format!("{access:?} picture"), svg(std::slice::from_ref(&plan)).expect("it fits")));
     }
     files
 }

@@ -286,6 +286,93 @@ fn a_lock_is_tried_again_and_who_holds_it_is_named() {
     }
 }
 
+/// Clients whose transactions write rows against the order of the key wait for batches, and no batch waits for them with rows in
+/// hand: so none of them is half of a deadlock. Neither by script nor by the runner.
+#[test]
+fn no_client_loses_a_deadlock_against_a_batch() {
+    on_each(|lab, dialect| {
+        for by_script in [true, false] {
+            let field = Field::new(lab, dialect, "split", Access::Shared, &people(40_000));
+            field.run(&["expand"]).must(0);
+            let (stop, count) = (AtomicBool::new(false), AtomicUsize::new(0));
+            std::thread::scope(|scope| {
+                // Each has rows of its own: they can't meet one another.
+                for client in 0..3 {
+                    let (stop, count, field) = (&stop, &count, &field);
+                    scope.spawn(move || {
+                        let mut session = field.session();
+                        let near = "select cast(coalesce(max(json_unquote(json_extract(last_key, '$[0]')) + 0), 0) as char) from crossfade_checkpoint";
+                        while !stop.load(Ordering::Relaxed) {
+                            let last: f64 = session.value(near).unwrap().unwrap().parse().unwrap();
+                            session.run("begin").unwrap();
+                            for step in (0..12).rev() {
+                                let id = (last as u64 / 3 + step * 50) * 3 + client;
+                                session.run(&format!("update users set full_name = concat(full_name, '!') where id = {id}")).unwrap();
+                            }
+                            session.run("commit").unwrap();
+                            count.fetch_add(1, Ordering::Relaxed);
+                        }
+                    });
+                }
+                let _bell = Bell(&stop);
+                let before = count.load(Ordering::Relaxed);
+                if by_script {
+                    field.database.run(&field.scripts.migrate, "migrate").unwrap();
+                } else {
+                    field.run(&["migrate", "--workers", "2"]).must(0);
+                }
+                assert!(count.load(Ordering::Relaxed) > before, "nobody wrote meanwhile");
+            });
+            assert_eq!(field.value(AGREE), "0");
+            assert_eq!(field.value(FILLED), "40000");
+        }
+    });
+}
+
+/// A row that a client holds for long: the rows before it are filled, migrate waits for it alone, and goes on when it is free.
+#[test]
+fn a_row_that_is_held_for_long_is_waited_for_with_nothing_in_hand() {
+    on_each(|lab, dialect| {
+        for by_script in [true, false] {
+            let field = Field::new(lab, dialect, "split", Access::Shared, &people(5000));
+            field.run(&["expand"]).must(0);
+            let mut holder = field.session();
+            holder.run("begin").unwrap();
+            holder.run("update users set full_name = 'Ada Held' where id = 3210").unwrap();
+            std::thread::scope(|scope| {
+                let migrate = scope.spawn(|| {
+                    if by_script {
+                        field.database.run(&field.scripts.migrate, "migrate").unwrap();
+                    } else {
+                        field.run(&["migrate"]).must(0);
+                    }
+                });
+                field.wait_for("the rows before it are filled", |field| field.value(FILLED) == "3209");
+                // A server may look at one row more than it is asked for.
+                for (from, to) in [(1, 3208), (3211, 5000)] {
+                    let query = format!(
+                        "select cast(count(*) as char) from users force index (primary) where id between {from} and {to} for update nowait"
+                    );
+                    let rows = (to - from + 1).to_string();
+                    // In between there may be a try that has not met the row yet.
+                    field.wait_for("the other rows are free", |field| match field.session().value(&query) {
+                        Ok(found) => found.as_deref() == Some(&rows),
+                        Err(failure) => {
+                            assert!(["1205", "3572"].map(Some).contains(&failure.code.as_deref()), "{failure}");
+                            false
+                        }
+                    });
+                }
+                assert!(!migrate.is_finished());
+                holder.run("commit").unwrap();
+                migrate.join().unwrap();
+            });
+            assert_eq!(field.value(AGREE), "0");
+            assert_eq!(field.value(FILLED), "5000");
+        }
+    });
+}
+
 /// Whoever writes as the drained version is told so; the other version writes on, and nothing is left of it.
 #[test]
 fn a_drained_version_can_only_read() {

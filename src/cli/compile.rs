@@ -114,13 +114,7 @@ fn write(root: &Path, artifacts: &[(PathBuf, String)]) -> anyhow::Result<Exit> {
     let mut told = String::new();
     for (path, text) in artifacts {
         let path = root.join(path);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder `{}`", folder.display()))?;
-        }
-        // Beside it first: a script is never half written under its own name.
-        let part = path.with_extension("part");
-        std::fs::write(&part, text).with_context(|| format!("can't write `{}`", part.display()))?;
-        std::fs::rename(&part, &path).with_context(|| format!("can't write `{}`", path.display()))?;
+        output::write(&path, text)?;
         told.push_str(&format!("wrote {}\n", path.display()));
     }
     output::print(&told)?;

@@ -25,6 +25,7 @@ pub(crate) mod plan;
 pub(crate) mod planning;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub(crate) mod rehearse;
+pub(crate) mod report;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub(crate) mod run;
 pub(crate) mod schema;
@@ -49,6 +50,7 @@ enum Command {
     Diff(diff::Args),
     Plan(plan::Args),
     Compile(compile::Args),
+    Report(report::Args),
     Connect(connect::Args),
     Explain(explain::Args),
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
@@ -124,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Compile(args) => compile::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Connect(args) => connect::run(&args),
         Command::Explain(args) => explain::run(&args),
         #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]

@@ -1,9 +1,11 @@
 //! What every command prints, and where: results to stdout, diagnostics to stderr, colour only on a terminal.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
+use anyhow::Context as _;
 
 use crate::diagnostic::{Colour, Diagnostic, Sources, render_human, render_json};
 
@@ -79,6 +81,20 @@ fn gone_is_fine(written: io::Result<()>) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }
+}
+
+/// Writes a file, and the folder that it lies in if that is missing.
+///
+/// # Errors
+/// When either can't be written.
+pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder `{}`", folder.display()))?;
+    }
+    // Beside it first: a file is never half written under its own name.
+    let part = path.with_extension("part");
+    std::fs::write(&part, text).with_context(|| format!("can't write `{}`", part.display()))?;
+    std::fs::rename(&part, path).with_context(|| format!("can't write `{}`", path.display()))
 }
 
 /// What would change in a file, as a unified diff; empty when nothing would.

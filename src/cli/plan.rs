@@ -1,13 +1,13 @@
 //! `crossfade plan`.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::Exit;
 use super::output;
 use super::planning::{self, PlanningArgs};
 use crate::emit::manifest::OfDialect;
-use crate::plan::model::{Phase, Plan, Step};
+use crate::plan::model::{Phase, Plan};
+use crate::report::graph::{dot, mermaid, svg};
 use crate::snapshot::model::Access;
 
 /// Print the steps from one snapshot to another, in order, with their phases, locks, costs and hazards; or the graph.
@@ -32,6 +32,8 @@ enum Format {
     Dot,
     /// The graph, for Mermaid.
     Mermaid,
+    /// The graph, as a picture.
+    Svg,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
@@ -49,6 +51,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         }
         Format::Dot => planned.plans.iter().map(dot).collect(),
         Format::Mermaid => planned.plans.iter().map(mermaid).collect(),
+        Format::Svg => svg(&planned.plans)?,
     };
     output::print(&text)?;
     Ok(Exit::Done)
@@ -70,7 +73,7 @@ fn text(plan: &Plan) -> String {
     if plan.changes.is_empty() {
         let _ = writeln!(out, "\nNothing differs.");
     }
-    let kinds = plan.steps.iter().map(|step| kind(step).len()).max().unwrap_or_default();
+    let kinds = plan.steps.iter().map(|step| step.kind().len()).max().unwrap_or_default();
     let objects = plan.steps.iter().map(|step| step.object.chars().count()).max().unwrap_or_default().min(60);
     for phase in Phase::ALL {
         for change in &plan.changes {
@@ -82,7 +85,7 @@ fn text(plan: &Plan) -> String {
                 let _ = writeln!(
                     out,
                     "  {:<kinds$}  {:<objects$}  {:<7}  {}",
-                    kind(step),
+                    step.kind(),
                     step.object,
                     step.footprint.cost.name(),
                     if locks.is_empty() { "-".to_owned() } else { locks.join(", ") }
@@ -105,60 +108,4 @@ fn text(plan: &Plan) -> String {
         }
     }
     out
-}
-
-/// What a step does, in words: `add columns`.
-fn kind(step: &Step) -> String {
-    step.id.split('.').nth(1).unwrap_or_default().replace('_', " ")
-}
-
-fn dot(plan: &Plan) -> String {
-    let mut out = format!(
-        "digraph \"{} to {}\" {{\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n",
-        plan.old_version.as_deref().unwrap_or("nothing"),
-        plan.new_version
-    );
-    for phase in Phase::ALL {
-        let _ = writeln!(out, "  subgraph cluster_{} {{\n    label=\"{}\";", phase.name(), phase.name());
-        for step in plan.steps.iter().filter(|s| s.phase == phase) {
-            let _ = writeln!(out, "    {:?};", step.id);
-        }
-        out.push_str("  }\n");
-    }
-    for (from, to) in edges(plan) {
-        let _ = writeln!(out, "  {from:?} -> {to:?};");
-    }
-    out.push_str("}\n");
-    out
-}
-
-fn mermaid(plan: &Plan) -> String {
-    let mut out = String::from("flowchart LR\n");
-    let numbers: BTreeMap<&str, usize> = plan.steps.iter().enumerate().map(|(at, step)| (step.id.as_str(), at)).collect();
-    let number = |id: &str| numbers.get(id).copied().unwrap_or_default();
-    for phase in Phase::ALL {
-        let _ = writeln!(out, "  subgraph {}", phase.name());
-        for (at, step) in plan.steps.iter().enumerate().filter(|(_, s)| s.phase == phase) {
-            let _ = writeln!(out, "    s{at}[\"{}\"]", step.id.replace('"', "#quot;"));
-        }
-        out.push_str("  end\n");
-    }
-    for (from, to) in edges(plan) {
-        let _ = writeln!(out, "  s{} --> s{}", number(from), number(to));
-    }
-    out
-}
-
-/// Which step must have run before which.
-fn edges(plan: &Plan) -> Vec<(&str, &str)> {
-    let known: BTreeSet<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
-    let mut edges: Vec<(&str, &str)> = plan
-        .steps
-        .iter()
-        .flat_map(|step| step.requires.iter().map(|needed| (needed.as_str(), step.id.as_str())))
-        .filter(|(from, _)| known.contains(from))
-        .collect();
-    edges.sort_unstable();
-    edges.dedup();
-    edges
 }

@@ -67,6 +67,11 @@ pub(crate) fn schema_of(settings: &Settings) -> &str {
     settings.schema.as_deref().unwrap_or("public")
 }
 
+/// What is made of things that look renamed.
+pub(crate) fn assume_drop(args: &PlanningArgs) -> AssumeDrop {
+    if args.assume_drop { AssumeDrop::Unrelated } else { AssumeDrop::Ask }
+}
+
 /// What planning came to.
 pub(crate) struct Planned {
     pub(crate) sources: Sources,
@@ -162,7 +167,7 @@ pub(crate) fn plan_for(args: &PlanningArgs, only: Option<Dialect>) -> anyhow::Re
             continue;
         }
         source::align((&found_old, &mut old_schema), (&found_new, &mut new_schema), dialect);
-        let options = Options { assume_drop: if args.assume_drop { AssumeDrop::Unrelated } else { AssumeDrop::Ask } };
+        let options = Options { assume_drop: assume_drop(args) };
         let (diff, faults) = diff::diff(&old_schema, &new_schema, dialect, &options);
         planned.add(faults);
         let in_transition = new_schema.transition.as_ref().filter(|_| !old.is_empty).and_then(|t| t.access);

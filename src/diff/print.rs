@@ -131,31 +131,54 @@ pub fn text(diff: &Diff<'_>) -> String {
         diff.dialect.name(),
         if count == 1 { "difference" } else { "differences" }
     );
-    // The header of a block, and its lines: left part, class.
-    let mut blocks: Vec<(String, Vec<(String, String)>)> = Vec::new();
-    for difference in &differences {
+    let blocks = blocks(&differences);
+    const WIDEST: usize = 72;
+    let lefts = blocks.iter().flat_map(|block| &block.lines).map(|line| line.what.chars().count());
+    let width = lefts.filter(|width| *width <= WIDEST).max().unwrap_or(0);
+    for Block { head, lines } in &blocks {
+        let _ = write!(out, "\n{head}\n");
+        for Line { what, class } in lines {
+            let padding = " ".repeat(width.saturating_sub(what.chars().count()) + 3);
+            let _ = writeln!(out, "  {what}{padding}{class}");
+        }
+    }
+    out
+}
+
+/// What differs about one table, or about all objects of another kind, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Block {
+    /// `table users`, `enums`.
+    pub head: String,
+    /// A line for each difference.
+    pub lines: Vec<Line>,
+}
+
+/// One difference in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// Sign and object: `+ first_name text`.
+    pub what: String,
+    /// When it takes effect: `expand-only`, `lens 1`.
+    pub class: String,
+}
+
+/// The differences, table by table.
+pub fn blocks(differences: &[Difference]) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    for difference in differences {
         let head = match (&difference.table, difference.kind) {
             (Some(table), _) => format!("table {table}"),
             (None, "table") => format!("table {}", difference.name),
             (None, kind) => plural(kind).to_owned(),
         };
-        let line = (line(difference), class(difference));
+        let line = Line { what: line(difference), class: class(difference) };
         match blocks.last_mut() {
-            Some((last, lines)) if *last == head => lines.push(line),
-            _ => blocks.push((head, vec![line])),
+            Some(last) if last.head == head => last.lines.push(line),
+            _ => blocks.push(Block { head, lines: vec![line] }),
         }
     }
-    const WIDEST: usize = 72;
-    let lefts = blocks.iter().flat_map(|(_, lines)| lines).map(|(left, _)| left.chars().count());
-    let width = lefts.filter(|width| *width <= WIDEST).max().unwrap_or(0);
-    for (head, lines) in &blocks {
-        let _ = write!(out, "\n{head}\n");
-        for (left, class) in lines {
-            let padding = " ".repeat(width.saturating_sub(left.chars().count()) + 3);
-            let _ = writeln!(out, "  {left}{padding}{class}");
-        }
-    }
-    out
+    blocks
 }
 
 fn plural(kind: &str) -> &str {

@@ -99,6 +99,12 @@ pub struct BatchStatements {
     pub next_from_start: String,
     /// The same from a key on. Values: low, top, rows.
     pub next: String,
+    /// Locks the rows of the batch or fails at once, from the start on, where a batch would wait for them otherwise. Values: high.
+    pub lock_from_start: Option<String>,
+    /// The same from a key on. Values: low, high.
+    pub lock: Option<String>,
+    /// Waits for one row, where no batch waits. Values: its key.
+    pub alone: Option<String>,
     /// The batch, from the start on. Values: high.
     pub work_from_start: String,
     /// The same from a key on. Values: low, high.
@@ -140,6 +146,9 @@ pub fn batch_statements(dialect: Dialect, backfill: &Backfill) -> Result<BatchSt
         Work::Update { set, unfilled } => (None, Some(set), Some(unfilled)),
         Work::Copy { target, columns, values, meant, key } => (Some(context! { target, columns, values, meant, key }), None, None),
     };
+    let family = matches!(dialect, Dialect::Mysql | Dialect::Mariadb);
+    // MariaDB's sessions can be set not to wait for rows; MySQL's wait a second at least.
+    let locks = dialect == Dialect::Mysql;
     let render = |name: &str, from_key: bool| {
         let first = if from_key { width + 1 } else { 1 };
         let behind = tongue.place(first + width);
@@ -170,6 +179,7 @@ pub fn batch_statements(dialect: Dialect, backfill: &Backfill) -> Result<BatchSt
                 copy => &copy,
                 sets,
                 unfilled,
+                locks,
             },
         )
     };
@@ -179,6 +189,9 @@ pub fn batch_statements(dialect: Dialect, backfill: &Backfill) -> Result<BatchSt
         bound: render("bound", true)?,
         next_from_start: render("next", false)?,
         next: render("next", true)?,
+        lock_from_start: locks.then(|| render("lock", false)).transpose()?,
+        lock: locks.then(|| render("lock", true)).transpose()?,
+        alone: family.then(|| render("alone", false)).transpose()?,
         work_from_start: render("batch", false)?,
         work: render("batch", true)?,
         one: render("one", false)?,

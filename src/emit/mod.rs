@@ -12,6 +12,7 @@ pub mod live;
 pub mod manifest;
 mod mirror;
 mod mysql_like;
+pub mod pages;
 mod postgres;
 pub mod program;
 mod renderer;

@@ -297,6 +297,68 @@ impl Program {
     }
 }
 
+/// A part of a script as it is written, from one head to the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section<'s> {
+    /// `Gates`, the revision, `Done`; empty before the first head.
+    pub name: &'s str,
+    /// What it is about: `table users`. May be empty.
+    pub title: &'s str,
+    /// The text behind the head.
+    pub text: &'s str,
+}
+
+/// The parts of a script as they are written, in order.
+pub fn sections(script: &str) -> Vec<Section<'_>> {
+    let rule = format!("-- {}\n", "=".repeat(RULE));
+    let mut found = Vec::new();
+    let (mut name, mut title, mut begun, mut at) = ("", "", 0, 0);
+    while let Some(rest) = script.get(at..).filter(|rest| !rest.is_empty()) {
+        let line = rest.find('\n').map_or(rest.len(), |end| end + 1);
+        let head = rest.strip_prefix(&rule).and_then(|rest| rest.split_once('\n')).filter(|(_, after)| after.starts_with(&rule));
+        let Some((head, after)) = head else {
+            at += line;
+            continue;
+        };
+        found.push(Section { name, title, text: script.get(begun..at).unwrap_or_default().trim_matches('\n') });
+        let head = head.trim_start_matches("-- ");
+        (name, title) = head.split_once(": ").unwrap_or((head, ""));
+        at = script.len() - after.len() + rule.len();
+        begun = at;
+    }
+    found.push(Section { name, title, text: script.get(begun..).unwrap_or_default().trim_matches('\n') });
+    found
+}
+
+/// What the head of a script says.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Head {
+    /// What it does, in a sentence or two.
+    pub title: String,
+    /// How it is run by hand.
+    pub run: String,
+    /// What must be true before it runs.
+    pub before: String,
+    /// What is true, or to be done, behind it.
+    pub after: String,
+    /// Who waits for it, and what happens when it is run again.
+    pub note: String,
+}
+
+/// What the head of a script says, line by line; empty where it does not say it.
+pub fn head(script: &str) -> Head {
+    let lines = || script.lines().take_while(|line| line.starts_with("--")).map(|line| line.trim_start_matches('-').trim());
+    let said = |key: &str| lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().trim().to_owned();
+    let note: Vec<&str> = lines().skip_while(|line| !line.starts_with("After it:")).skip(1).filter(|line| !line.is_empty()).collect();
+    Head {
+        title: lines().next().unwrap_or_default().to_owned(),
+        run: said("Run it with:"),
+        before: said("Before it:"),
+        after: said("After it:"),
+        note: note.join(" "),
+    }
+}
+
 /// What stands before a statement: the section that begins there, if one does, and the comment as one text.
 fn heading(statement: &str) -> (Option<String>, String) {
     let rule = format!("-- {}", "=".repeat(RULE));
@@ -436,6 +498,23 @@ mod tests {
         ];
         assert_eq!(does.into_iter().filter(|text| !keeps_in_step(text)).collect::<Vec<_>>(), [""; 0]);
         assert_eq!(does_not.into_iter().filter(|text| keeps_in_step(text)).collect::<Vec<_>>(), [""; 0]);
+    }
+
+    #[test]
+    fn a_script_is_read_back_as_it_is_laid_out() {
+        let rule = "=".repeat(RULE);
+        let script = format!(
+            "-- expand a: adds.\n--\n--   from a\n-- Run it with:  psql -f x\n-- Before it:    b\n-- After it:     c\n--\n-- One.\n-- Two.\n\nset a = 1;\n\n\n\
+             -- {rule}\n-- Gates\n-- {rule}\n\nselect 1;\n\n\n-- {rule}\n-- p_expand01: table a: b\n-- {rule}\n\nselect 2;\n"
+        );
+        let found: Vec<_> =
+            sections(&script).into_iter().map(|part| (part.name, part.title, part.text.lines().last().unwrap_or_default())).collect();
+        assert_eq!(found, [("", "", "set a = 1;"), ("Gates", "", "select 1;"), ("p_expand01", "table a: b", "select 2;")]);
+        let said = head(&script);
+        assert_eq!(
+            [&said.title, &said.run, &said.before, &said.after, &said.note],
+            ["expand a: adds.", "psql -f x", "b", "c", "One. Two."]
+        );
     }
 
     #[test]

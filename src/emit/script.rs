@@ -364,8 +364,7 @@ fn is_remade(step: &Step, unit: &[&Step]) -> bool {
 
 /// What is done, in a few words.
 fn headline(step: &Step) -> String {
-    let words = step.id.split('.').nth(1).unwrap_or_default().replace('_', " ");
-    format!("{words} {}", step.object)
+    format!("{} {}", step.kind(), step.object)
 }
 
 /// The comment of a step: why it is there, what it locks and how long.

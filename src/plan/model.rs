@@ -175,6 +175,40 @@ impl LockMode {
             LockMode::MetadataExclusive => "METADATA EXCLUSIVE",
         }
     }
+
+    /// Which clients wait while it is held.
+    pub fn waits(self) -> Waits {
+        match self {
+            LockMode::AccessShare | LockMode::RowShare | LockMode::RowExclusive | LockMode::ShareUpdateExclusive | LockMode::Rows => {
+                Waits::Nobody
+            }
+            LockMode::Share | LockMode::ShareRowExclusive => Waits::Writers,
+            LockMode::AccessExclusive | LockMode::MetadataExclusive => Waits::Everybody,
+        }
+    }
+}
+
+/// Which clients of a table wait while a lock on it is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Waits {
+    /// None: reads and writes go on. (Who writes the same row waits, as ever.)
+    Nobody,
+    /// Those that write.
+    Writers,
+    /// Those that read, too.
+    Everybody,
+}
+
+impl Waits {
+    /// The word in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Waits::Nobody => "nobody",
+            Waits::Writers => "writers",
+            Waits::Everybody => "everybody",
+        }
+    }
 }
 
 /// A lock that a step takes on one table.
@@ -218,6 +252,13 @@ pub struct Step {
     pub requires: Vec<String>,
     /// What it locks and costs.
     pub footprint: Footprint,
+}
+
+impl Step {
+    /// What it does, in words: `add columns`.
+    pub fn kind(&self) -> String {
+        self.id.split('.').nth(1).unwrap_or_default().replace('_', " ")
+    }
 }
 
 /// An expression over the row of a physical table: the author's text with the places where names go.

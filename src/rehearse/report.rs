@@ -515,21 +515,9 @@ fn of(table: &str) -> String {
     if table.is_empty() { String::new() } else { format!(" (table {table})") }
 }
 
+/// Text in an attribute of JUnit XML, whose line breaks stay.
 fn xml(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' => out.push_str("&#10;"),
-            '\t' => out.push('\t'),
-            c if c.is_control() => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
+    crate::emit::pages::xml(text).replace('\n', "&#10;")
 }
 
 /// Several clients at once, as the statements of shells side by side.

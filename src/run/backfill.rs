@@ -368,6 +368,11 @@ impl Job<'_> {
                     self.give_back();
                     match (self.engine.class(&failure), about) {
                         (Class::Lost, _) => return Err(self.stopped(&failure)),
+                        // Somebody holds a row of this batch, and it did not wait: fewer rows, until it is that one alone.
+                        (Class::Lock, Some((_, rows))) if rows > 1 && self.statements.alone.is_some() => {
+                            size = (rows / 2).max(1);
+                            searching = true;
+                        }
                         (Class::Lock, _) => {
                             // Somebody holds a row of this batch: the others were let go of; make it smaller, try again.
                             failures += 1;
@@ -412,10 +417,10 @@ impl Job<'_> {
     fn within(&self, session: &mut dyn Connection, part: &Progress, size: u64) -> Result<Next, Failed> {
         let low: Vec<Option<&str>> = part.last_key.iter().flatten().map(|text| Some(text.as_str())).collect();
         let all = &self.statements;
-        let (bound, next, work) = if low.is_empty() {
-            (&all.bound_from_start, &all.next_from_start, &all.work_from_start)
+        let (bound, next, lock, work) = if low.is_empty() {
+            (&all.bound_from_start, &all.next_from_start, &all.lock_from_start, &all.work_from_start)
         } else {
-            (&all.bound, &all.next, &all.work)
+            (&all.bound, &all.next, &all.lock, &all.work)
         };
         let mut first = |statement: &str, number: u64| {
             let number = number.to_string();
@@ -433,9 +438,16 @@ impl Job<'_> {
             }
         };
         let Some(last) = last else { return Ok(Next::Nothing) };
-        let mut values = low;
-        values.extend(last.iter().map(|text| Some(text.as_str())));
-        let filled = match session.run_with(work, &values) {
+        let row: Vec<Option<&str>> = last.iter().map(|text| Some(text.as_str())).collect();
+        let range = [low, row.clone()].concat();
+        let done = match &all.alone {
+            // Who waits for one row while it holds none can't be half of a deadlock.
+            Some(alone) if rows == 1 => session.run_with(alone, &row).and_then(|_| session.run_with(&all.one, &row)),
+            _ => {
+                lock.as_ref().map_or(Ok(()), |lock| session.run_with(lock, &range).map(drop)).and_then(|()| session.run_with(work, &range))
+            }
+        };
+        let filled = match done {
             Ok(outcome) => outcome.affected,
             Err(failure) => return Err(Failed::Statement(Box::new(failure), Some((last, rows)))),
         };

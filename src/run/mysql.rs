@@ -37,6 +37,11 @@ const GATE: &str = "45000";
 
 const SESSIONS: &[&str] = &[include_str!("mysql/named_sessions.sql"), include_str!("mysql/sessions.sql")];
 
+/// As in the scripts: a row that does not fit fails, and nothing is cut. A key that is 0 is copied as it is.
+const STRICT: &str = "set session sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO'";
+/// Rows that a batch only looks at are not locked.
+const READ_COMMITTED: &str = "set session transaction isolation level read committed";
+
 static MYSQL: Words = Words {
     try_lock: include_str!("mysql/lock.sql"),
     unlock: include_str!("mysql/unlock.sql"),
@@ -72,13 +77,10 @@ static MYSQL: Words = Words {
     checkpoints: include_str!("mysql/checkpoints.sql"),
     doctor: &[include_str!("mysql/doctor.sql"), include_str!("mysql/doctor_of_sessions.sql"), include_str!("mysql/doctor_of_rows.sql")],
     batch_settings: &[
-        // As in the scripts: a row that does not fit fails, and nothing is cut.
-        // A key that is 0 is copied as it is.
-        "set session sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO'",
-        // As in the scripts: who wants a row that a batch has already queues behind it.
+        STRICT,
+        // MySQL takes no shorter time: rows are locked by a statement of their own, which does not wait.
         "set session lock_wait_timeout = 1, innodb_lock_wait_timeout = 1",
-        // Rows that a batch only looks at are not locked.
-        "set session transaction isolation level read committed",
+        READ_COMMITTED,
     ],
 };
 
@@ -97,6 +99,8 @@ static MARIADB: Words = Words {
         include_str!("mysql/blockers.sql"),
     ],
     doctor: &[include_str!("mysql/doctor.sql"), include_str!("mysql/doctor_of_sessions.sql")],
+    // As in the scripts: who waits while it holds rows can be half of a deadlock.
+    batch_settings: &[STRICT, "set session lock_wait_timeout = 1, innodb_lock_wait_timeout = 0", READ_COMMITTED],
     ..MYSQL
 };
 

@@ -6,8 +6,8 @@ work: begin
   declare failures integer default 0;
   declare busy boolean default false;
   declare done boolean default false;
-  -- Somebody holds a row of this batch (1205), waits for one of ours (1213), or has just changed one (1020, MariaDB).
-  declare continue handler for 1020, 1205, 1213 set busy = true;
+  -- Somebody holds a row of this batch (1205, 3572), waits for one of ours (1213), or has just changed one (1020, MariaDB).
+  declare continue handler for 1020, 1205, 1213, 3572 set busy = true;
   insert ignore into crossfade_checkpoint (`release`, backfill) values ({{ release }}, {{ name }});
   select finished_at is not null, last_key, top_key into done, @last_key, @top_key
     from crossfade_checkpoint where `release` = {{ release }} and backfill = {{ name }} and part = 0;
@@ -36,10 +36,16 @@ work: begin
     where table_schema = database() and table_name = {{ table_literal }} and extra like '%on update%');
   set @fill = concat({{ what }}, coalesce(@kept, ''), {{ where }});
 {%- else %}
-  -- A row that is there already is left alone; one that is read is not written by anyone until it is copied.
+  -- A row that is there already is left alone; one that is copied is not written by anyone until it is.
   set @fill = concat({{ what }}, {{ where }});
 {%- endif %}
   prepare crossfade_fill from @fill;
+{%- if locks %}
+  set @lock = {{ locks }};
+  prepare crossfade_lock from @lock;
+{%- endif %}
+  set @alone = {{ alone }};
+  prepare crossfade_alone from @alone;
   set @first = {{ first }};
   prepare crossfade_first from @first;
   set @next = {{ next }};
@@ -54,6 +60,12 @@ work: begin
 {%- endfor %}
     execute crossfade_next using {{ after_args }};
   end if;
+  -- Who waits while it holds rows can be half of a deadlock, and the server may end the other half: a client's transaction. So a
+  -- batch never waits: it has all of its rows at once, or lets go of them and tries fewer. When one row is left, which somebody
+  -- holds, it is waited for with nothing in hand; then the batches grow again.
+{%- if not locks %}
+  set session innodb_lock_wait_timeout = 0;
+{%- endif %}
   while @lo_1 is not null do
     set @batch = batch;
 {%- for k in key %}
@@ -65,20 +77,36 @@ work: begin
     else
       set busy = false;
       start transaction;
-      execute crossfade_fill using {{ range_args }};
-      set changed = row_count();
-      if busy then
-        -- Let go of the others, make the batch smaller, try again.
-        rollback;
-        set failures = failures + 1;
-        if failures > 100 then
-          signal sqlstate '45000' set message_text = 'the backfill meets locked rows again and again: run the script once more';
-        end if;
-        set batch = greatest(batch div 2, 100);
-        do sleep(rand() * least(failures, 10) * 0.1);
+      if batch = 1 then
+{%- for k in key %}
+        set @lo_{{ loop.index }} = @hi_{{ loop.index }};
+{%- endfor %}
+        execute crossfade_alone using {{ his }};
+{%- if locks %}
       else
+        execute crossfade_lock using {{ range_args }};
+{%- endif %}
+      end if;
+      if not busy then
+        execute crossfade_fill using {{ range_args }};
+        set changed = row_count();
+      end if;
+      if not busy then
         update crossfade_checkpoint set last_key = {{ his_json }}, `rows` = `rows` + changed
           where `release` = {{ release }} and backfill = {{ name }} and part = 0;
+      end if;
+      if busy then
+        rollback;
+        if batch > 1 then
+          set batch = batch div 2;
+        else
+          set failures = failures + 1;
+          if failures > 100 then
+            signal sqlstate '45000' set message_text = 'the backfill meets a locked row again and again: run the script once more';
+          end if;
+          do sleep(rand() * least(failures, 10) * 0.1);
+        end if;
+      else
         commit;
         set failures = 0, batch = least(batch * 2, {{ batch }});
 {%- for k in key %}
@@ -88,7 +116,14 @@ work: begin
       end if;
     end if;
   end while;
+{%- if not locks %}
+  set session innodb_lock_wait_timeout = 1;
+{%- endif %}
   deallocate prepare crossfade_fill;
+{%- if locks %}
+  deallocate prepare crossfade_lock;
+{%- endif %}
+  deallocate prepare crossfade_alone;
   deallocate prepare crossfade_first;
   deallocate prepare crossfade_next;
   deallocate prepare crossfade_bound;

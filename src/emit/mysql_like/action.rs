@@ -41,8 +41,10 @@ struct Batches<'a> {
     what: String,
     /// Whether it updates the table's own rows.
     updates: bool,
-    /// What follows the conditions on the key.
-    also: String,
+    /// Which rows of a range are meant.
+    rows: String,
+    /// What follows the conditions.
+    behind: String,
 }
 
 /// What takes the place of a name for the time of a swap.
@@ -1178,8 +1180,9 @@ impl Actions<'_> {
                     sql.ident(&twin.table)
                 ),
                 updates: false,
+                rows: self.not_in_twin(twin),
                 // A writer may have brought a row since the statement began to look.
-                also: format!(" and {} lock in share mode{}", self.not_in_twin(twin), self.unless_in_twin(twin)),
+                behind: self.unless_in_twin(twin),
             }),
             TwinStage::Compare => self.compare_twin(twin, &pending),
             TwinStage::Swap => {
@@ -1297,7 +1300,8 @@ impl Actions<'_> {
             key: backfill.key.clone(),
             what: format!("update {} set {}", sql.ident(&backfill.table), sets.join(", ")),
             updates: true,
-            also: format!(" and {}", self.unfilled(backfill)),
+            rows: self.unfilled(backfill),
+            behind: String::new(),
         })
     }
 
@@ -1322,7 +1326,7 @@ impl Actions<'_> {
 
     fn copy_rows(&self, copy: &CopyRows) -> Rendered {
         let mirror = &copy.mirror;
-        let (what, also) = Mirroring { mirror, sql: &self.sql }.copy(copy);
+        let (what, rows) = Mirroring { mirror, sql: &self.sql }.copy(copy);
         self.batches(&Batches {
             table: &mirror.source,
             name: &mirror.copy,
@@ -1330,7 +1334,8 @@ impl Actions<'_> {
             key: mirror.key.iter().map(|key| (key.source.clone(), key.ty.clone())).collect(),
             what,
             updates: false,
-            also,
+            rows,
+            behind: String::new(),
         })
     }
 
@@ -1376,6 +1381,11 @@ impl Actions<'_> {
         };
         let (of_top, of_last) = (read("@top_key"), read("@last_key"));
         let text = |text: String| sql.literal(&text);
+        let range = format!("{from} and {to} and {}", batches.rows);
+        // MariaDB's sessions can be set not to wait for rows; MySQL's wait a second at least, so that another statement locks them.
+        let locks = self.server.dialect == Dialect::Mysql;
+        let share = if batches.updates || locks { "" } else { " lock in share mode" };
+        let is_row = columns.iter().map(|column| format!("{column} = ?")).collect::<Vec<_>>().join(" and ");
         self.render(
             "backfill",
             context! {
@@ -1393,7 +1403,14 @@ impl Actions<'_> {
                 his_json => json("hi"),
                 what => text(batches.what.clone()),
                 updates => batches.updates,
-                where => text(format!(" where {from} and {to}{}", batches.also)),
+                where => text(format!(" where {range}{share}{}", batches.behind)),
+                locks => locks.then(|| text(format!("select count(*) into @locked from {} where {range} for update nowait", sql.ident(batches.table)))),
+                alone => text(format!(
+                    "select count(*) into @locked from {} where {is_row} for update{}",
+                    sql.ident(batches.table),
+                    if locks { "" } else { " wait 1" }
+                )),
+                his => variables("hi").join(", "),
                 first => text(format!("select {} into {los} from {} order by {} limit 1", columns.join(", "), sql.ident(batches.table), columns.join(", "))),
                 next => text(format!("select {} into {los} from {} where {after} order by {} limit 1", columns.join(", "), sql.ident(batches.table), columns.join(", "))),
                 bound => text(format!(

@@ -667,11 +667,7 @@ impl Mirroring<'_> {
         let mut conditions: Vec<String> = self.meant(row).map(grouped).into_iter().collect();
         let image = self.same((Way::Down, OTHER), (Way::Up, Row::Alias(&source)));
         conditions.push(format!("not {}", self.exists(Way::Down, OTHER, &[image], Look::Plain)));
-        (
-            format!("insert into {target} ({}) select {} from {source}", self.sql.list(&columns), values.join(", ")),
-            // What is read is what stays until it is copied.
-            format!(" and {} lock in share mode", conditions.join(" and ")),
-        )
+        (format!("insert into {target} ({}) select {} from {source}", self.sql.list(&columns), values.join(", ")), conditions.join(" and "))
     }
 }
 

@@ -123,8 +123,8 @@ work: begin
   declare failures integer default 0;
   declare busy boolean default false;
   declare done boolean default false;
-  -- Somebody holds a row of this batch (1205), waits for one of ours (1213), or has just changed one (1020, MariaDB).
-  declare continue handler for 1020, 1205, 1213 set busy = true;
+  -- Somebody holds a row of this batch (1205, 3572), waits for one of ours (1213), or has just changed one (1020, MariaDB).
+  declare continue handler for 1020, 1205, 1213, 3572 set busy = true;
   insert ignore into crossfade_checkpoint (`release`, backfill) values ('ocata', 'ocata_migrate01.images.visibility');
   select finished_at is not null, last_key, top_key into done, @last_key, @top_key
     from crossfade_checkpoint where `release` = 'ocata' and backfill = 'ocata_migrate01.images.visibility' and part = 0;
@@ -150,6 +150,10 @@ work: begin
      when exists (select 1 from image_members m where m.image_id = images.id and not m.deleted) then ''shared''
      else ''private'' end)', coalesce(@kept, ''), ' where id >= ? and id <= ? and visibility is null');
   prepare crossfade_fill from @fill;
+  set @lock = 'select count(*) into @locked from images where id >= ? and id <= ? and visibility is null for update nowait';
+  prepare crossfade_lock from @lock;
+  set @alone = 'select count(*) into @locked from images where id = ? for update';
+  prepare crossfade_alone from @alone;
   set @first = 'select id into @lo_1 from images order by id limit 1';
   prepare crossfade_first from @first;
   set @next = 'select id into @lo_1 from images where id > ? order by id limit 1';
@@ -162,6 +166,9 @@ work: begin
     set @hi_1 = json_unquote(json_extract(@last_key, '$[0]'));
     execute crossfade_next using @hi_1;
   end if;
+  -- Who waits while it holds rows can be half of a deadlock, and the server may end the other half: a client's transaction. So a
+  -- batch never waits: it has all of its rows at once, or lets go of them and tries fewer. When one row is left, which somebody
+  -- holds, it is waited for with nothing in hand; then the batches grow again.
   while @lo_1 is not null do
     set @batch = batch;
     set @hi_1 = null;
@@ -171,20 +178,32 @@ work: begin
     else
       set busy = false;
       start transaction;
-      execute crossfade_fill using @lo_1, @hi_1;
-      set changed = row_count();
-      if busy then
-        -- Let go of the others, make the batch smaller, try again.
-        rollback;
-        set failures = failures + 1;
-        if failures > 100 then
-          signal sqlstate '45000' set message_text = 'the backfill meets locked rows again and again: run the script once more';
-        end if;
-        set batch = greatest(batch div 2, 100);
-        do sleep(rand() * least(failures, 10) * 0.1);
+      if batch = 1 then
+        set @lo_1 = @hi_1;
+        execute crossfade_alone using @hi_1;
       else
+        execute crossfade_lock using @lo_1, @hi_1;
+      end if;
+      if not busy then
+        execute crossfade_fill using @lo_1, @hi_1;
+        set changed = row_count();
+      end if;
+      if not busy then
         update crossfade_checkpoint set last_key = json_array(cast(@hi_1 as char)), `rows` = `rows` + changed
           where `release` = 'ocata' and backfill = 'ocata_migrate01.images.visibility' and part = 0;
+      end if;
+      if busy then
+        rollback;
+        if batch > 1 then
+          set batch = batch div 2;
+        else
+          set failures = failures + 1;
+          if failures > 100 then
+            signal sqlstate '45000' set message_text = 'the backfill meets a locked row again and again: run the script once more';
+          end if;
+          do sleep(rand() * least(failures, 10) * 0.1);
+        end if;
+      else
         commit;
         set failures = 0, batch = least(batch * 2, 2000);
         set @lo_1 = null;
@@ -193,6 +212,8 @@ work: begin
     end if;
   end while;
   deallocate prepare crossfade_fill;
+  deallocate prepare crossfade_lock;
+  deallocate prepare crossfade_alone;
   deallocate prepare crossfade_first;
   deallocate prepare crossfade_next;
   deallocate prepare crossfade_bound;
