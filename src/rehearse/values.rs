@@ -23,9 +23,8 @@ pub(super) fn pool(column: &Column, schema: &Schema, mined: &[String], dialect: 
 /// The highest number that a client gives where the server counts, too, by the type of the column.
 fn top(column: &Column) -> usize {
     match &column.ty.kind {
-        TypeKind::SmallInt => 20_000,
         TypeKind::Native(_) => 100,
-        _ => 1_000_000,
+        _ => 3000,
     }
 }
 
