@@ -29,11 +29,9 @@ const CHANGES: usize = 41;
 const ALLOW: [&str; 2] = ["drops-data", "old-key-binds"];
 
 /// Changes that MySQL and MariaDB need not take. One that compiles must run.
-const MAY_BE_REFUSED: [&str; 2] = ["oldimage-oi_size_to_bigint", "searchindex-pk-titlelength"];
+const MAY_BE_REFUSED: [&str; 1] = ["searchindex-pk-titlelength"];
 /// What such a refusal says, in any of its sentences.
-const REFUSALS: [&str; 2] = [
-    // `oldimage` has no key of any kind.
-    "it has no key to go by",
+const REFUSALS: [&str; 1] = [
     // `searchindex` gets a full-text index.
     "blocks-writes",
 ];

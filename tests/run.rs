@@ -16,6 +16,7 @@ use support::case::{Access, Case};
 use support::catalog::Catalog;
 use support::lab::{Database, Lab};
 use support::program::{self, Bell, Heard, Ran};
+use support::schema_lock::SchemaLock;
 use support::scripts::{Phase, Scripts, compile};
 use support::servers;
 use support::shape::dump_tables;
@@ -340,14 +341,10 @@ fn a_lock_is_tried_again_and_who_holds_it_is_named() {
     });
 }
 
-/// With `schema_lock: true` a client that shares the lock keeps the runner waiting, and is named; the runner never keeps a client
-/// waiting longer than it waits itself, and leaves no lock when it is killed.
 #[test]
 fn clients_share_a_lock_with_the_runner() {
     on_each(|lab| {
         let field = Field::new(lab, "split", Access::Shared, PEOPLE);
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("crossfade.yaml"), "schema_lock: true\n").unwrap();
         let mut setup = field.session();
         setup.run("do $$ begin create role app login; exception when duplicate_object then null; end $$").unwrap();
         setup.run("grant update (revision) on crossfade.version to app").unwrap();
@@ -356,78 +353,20 @@ fn clients_share_a_lock_with_the_runner() {
             session.run("set application_name = 'the shop'").unwrap();
             session
         };
-        let begin = |session: &mut Session| {
-            session.run("begin").unwrap();
-            session.value("select phase from crossfade.version for share").unwrap().unwrap()
-        };
-        let mut client = app();
+        let (mut client, mut other) = (app(), app());
         let failure = client.run("update crossfade.version set revision = 'x'").unwrap_err();
         assert_eq!(failure.code.as_deref(), Some("55000"), "{failure}");
-        // A transaction that the runner waits for ends, or takes longer than anybody can wait.
-        let stubborn = |arguments: &[&str]| {
-            let output = field.command(arguments).args(["--patience", "1"]).current_dir(folder.path()).output().unwrap();
-            Ran::of(&output).must(1).says("met the schema lock held by clients").says("held by session").says("the shop").says("for share")
-        };
-        for arguments in [&["expand"] as &[&str], &["contract", "--all-nodes-upgraded"]] {
-            let before = begin(&mut client);
-            std::thread::scope(|scope| {
-                let runner = scope.spawn(|| stubborn(arguments));
-                // Meanwhile others share it at once: the runner is not in the queue.
-                let mut other = app();
-                other.run("set lock_timeout = '1ms'").unwrap();
-                while !runner.is_finished() {
-                    assert_eq!(begin(&mut other), before);
-                    other.run("commit").unwrap();
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                runner.join().unwrap();
-            });
-            client.run("commit").unwrap();
-            if arguments == ["expand"] {
-                for phase in ["expand", "migrate"] {
-                    let output = field.command(&[phase]).current_dir(folder.path()).output().unwrap();
-                    Ran::of(&output).must(0);
-                }
-            }
-        }
-
-        // In its moment the runner meets a reader of the table: others wait as long as it does, and a kill ends that.
-        let mut reader = field.session();
-        reader.run("begin").unwrap();
-        reader.run("select count(*) from users").unwrap();
+        other.run("set lock_timeout = '1ms'").unwrap();
         let held = "select count(*) from pg_locks l join pg_stat_activity a using (pid)
                     where application_name like 'crossfade contract%' and wait_event_type = 'Lock' and l.relation = 'crossfade.revision'::regclass";
-        let mut look = field.session();
-        let mut runner = field.command(&["contract", "--all-nodes-upgraded"]);
-        let mut runner = runner.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut wait = || {
-            let until = Instant::now() + Duration::from_secs(60);
-            while look.value(held).unwrap().as_deref() == Some("0") {
-                assert!(Instant::now() < until, "it never held the lock");
-                std::thread::sleep(Duration::from_millis(5));
-            }
+        let lock = SchemaLock {
+            command: &|arguments| field.command(arguments),
+            share: "select phase from crossfade.version for share",
+            named: &["held by session", "the shop", "for share"],
+            turn: &|| std::thread::sleep(Duration::from_millis(5)),
+            waits: &|| field.value(held) != "0",
         };
-        let mut share = |slowest: Duration| {
-            let begun = Instant::now();
-            begin(&mut client);
-            client.run("commit").unwrap();
-            slowest.max(begun.elapsed())
-        };
-        wait();
-        let slowest = share(Duration::ZERO);
-        wait();
-        let slowest = share(slowest);
-        wait();
-        runner.kill().unwrap();
-        runner.wait().unwrap();
-        let slowest = share(slowest);
-        eprintln!("PostgreSQL {}: a client waited {slowest:?} for the runner's moment", lab.engine.server.installation().major);
-        // As long as the reader holds the table, a runner that kept the lock would keep the client.
-        assert!(slowest < Duration::from_secs(20), "{slowest:?}");
-        reader.run("commit").unwrap();
-        let output = field.command(&["contract", "--all-nodes-upgraded", "--wait", "30"]).current_dir(folder.path()).output().unwrap();
-        Ran::of(&output).must(0);
-        assert_eq!(begin(&mut client), "contract");
+        lock.is_kept(&mut client, &mut other, &mut field.session());
         field.must_be_new(lab);
     });
 }

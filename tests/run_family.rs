@@ -19,6 +19,7 @@ use support::catalog::Catalog;
 use support::engine::mysql::Mysql;
 use support::lab::{Database, Lab};
 use support::program::{self, Bell, Heard, Ran};
+use support::schema_lock::SchemaLock;
 use support::scripts::{Phase, Scripts, compile_for};
 use support::servers::{self, FAMILY, Family};
 use support::shape::dump_tables;
@@ -373,6 +374,31 @@ fn a_row_that_is_held_for_long_is_waited_for_with_nothing_in_hand() {
     });
 }
 
+/// Rows that no key tells apart are filled by an index, whose values many of them share, by several workers.
+#[test]
+fn rows_without_a_key_are_filled_by_an_index() {
+    on_each(|lab, dialect| {
+        let seed =
+            "insert into readings (sensor, value, note) with recursive n (n) as (select 1 union all select n + 1 from n where n < 1000)
+            select (a.n * 1000 + b.n) div 37, b.n, 'x' from n a join n b on true where a.n <= 30";
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/retype-without-key");
+        let case = Case::read(&folder).unwrap().in_dialect(dialect).unwrap();
+        let field = Field::of(lab, dialect, case, Access::Versioned, seed);
+        let column = "select cast(count(*) as char) from readings where not (crossfade_new_value <=> value)";
+        field.run(&["expand"]).must(0);
+        assert_eq!(field.value(column), "30000");
+        field.run(&["migrate", "--workers", "2", "--max-batches", "3"]);
+        let left: u32 = field.value(column).parse().unwrap();
+        assert!(left > 0 && left < 30_000, "{left} are left");
+        field.run(&["migrate", "--workers", "2"]).must(0);
+        assert_eq!(field.value(column), "0");
+        field.run(&["verify"]).must(0).says(": 0 rows disagree");
+        field.run(&["contract", "--all-nodes-upgraded"]).must(0);
+        assert_eq!(field.value("select concat(count(*), ' ', sum(value)) from readings"), "30000 15015000");
+        field.must_be_new(lab);
+    });
+}
+
 /// Whoever writes as the drained version is told so; the other version writes on, and nothing is left of it.
 #[test]
 fn a_drained_version_can_only_read() {
@@ -460,6 +486,55 @@ fn a_drained_version_can_only_read() {
         assert_eq!(field.value(left), "0");
         assert_eq!(field.value("select cast(count(*) as char) from crossfade_journal where step like 'drain%'"), "0");
         field.must_be_new(lab);
+        // Where rows stand in two tables, what the other version's triggers write passes the guards of both.
+        let seed = "insert into users (id, name, bio) values (1, 'Ana', 'writes')";
+        let mirror = Field::new(lab, dialect, "mirror-extract", Access::Versioned, seed);
+        mirror.run(&["expand"]).must(0);
+        mirror.run(&["migrate"]).must(0);
+        mirror.run(&["drain", "v1"]).must(0);
+        let namespace = Address { database: Some(format!("{}_v2", mirror.database.name)), ..mirror.address.clone() };
+        let (mut old, mut new) = (mirror.session(), Session::connect(&namespace).unwrap());
+        let refused = |session: &mut Session, writes: &[&str]| {
+            for write in writes {
+                let failure = session.run(write).unwrap_err();
+                assert!(failure.message.contains("it is drained"), "{write}: {failure}");
+            }
+        };
+        refused(
+            &mut old,
+            &[
+                "insert into users (id, name) values (7, 'x')",
+                "update users set bio = 'x' where id = 1",
+                "delete from users where id = 1",
+                "update profiles set bio = 'x'",
+            ],
+        );
+        new.run("update profiles set bio = 'reads' where user_id = 1").unwrap();
+        new.run("insert into users (id, name) values (2, 'Ina')").unwrap();
+        new.run("insert into profiles (user_id, bio) values (2, 'knits')").unwrap();
+        let both = "select group_concat(id, bio order by id) from users";
+        assert_eq!(old.value(both).unwrap().as_deref(), Some("1reads,2knits"));
+        new.run("delete from users where id = 2").unwrap();
+        assert_eq!(old.value(both).unwrap().as_deref(), Some("1reads"));
+        // The other way round.
+        mirror.run(&["drain", "v1", "--undo"]).must(0);
+        mirror.run(&["drain", "v2"]).must(0);
+        refused(
+            &mut new,
+            &["update profiles set bio = 'x'", "insert into users (id, name) values (7, 'x')", "delete from users where id = 1"],
+        );
+        old.run("insert into users (id, name, bio) values (3, 'Eva', 'sings')").unwrap();
+        old.run("update users set bio = 'writes' where id = 1").unwrap();
+        let profiles = "select group_concat(user_id, bio order by user_id) from profiles";
+        assert_eq!(new.value(profiles).unwrap().as_deref(), Some("1writes,3sings"));
+        old.run("delete from users where id = 3").unwrap();
+        mirror.run(&["drain", "v2", "--undo"]).must(0);
+        mirror.run(&["drain", "v1"]).must(0);
+        drop((old, new));
+        mirror.run(&["contract", "--all-nodes-upgraded"]).must(0);
+        assert_eq!(mirror.value(left), "0");
+        assert_eq!(mirror.value(profiles), "1writes");
+        mirror.must_be_new(lab);
     });
     // Without the performance schema no trigger knows which database a session has chosen.
     on(&FAMILY[..2], &[], |lab, dialect| {
@@ -472,80 +547,30 @@ fn a_drained_version_can_only_read() {
     });
 }
 
-/// With `schema_lock: true` a client that shares the lock keeps the runner waiting, and is named; the runner never keeps a client
-/// waiting longer than it waits itself, and leaves no lock when it is killed.
 #[test]
 fn clients_share_a_lock_with_the_runner() {
     on_each(|lab, dialect| {
         let field = Field::new(lab, dialect, "split", Access::Shared, &people(100));
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("crossfade.yaml"), "schema_lock: true\n").unwrap();
         let mut setup = field.session();
         setup.run("create user if not exists app@localhost").unwrap();
         setup.run(&format!("grant select on {}.* to app@localhost", field.database.name)).unwrap();
         let app = || Session::connect(&Address { user: "app".to_owned(), ..field.address.clone() }).unwrap();
-        let share = if dialect == Dialect::Mysql { "for share" } else { "lock in share mode" };
-        let begin = |session: &mut Session| {
-            session.run("begin").unwrap();
-            session.value(&format!("select phase from crossfade_version {share}")).unwrap().unwrap()
-        };
         let mut client = app();
-        let named = format!("held by session {} (app", client.id());
-        for arguments in [&["expand"] as &[&str], &["contract", "--all-nodes-upgraded"]] {
-            let before = begin(&mut client);
-            std::thread::scope(|scope| {
-                let runner = scope.spawn(|| {
-                    let output = field.command(arguments).args(["--patience", "1"]).current_dir(folder.path()).output().unwrap();
-                    Ran::of(&output).must(1).says("met the schema lock held by clients").says(&named)
-                });
-                // Meanwhile others share it at once: the runner is not in the queue.
-                let (mut other, mut look) = (app(), field.session());
-                while !runner.is_finished() {
-                    assert_eq!(begin(&mut other), before);
-                    other.run("commit").unwrap();
-                    // The list of transactions is read anew after a tenth of a second only; in the queue it would stand for a second.
-                    std::thread::sleep(Duration::from_millis(150));
-                    let queued = "select count(*) from information_schema.innodb_trx where trx_state = 'LOCK WAIT'";
-                    assert_eq!(look.value(queued).unwrap().as_deref(), Some("0"), "the runner is in the queue");
-                }
-                runner.join().unwrap();
-            });
-            client.run("commit").unwrap();
-            if arguments == ["expand"] {
-                for phase in ["expand", "migrate"] {
-                    let output = field.command(&[phase]).current_dir(folder.path()).output().unwrap();
-                    Ran::of(&output).must(0);
-                }
-            }
-        }
-
-        // In its moment the runner meets a reader of the table: others wait as long as it does, and a kill ends that.
-        let mut reader = field.session();
-        reader.run("begin").unwrap();
-        reader.run("select count(*) from users").unwrap();
+        let share = if dialect == Dialect::Mysql { "for share" } else { "lock in share mode" };
         let waits = "select cast(count(*) as char) from information_schema.processlist where state like '%metadata lock%'";
-        let mut runner = field.command(&["contract", "--all-nodes-upgraded"]);
-        let mut runner = runner.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut share = |slowest: Duration| {
-            let begun = Instant::now();
-            begin(&mut client);
-            client.run("commit").unwrap();
-            slowest.max(begun.elapsed())
+        let lock = SchemaLock {
+            command: &|arguments| field.command(arguments),
+            share: &format!("select phase from crossfade_version {share}"),
+            named: &[&format!("held by session {} (app", client.id())],
+            turn: &|| {
+                // The list of transactions is read anew after a tenth of a second only; in the queue it would stand for a second.
+                std::thread::sleep(Duration::from_millis(150));
+                let queued = "select cast(count(*) as char) from information_schema.innodb_trx where trx_state = 'LOCK WAIT'";
+                assert_eq!(field.value(queued), "0", "the runner is in the queue");
+            },
+            waits: &|| field.value(waits) != "0",
         };
-        let wait = || field.wait_for("it never waited for the table", |field| field.value(waits) != "0");
-        wait();
-        let slowest = share(Duration::ZERO);
-        wait();
-        runner.kill().unwrap();
-        runner.wait().unwrap();
-        let slowest = share(slowest);
-        eprintln!("a client waited {slowest:?} for the runner's moment");
-        // As long as the reader holds the table, a runner that kept the lock would keep the client.
-        assert!(slowest < Duration::from_secs(20), "{slowest:?}");
-        reader.run("commit").unwrap();
-        let output = field.command(&["contract", "--all-nodes-upgraded", "--wait", "30"]).current_dir(folder.path()).output().unwrap();
-        Ran::of(&output).must(0);
-        assert_eq!(begin(&mut client), "contract");
+        lock.is_kept(&mut client, &mut app(), &mut field.session());
         field.must_be_new(lab);
     });
 }

@@ -192,11 +192,19 @@ fn from_the_folder_of_scripts_and_by_the_shell() {
     };
     crossfade(&["expand", "--url", "sqlite:nowhere.db"]).must(1).says("there is no file `nowhere.db`");
     assert!(!folder.path().join("nowhere.db").exists());
+    crossfade(&["expand", "--url", "oracle://nowhere"]).must(1).says("this is no URL of a database").says("mariadb://");
     crossfade(&["expand"]).must(1).says("run `crossfade compile` first");
     let snapshot = |name: &str| field.case.folder.join(name).display().to_string();
     let (old, new) = (snapshot("old.yaml"), snapshot("new.yaml"));
     crossfade(&["compile", "empty", &old, "--dialect", "sqlite"]).must(0);
+    // A first installation has no old clients that somebody would have to know of.
+    std::fs::write(folder.path().join("first.db"), "").unwrap();
+    for phase in ["expand", "migrate", "contract"] {
+        crossfade(&[phase, "empty", &old, "--url", "sqlite:first.db"]).must(0).says(&format!("{phase} of v1 is done"));
+    }
     crossfade(&["compile", &old, &new, "--dialect", "sqlite", "--access", "versioned"]).must(0);
+    crossfade(&["compile", &old, &new, "--dialect", "postgres", "--out", "elsewhere"]).must(0);
+    crossfade(&["expand", "--migrations", "elsewhere", "--to", "v2"]).must(1).says("was not compiled for sqlite: run `crossfade compile`");
     // What can't be kept is not promised.
     std::fs::write(folder.path().join("crossfade.yaml"), "schema_lock: true\n").unwrap();
     crossfade(&["expand"]).must(1).says("`schema_lock: true` in crossfade.yaml can't be kept on sqlite").says("nothing was changed");

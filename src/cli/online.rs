@@ -52,7 +52,7 @@ pub(crate) fn engine(url: &str) -> anyhow::Result<Box<dyn Engine>> {
     let Some((scheme, _)) =
         url.split_once(':').filter(|(scheme, _)| ["postgres", "postgresql", "mysql", "mariadb", "sqlite"].contains(scheme))
     else {
-        bail!("this is no URL of a database (postgres://user@host:port/database, sqlite:FILE)");
+        bail!("this is no URL of a database (postgres://user@host:port/database, mysql://… or mariadb://… likewise, sqlite:FILE)");
     };
     bail!("not yet: running an upgrade on {scheme}; run the scripts with the database's own client")
 }
@@ -119,10 +119,15 @@ pub(crate) fn upgrade(args: &OnlineArgs, engine: &dyn Engine, format: Format) ->
         ),
     }
     let Some((path, stored)) = found.pop() else { return Ok(None) };
-    let scripts = scripts(&path.join(dialect.name()))?;
-    match Program::stored(stored, dialect, scripts) {
+    let name = dialect.name();
+    let is_compiled = stored.dialects.iter().any(|part| part.dialect == name);
+    let program = if is_compiled { Program::stored(stored, dialect, scripts(&path.join(name))?) } else { None };
+    match program {
         Some(program) => Ok(Some(Upgrade { program, schema_lock: settings.schema_lock })),
-        None => bail!("`{}` was not compiled for {}", path.display(), dialect.name()),
+        None => bail!(
+            "`{}` was not compiled for {name}: run `crossfade compile` with `--dialect {name}` too, or name it in crossfade.yaml",
+            path.display()
+        ),
     }
 }
 

@@ -364,7 +364,7 @@ fn run_book(plans: &[Plan], from: Option<&str>, to: &str) -> Vec<Command> {
             "Its clients find all that they need.".to_owned(),
             "stop it, then `crossfade abort`: all rows go",
         ));
-        book.push(line("crossfade contract --all-nodes-upgraded", contract(to), "there is none"));
+        book.push(line("crossfade contract", contract(to), "there is none"));
         return book;
     };
     let versioned = plans.iter().any(|plan| plan.access == Access::Versioned);

@@ -526,7 +526,8 @@ impl Runner<'_> {
         if self.options.all_nodes_upgraded {
             return Ok(());
         }
-        let old = self.program.old_version.as_deref().unwrap_or("nothing");
+        // Nobody is a client of the version before a first installation.
+        let Some(old) = &self.program.old_version else { return Ok(()) };
         let Some(namespace) = self.program.namespace.as_ref().filter(|_| self.engine.knows_clients()) else {
             let blind = if self.engine.knows_clients() { "in shared access nothing tells" } else { "a file does not tell" };
             return Err(Stopped::new(format!(

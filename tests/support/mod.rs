@@ -6,6 +6,7 @@ pub mod check;
 pub mod engine;
 pub mod lab;
 pub mod program;
+pub mod schema_lock;
 pub mod scripts;
 pub mod servers;
 pub mod shape;

@@ -1,7 +1,7 @@
 //! The rows that are there: filled, counted, proved.
 
 use crate::diagnostic::Level;
-use crate::snapshot::model::Type;
+use crate::snapshot::model::{Index, Table, Type};
 
 use super::super::model::{Action, Backfill, Finding, Formula, MirrorSide, OnFinding, Phase, Sync, SyncColumn};
 use super::super::naming::without_interim;
@@ -12,20 +12,32 @@ use super::{Work, plain_columns};
 pub(in super::super) const BATCH: u32 = 10_000;
 
 impl<'a> Planner<'a> {
-    /// A key to go by: the primary key, or what else is unique over NOT NULL columns; physical names and types. None: pages.
+    /// A key to go by: what is unique, or, where rows can't be reached by where they lie, the columns of an index; physical names and
+    /// types. None: pages.
     pub(super) fn key_of(&self, work: &Work<'a, '_>) -> Vec<(String, Type)> {
         let old = work.layout.change.old;
-        let not_null = |columns: &Vec<String>| columns.iter().all(|name| old.columns.get(name).is_some_and(|column| column.not_null));
-        let index_columns = old.indexes.iter().filter(|index| index.unique && index.predicate.is_none() && index.method == "btree");
-        let columns = old
-            .primary_key
-            .iter()
-            .map(|key| key.columns.clone())
-            .chain(old.uniques.iter().map(|unique| unique.columns.clone()).filter(not_null))
-            .chain(index_columns.filter_map(plain_columns).filter(not_null))
-            .next()
-            .unwrap_or_default();
+        let columns = unique_key(work).or_else(|| Some(self.index_to_go_by(work)?.1)).unwrap_or_default();
         columns.iter().filter_map(|name| old.columns.get(name).map(|column| (name.clone(), self.old_type(&column.ty)))).collect()
+    }
+
+    /// The index whose order a backfill goes by where nothing is unique, and its columns: NOT NULL, whole, and there to the end.
+    fn index_to_go_by(&self, work: &Work<'a, '_>) -> Option<(&'a str, Vec<String>)> {
+        if self.can.reaches_rows_without_key {
+            return None;
+        }
+        let old = work.layout.change.old;
+        let is_whole = |index: &&Index| {
+            index.predicate.is_none()
+                && index.method == "btree"
+                && index.keys.iter().all(|key| key.length.is_none() && key.collation.is_none())
+        };
+        let goes = |columns: &Vec<String>| self.stay(work, columns) && are_not_null(old, columns);
+        old.indexes
+            .iter()
+            .filter(is_whole)
+            .filter_map(|index| Some((index.name.text.as_str(), plain_columns(index).filter(goes)?)))
+            // Of most columns: the fewest rows have the same values.
+            .max_by_key(|(name, columns)| (columns.len(), std::cmp::Reverse(*name)))
     }
 
     pub(super) fn backfill(&mut self, work: &mut Work<'a, '_>, what: &str, sets: Vec<(String, Type, Formula)>, requires: Vec<String>) {
@@ -33,8 +45,8 @@ impl<'a> Planner<'a> {
         if key.is_empty() && !self.can.reaches_rows_without_key {
             self.no_way(
                 &format!("table {}", work.name),
-                "it has no key to go by: no primary key, and nothing else that is unique over columns that are NOT NULL, so its rows can't be filled in batches",
-                "give it a key in a transition of its own first",
+                "it has no key to go by: no primary key, and no index over columns that are NOT NULL, so its rows can't be filled in batches",
+                "give it a key, or an index over columns that are NOT NULL, in a transition of its own first",
                 work.layout.change.old.span,
             );
         } else if key.is_empty() {
@@ -42,6 +54,13 @@ impl<'a> Planner<'a> {
                 ("backfill-without-key", Level::Note),
                 &format!("table {}", work.name),
                 "it has no key to go by: the backfill goes by pages, and reads the whole table once more for each pass in which writers moved rows",
+                work.layout.change.old.span,
+            );
+        } else if let (None, Some((index, _))) = (unique_key(work), self.index_to_go_by(work)) {
+            self.warn(
+                ("backfill-without-key", Level::Note),
+                &format!("table {}", work.name),
+                format!("it has no key to go by: the backfill goes by index {index}, and rows that have the same values there are filled at once"),
                 work.layout.change.old.span,
             );
         }
@@ -213,4 +232,20 @@ impl<'a> Planner<'a> {
             requires,
         })
     }
+}
+
+/// The columns of the primary key, or what else is unique over NOT NULL columns.
+fn unique_key(work: &Work<'_, '_>) -> Option<Vec<String>> {
+    let old = work.layout.change.old;
+    let index_columns = old.indexes.iter().filter(|index| index.unique && index.predicate.is_none() && index.method == "btree");
+    old.primary_key
+        .iter()
+        .map(|key| key.columns.clone())
+        .chain(old.uniques.iter().map(|unique| unique.columns.clone()).filter(|columns| are_not_null(old, columns)))
+        .chain(index_columns.filter_map(plain_columns).filter(|columns| are_not_null(old, columns)))
+        .next()
+}
+
+fn are_not_null(table: &Table, columns: &[String]) -> bool {
+    columns.iter().all(|name| table.columns.get(name).is_some_and(|column| column.not_null))
 }
