@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::mysql::consts::CapabilityFlags;
 use ::mysql::prelude::{Protocol, Queryable as _};
 use ::mysql::{ClientIdentity, Conn, DriverError, Error, Opts, OptsBuilder, QueryResult, ResultSet, SslOpts, UrlError, Value};
 
@@ -231,14 +232,26 @@ impl Session {
     /// # Errors
     /// When the server can't be reached within ten seconds or refuses the connection.
     pub fn connect(address: &Address) -> Result<Self, Failure> {
-        let options = OptsBuilder::new()
+        Ok(Self { connection: Conn::new(Self::options(address))? })
+    }
+
+    /// Connects as clients do that count the rows which a statement finds, and not only those that it changes.
+    ///
+    /// # Errors
+    /// As [`Session::connect`].
+    pub fn connect_counting(address: &Address) -> Result<Self, Failure> {
+        let options = Self::options(address).additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS);
+        Ok(Self { connection: Conn::new(options)? })
+    }
+
+    fn options(address: &Address) -> OptsBuilder {
+        OptsBuilder::new()
             .socket(Some(address.socket.to_string_lossy().into_owned()))
             .prefer_socket(false)
             .max_allowed_packet(Some(PACKET))
             .user(Some(address.user.clone()))
             .db_name(address.database.clone())
-            .tcp_connect_timeout(Some(Duration::from_secs(10)));
-        Ok(Self { connection: Conn::new(options)? })
+            .tcp_connect_timeout(Some(Duration::from_secs(10)))
     }
 
     /// Connects to the database of a URL, under this name in `performance_schema.session_connect_attrs`.
@@ -256,6 +269,15 @@ impl Session {
             }
             tried => Ok(Self { connection: tried? }),
         }
+    }
+
+    /// As [`Session::connect_to`], as clients do that count the rows which a statement finds, and not only those that it changes.
+    ///
+    /// # Errors
+    /// As [`Session::connect`].
+    pub fn connect_counting_to(location: &Location, name: &str) -> Result<Self, Failure> {
+        let options = OptsBuilder::from_opts(location.options.clone()).additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS);
+        Self::connect_to(&Location { options: options.into(), ..location.clone() }, name)
     }
 
     /// The server's number of this connection, as in `kill`.

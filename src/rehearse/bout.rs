@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_client_goes_with_its_last_statement() {
-        let write = || Write { side: Side::Old, pair: 0, kind: Kind::Update, sql: String::new() };
+        let write = || Write { side: Side::Old, pair: 0, kind: Kind::Update, sql: String::new(), numbered: None };
         let bout =
             Bout { clients: vec![vec![write()], vec![write(), write()]], order: vec![0, 1, 2, 1, 0, 1, 2], phase: Some(Phase::Migrate) };
         let fewer = bout.without(1, 0);

@@ -294,7 +294,8 @@ pub fn rehearse_at(venue: &Venue, subject: &Subject<'_>, options: &Options) -> R
         }
         let mut world = World::new(&lab)?;
         let mut events = Vec::new();
-        let outcome = live(&lab, &mut world, options.seed, number, &mut events);
+        let workload = Workload::new(&lab, Random::new(options.seed, number as u64), 0);
+        let outcome = live(&lab, &mut world, workload, number, &mut events);
         report.histories += 1;
         report.tally.add(std::mem::take(&mut world.tally));
         for (lens, sights) in std::mem::take(&mut world.seen) {
@@ -335,12 +336,69 @@ pub fn rehearse_at(venue: &Venue, subject: &Subject<'_>, options: &Options) -> R
     Ok(report)
 }
 
+/// Rehearses upgrades that follow each other: each begins on the database that the one before has left behind, with its rows. Only
+/// histories are lived through; what a plan's scripts do alone is asked by [`rehearse_at`].
+///
+/// # Errors
+/// As [`rehearse_at`].
+pub fn rehearse_chain_at(venue: &Venue, subjects: &[Subject<'_>], options: &Options) -> Result<Vec<Report>, Stopped> {
+    let next = Cell::new(0);
+    let mut reports = Vec::new();
+    for number in 0..options.histories {
+        let mut labs = Vec::new();
+        for subject in subjects {
+            labs.push(Lab::new(venue.place.as_ref(), subject, &next, options)?);
+        }
+        let mut left: Option<Database<'_>> = None;
+        // Abort gives back what the upgrade before has made.
+        for place in 1..labs.len() {
+            let made = labs[place - 1].new_catalog.clone();
+            labs[place].old_catalog = made;
+        }
+        for (place, lab) in labs.iter().enumerate() {
+            let started = Instant::now();
+            let mut report = Report::new(lab, options);
+            report.histories = 1;
+            let mut world = match &left {
+                Some(database) => World::after(lab, database)?,
+                None => World::new(lab)?,
+            };
+            let mut events = Vec::new();
+            // Keys of its own for each upgrade.
+            let workload = Workload::new(lab, Random::new(options.seed, number as u64), place * 1000);
+            let outcome = live(lab, &mut world, workload, number, &mut events);
+            report.tally = std::mem::take(&mut world.tally);
+            report.sights =
+                std::mem::take(&mut world.seen).into_iter().map(|(lens, sights)| (lens, sights.into_iter().collect())).collect();
+            let went_through = outcome.is_ok();
+            match outcome {
+                Ok(()) => report.look_at_lenses(lab, options.laws.is_empty() || options.laws.contains(&Law::RoundTrip)),
+                Err(Trouble::Over) => report.cut_short = 1,
+                Err(Trouble::Stopped(stopped)) => return Err(stopped),
+                Err(Trouble::Broken(broken)) => report.broke(lab, &broken, &events),
+            }
+            report.seconds = started.elapsed().as_secs_f64();
+            reports.push(report);
+            if !went_through {
+                break;
+            }
+            left = Some(world.leave());
+        }
+    }
+    Ok(reports)
+}
+
 /// How often the clients of both versions write at once in a history.
 const BOUTS: usize = 2;
 
 /// One history, from the old snapshot to the new one.
-fn live<'lab>(lab: &'lab Lab<'lab>, world: &mut World<'lab>, seed: u64, number: usize, events: &mut Vec<Event>) -> Result<(), Trouble> {
-    let mut workload = Workload::new(lab, Random::new(seed, number as u64));
+fn live<'lab>(
+    lab: &'lab Lab<'lab>,
+    world: &mut World<'lab>,
+    mut workload: Workload<'lab>,
+    number: usize,
+    events: &mut Vec<Event>,
+) -> Result<(), Trouble> {
     let mut happen = |world: &mut World<'lab>, event: Event| {
         events.push(event.clone());
         world.happen(&event)
@@ -396,7 +454,7 @@ fn live<'lab>(lab: &'lab Lab<'lab>, world: &mut World<'lab>, seed: u64, number: 
     }
     some(world, &mut workload, &mut happen, 13, &[Side::Old, Side::New])?;
     phase(world, &mut workload, &mut happen, Phase::Contract)?;
-    some(world, &mut workload, &mut happen, 8, &[Side::New])
+    some(world, &mut workload, &mut happen, 14, &[Side::New])
 }
 
 /// What a recorded history breaks.
@@ -584,7 +642,7 @@ impl<'a> Lab<'a> {
                 let names: Vec<String> = row.keys().map(|name| ident(name, self.dialect)).collect();
                 let values: Vec<&str> = row.values().map(String::as_str).collect();
                 let sql = format!("insert into {TABLE} ({}){} values ({})", names.join(", "), self.overriding(view), values.join(", "));
-                writes.push(Write { side: Side::Old, pair: number, kind: Kind::Insert, sql });
+                writes.push(Write { side: Side::Old, pair: number, kind: Kind::Insert, sql, numbered: None });
             }
         }
         writes
@@ -677,8 +735,22 @@ impl<'a> Lab<'a> {
         self.subject.plan.hazards.iter().any(|hazard| hazard.code == code && is_of(&hazard.object))
     }
 
+    /// Whether an insert gives a value to a column.
+    fn gives(&self, write: &Write, column: &Column) -> bool {
+        let columns = write.sql.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+        columns.is_some_and(|(columns, _)| columns.split(", ").any(|name| name == ident(&column.name, self.dialect)))
+    }
+
+    /// Whether the plan says that a column of the old version may show what its type never held.
+    fn may_be_longer(&self, pair: usize, column: &str) -> bool {
+        let of_table = self.has_hazard(pair, "old-reads-longer");
+        let is_of = |object: &str| object.rsplit_once('.').is_some_and(|(_, name)| name == column);
+        of_table && self.subject.plan.hazards.iter().any(|hazard| hazard.code == "old-reads-longer" && is_of(&hazard.object))
+    }
+
     /// Whether a hazard of the plan says that a write may be refused though both versions' rules take its row.
-    fn warns_of(&self, number: usize, refusal: Refusal) -> bool {
+    fn warns_of(&self, write: &Write, refusal: Refusal) -> bool {
+        let number = write.pair;
         let fills = |pair: &Pair<'_>| pair.relation.iter().flat_map(|relation| &relation.links).any(|link| link.fill);
         let refers = |codes: &[&str]| {
             self.pairs.iter().enumerate().any(|(child, pair)| {
@@ -694,8 +766,12 @@ impl<'a> Lab<'a> {
                 Refusal::NotNull => {
                     self.has_hazard(number, "old-key-binds")
                         || (self.pairs.get(number).is_some_and(fills) && self.has_hazard(number, "rule-tightened"))
+                        || (write.side == Side::New && self.has_hazard(number, "default-comes-late"))
                 }
-                Refusal::Unique => self.has_hazard(number, "old-key-binds"),
+                Refusal::Unique => {
+                    self.has_hazard(number, "old-key-binds")
+                        || (write.numbered.is_some() && self.has_hazard(number, "identity-meets-given"))
+                }
                 Refusal::Reference => refers(&["foreign-key-acts-late", "new-foreign-key-binds", "dropped-table-keys-bind"]),
                 Refusal::Check | Refusal::Value | Refusal::Lock | Refusal::Other => false,
             }

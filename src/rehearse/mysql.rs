@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::catalog::{Line, Part, family};
-use super::place::{Nested, Place, rows_of};
+use super::place::{Nested, Place, Refusal, rows_of};
 use super::{COMPILED_FOR, Stopped};
 use crate::engine::ephemeral::mysql::{Flavour, Server, installations};
 use crate::engine::mysql::{Location, Session};
@@ -35,8 +35,10 @@ enum Where {
 impl Where {
     fn connect(&self, database: Option<&str>) -> Result<Session, Failure> {
         match (self, database) {
-            (Where::Own(server), database) => Session::connect(&server.address(database)),
-            (Where::Given(location), Some(database)) => Session::connect_to(&location.with_database(database), "crossfade rehearse"),
+            (Where::Own(server), database) => Session::connect_counting(&server.address(database)),
+            (Where::Given(location), Some(database)) => {
+                Session::connect_counting_to(&location.with_database(database), "crossfade rehearse")
+            }
             (Where::Given(location), None) => Session::connect_to(location, "crossfade rehearse"),
         }
     }
@@ -186,6 +188,16 @@ impl Place for Mysql {
     /// A column that an outer join gives may be NULL.
     fn bench(&self, name: &str, table: &str) -> String {
         format!("create temporary table {name} as select it.* from (select 1 as one) as one left join {table} as it on 1 = 0 limit 0")
+    }
+
+    fn doubts(&self, session: &mut dyn Connection) -> Result<Option<Failure>, Failure> {
+        let warnings = session.run("show warnings")?.rows;
+        let failures = warnings.into_iter().map(|row| {
+            let mut cells = row.into_iter().skip(1);
+            let code = cells.next().flatten();
+            Failure { code, message: cells.next().flatten().unwrap_or_default(), detail: None, hint: None, context: None }
+        });
+        Ok(failures.into_iter().find(|failure| Refusal::of(failure, Dialect::Mysql) == Refusal::Value))
     }
 
     fn set_references_aside(&self) -> [&'static str; 2] {

@@ -52,6 +52,11 @@ pub(super) trait Place {
         format!("({expression})")
     }
 
+    /// What the last query only warned of, and a write with the same expression fails on.
+    fn doubts(&self, _session: &mut dyn Connection) -> Result<Option<Failure>, Failure> {
+        Ok(None)
+    }
+
     /// The statement that makes an empty temporary table with the columns of a table and none of its rules.
     fn bench(&self, name: &str, table: &str) -> String {
         format!("create temporary table {name} as select * from {table} where 1 = 0")

@@ -15,8 +15,8 @@ use crate::sql::quote::ident;
 pub(super) enum Verdict {
     /// A plain database of it takes the images.
     Takes,
-    /// It does not, by rules of these kinds; none: a lens has no image.
-    Refuses(Vec<Refusal>),
+    /// It does not, by rules of these kinds, and what it said; none: a lens has no image.
+    Refuses(Vec<(Refusal, String)>),
     /// Nothing tells: the rows stand in two tables, or have no key.
     Unknown,
 }
@@ -111,12 +111,12 @@ impl World<'_> {
         for (number, rows) in written.iter().enumerate() {
             for (key, image) in rows.iter().filter(|(_, image)| image.is_some()) {
                 let failure = self.put(number, side, key, image.as_ref(), leniently)?;
-                refusals.extend(failure.map(|failure| Refusal::of(&failure, lab.dialect)));
+                refusals.extend(failure.map(|failure| (Refusal::of(&failure, lab.dialect), failure.message)));
             }
         }
         let now = self.read_twin(side)?;
         if dangles(lab, side, &now) {
-            refusals.push(Refusal::Reference);
+            refusals.push((Refusal::Reference, String::new()));
         }
         Ok(if refusals.is_empty() { Verdict::Takes } else { Verdict::Refuses(refusals) })
     }

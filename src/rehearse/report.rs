@@ -102,7 +102,9 @@ impl Report {
     pub(super) fn new(lab: &Lab<'_>, options: &Options) -> Self {
         let plan = lab.subject.plan;
         let mut unasked = Vec::new();
-        unasked.push((Law::Identity, "keys are always given here"));
+        if !lab.pairs.iter().any(|pair| [&pair.old, &pair.new].into_iter().flatten().any(|view| view.counter().is_some())) {
+            unasked.push((Law::Identity, "no table has a column in which the server counts"));
+        }
         if !lab.place.has_crowds() {
             unasked.extend([
                 (Law::BackfillCommutes, "SQLite's writers come one after the other, and a script is one transaction"),

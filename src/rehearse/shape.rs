@@ -65,6 +65,11 @@ impl<'a> View<'a> {
         View { table, columns, key, masked }
     }
 
+    /// The column in which the server gives the numbers.
+    pub(super) fn counter(&self) -> Option<usize> {
+        self.columns.iter().position(|column| column.identity.is_some())
+    }
+
     pub(super) fn at(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
     }
@@ -175,6 +180,17 @@ impl<'a> Pair<'a> {
         }
     }
 
+    /// Whether a version counts in this column, or in the one that it is to the other version.
+    pub(super) fn counts(&self, side: Side, at: usize) -> bool {
+        let is_counted = |side: Side, at: usize| self.view(side).is_some_and(|view| view.columns[at].identity.is_some());
+        let copies = self.relation.iter().flat_map(|relation| &relation.copies);
+        let there = copies.filter_map(|(old, new)| match side {
+            Side::Old => (*old == at).then_some(*new),
+            Side::New => (*new == at).then_some(*old),
+        });
+        is_counted(side, at) || there.into_iter().any(|at| is_counted(side.other(), at))
+    }
+
     pub(super) fn name(&self) -> &str {
         self.new.as_ref().or(self.old.as_ref()).map_or("", |view| view.table.name.as_str())
     }
@@ -233,7 +249,11 @@ pub(super) fn pairs<'a>(diff: &'a Diff<'a>, plan: &Plan) -> Vec<Pair<'a>> {
         let loosens_not_null = is_loose || change.is_some_and(loosens_not_null);
         let late_defaults = match (&new_view, change) {
             (Some(view), Some(change)) => {
-                change.columns.iter().filter(|pair| pair.facets.default).filter_map(|pair| view.at(&pair.new?.name)).collect()
+                let both = change.columns.iter().filter(|pair| pair.facets.default).filter_map(|pair| view.at(&pair.new?.name));
+                // Where what is left out of a lens says who wrote.
+                let late = plan.hazards.iter().filter(|hazard| hazard.code == "default-comes-late");
+                let named = late.filter_map(|hazard| hazard.object.strip_prefix(&*view.table.name)?.strip_prefix('.'));
+                both.chain(named.filter_map(|name| view.at(name))).collect()
             }
             _ => Vec::new(),
         };
@@ -313,7 +333,7 @@ fn rules(change: &TableChange<'_>) -> Vec<Refusal> {
         if pair.facets.not_null || one_sided.is_some_and(|column| column.not_null) {
             rules.push(Refusal::NotNull);
         }
-        if pair.facets.ty || pair.facets.collation || one_sided.is_some_and(|column| column.generated.is_some()) {
+        if pair.facets.ty || pair.facets.collation || pair.facets.generated || one_sided.is_some_and(|column| column.generated.is_some()) {
             rules.push(Refusal::Value);
         }
         if pair.facets.collation {

@@ -17,11 +17,27 @@ pub(super) fn pool(column: &Column, schema: &Schema, mined: &[String], dialect: 
             pool.push(one.clone());
         }
     }
-    // To these servers it is no number, but asks for the next one.
-    if column.identity.is_some() && matches!(dialect, Dialect::Mysql | Dialect::Mariadb) {
-        pool.retain(|one| one != "0");
-    }
     pool
+}
+
+/// The highest number that a client gives where the server counts, too, by the type of the column.
+fn top(column: &Column) -> usize {
+    match &column.ty.kind {
+        TypeKind::Native(_) => 100,
+        _ => 3000,
+    }
+}
+
+/// Numbers that a client gives where the server counts, too: none that it comes to by itself, and low ones where only the other
+/// version's server counts.
+pub(super) fn numbers(column: &Column) -> Vec<String> {
+    let low: &[usize] = if column.identity.is_some() { &[] } else { &[1, 2, 3] };
+    low.iter().chain([&top(column)]).map(ToString::to_string).collect()
+}
+
+/// One that no row has yet. They go down: so none lies before the server wherever it goes on from the highest one.
+pub(super) fn number(column: &Column, number: usize) -> Option<String> {
+    top(column).checked_sub(number).filter(|number| *number > 0).map(|number| number.to_string())
 }
 
 /// Literals that the expressions of both snapshots speak of.
@@ -148,8 +164,7 @@ pub(super) fn fresh(column: &Column, number: usize, dialect: Dialect) -> Option<
         TypeKind::Date => Some(format!("'20{:02}-{:02}-{:02}'", number % 90 + 10, number / 90 % 12 + 1, number / 1080 % 28 + 1)),
         TypeKind::Timestamp { .. } => Some(format!("'2020-01-01 {:02}:{:02}:{:02}'", number / 3600 % 24, number / 60 % 60, number % 60)),
         TypeKind::Native(_) => match family(&column.ty) {
-            // A counter takes 0 as a request for the next number.
-            Some(Family::Integer | Family::Number) => Some((number % 100 + usize::from(column.identity.is_some())).to_string()),
+            Some(Family::Integer | Family::Number) => Some((number % 100).to_string()),
             Some(Family::Text) => Some(literal(&format!("k{number}"), dialect)),
             _ => None,
         },

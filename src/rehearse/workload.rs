@@ -4,11 +4,11 @@ use super::bout::Bout;
 use super::random::Random;
 use super::shape::{NO_ANSWER, Side, View};
 use super::values;
-use super::world::{Kind, Row, Stage, TABLE, World, Write};
+use super::world::{Kind, NUMBER, Row, Stage, TABLE, World, Write};
 use super::{Lab, Stopped};
 use crate::plan::model::Phase;
 use crate::run::Task;
-use crate::snapshot::model::Identity;
+use crate::snapshot::model::{Column, Identity};
 use crate::snapshot::types::{Family, family};
 use crate::sql::Dialect;
 use crate::sql::quote::ident;
@@ -35,7 +35,8 @@ pub(super) struct Workload<'lab> {
 }
 
 impl<'lab> Workload<'lab> {
-    pub(super) fn new(lab: &'lab Lab<'lab>, random: Random) -> Self {
+    /// `given`: how many fresh values were given before.
+    pub(super) fn new(lab: &'lab Lab<'lab>, random: Random, given: usize) -> Self {
         let pools = |side: Side| {
             lab.pairs
                 .iter()
@@ -46,11 +47,15 @@ impl<'lab> Workload<'lab> {
                         links.flat_map(|link| link.up.iter().chain(&link.down).chain(&link.backfill).flatten().cloned()).collect();
                     let mut mined = values::mined(view.table, &texts);
                     mined.retain(|one| !one.contains(NO_ANSWER));
-                    view.columns.iter().map(|column| values::pool(column, lab.schema(side), &mined, lab.dialect)).collect()
+                    let pool = |(at, column): (usize, &&Column)| match pair.counts(side, at) {
+                        true => values::numbers(column),
+                        false => values::pool(column, lab.schema(side), &mined, lab.dialect),
+                    };
+                    view.columns.iter().enumerate().map(pool).collect()
                 })
                 .collect()
         };
-        Self { lab, random, pools: [pools(Side::Old), pools(Side::New)], fresh: 0, is_bold: false }
+        Self { lab, random, pools: [pools(Side::Old), pools(Side::New)], fresh: given, is_bold: false }
     }
 
     /// A first row for each table that the old version has, and some more.
@@ -169,7 +174,7 @@ impl<'lab> Workload<'lab> {
                 _ => (Kind::Insert, self.insert(world, view, side, pair, 1, &[])),
             };
             let Some(sql) = sql else { continue };
-            let write = Write { side, pair, kind, sql };
+            let write = Write { side, pair, kind, sql, numbered: None };
             if world.would_take(&write)? {
                 return Ok(Some(write));
             }
@@ -213,6 +218,12 @@ impl<'lab> Workload<'lab> {
         let view = self.lab.pairs.get(pair)?.view(side)?;
         let rows: Vec<&Row> = world.rows[side as usize].get(pair)?.values().collect();
         let kind = if rows.is_empty() || view.key.is_empty() { if kind == Kind::Idle { Kind::Idle } else { Kind::Insert } } else { kind };
+        if matches!(kind, Kind::Insert | Kind::Bulk) && view.counter().is_some() && !view.key.is_empty() && self.random.once_in(2) {
+            let count = if kind == Kind::Bulk { 2 + self.random.below(2) } else { 1 };
+            if let Some((sql, numbered)) = self.numbered(world, view, side, pair, count, &rows) {
+                return Some(Write { side, pair, kind, sql, numbered: Some(numbered) });
+            }
+        }
         let sql = match kind {
             Kind::Insert => self.insert(world, view, side, pair, 1, &rows)?,
             Kind::Bulk if self.can_upsert(world, side, pair) && self.random.once_in(2) => self.upsert(world, view, side, pair, &rows)?,
@@ -227,7 +238,7 @@ impl<'lab> Workload<'lab> {
                 format!("delete from {TABLE} where {}", self.lab.is_row(view, &key_of(view, &row)))
             }
         };
-        Some(Write { side, pair, kind, sql })
+        Some(Write { side, pair, kind, sql, numbered: None })
     }
 
     /// Whether the client reaches the table itself, and not through a view.
@@ -272,6 +283,47 @@ impl<'lab> Workload<'lab> {
             sql.push_str(&format!(" returning {}", key.join(", ")));
         }
         Some(sql)
+    }
+
+    /// An insert that leaves the number to the server, and the same with [`NUMBER`] where a number goes.
+    fn numbered(
+        &mut self,
+        world: &World<'_>,
+        view: &View<'_>,
+        side: Side,
+        pair: usize,
+        count: usize,
+        rows: &[&Row],
+    ) -> Option<(String, String)> {
+        let direct = self.is_direct(world, side, pair);
+        let counter = view.counter()?;
+        let mut columns = Vec::new();
+        for (at, column) in view.columns.iter().enumerate() {
+            if at == counter || column.generated.is_some() {
+                continue;
+            }
+            let may_be_left_out = (!column.not_null || column.default.is_some()) && !view.key.contains(&at);
+            if column.identity.is_none() && !(may_be_left_out && self.random.once_in(3)) {
+                columns.push(at);
+            }
+        }
+        if columns.is_empty() {
+            columns.push((0..view.columns.len()).find(|at| *at != counter && view.columns[*at].generated.is_none())?);
+        }
+        let mut tuples = Vec::new();
+        for _ in 0..count {
+            let tuple: Vec<String> = columns.iter().map(|at| self.value(world, view, side, pair, *at, rows, direct)).collect();
+            tuples.push(tuple.join(", "));
+        }
+        let name = |at: usize| ident(&view.columns[at].name, self.lab.dialect);
+        let names: Vec<String> = columns.iter().map(|at| name(*at)).collect();
+        let (names, overriding) = (names.join(", "), self.lab.overriding(view));
+        let left_out: Vec<String> = tuples.iter().map(|tuple| format!("({tuple})")).collect();
+        let given: Vec<String> = tuples.iter().map(|tuple| format!("({NUMBER}, {tuple})")).collect();
+        Some((
+            format!("insert into {TABLE} ({names}) values {}", left_out.join(", ")),
+            format!("insert into {TABLE} ({}, {names}){overriding} values {}", name(counter), given.join(", ")),
+        ))
     }
 
     fn upsert(&mut self, world: &World<'_>, view: &View<'_>, side: Side, pair: usize, rows: &[&Row]) -> Option<String> {
@@ -392,7 +444,11 @@ impl<'lab> Workload<'lab> {
         }
         if unique || self.random.once_in(5) {
             self.fresh += 1;
-            if let Some(value) = values::fresh(column, self.fresh, self.lab.dialect) {
+            let fresh = match self.lab.pairs[pair].counts(side, at) {
+                true => values::number(column, self.fresh),
+                false => values::fresh(column, self.fresh, self.lab.dialect),
+            };
+            if let Some(value) = fresh {
                 return value;
             }
         }

@@ -60,7 +60,8 @@ const FRAGMENTS: &[Fragment] = &[
     Fragment { name: "NOT NULL", old: &["mood: text"], new: &["mood: text not null"], hints: &["mood: {up: \"coalesce(mood, 'calm')\"}"], ..NONE },
 ];
 
-fn things(version: &str, parts: [(&[&str], &[&str]); 2], hints: &[&str]) -> String {
+/// `hints`: of a version that has one before it.
+fn things(version: &str, parts: [(&[&str], &[&str]); 2], before: Option<(&str, &[&str])>) -> String {
     let mut text = format!("version: {version}\ntables:\n  things:\n    columns:\n      id: bigint not null\n      kept: text\n");
     for line in parts.iter().flat_map(|(columns, _)| *columns) {
         let _ = writeln!(text, "      {line}");
@@ -69,8 +70,8 @@ fn things(version: &str, parts: [(&[&str], &[&str]); 2], hints: &[&str]) -> Stri
     for line in parts.iter().flat_map(|(_, rules)| *rules) {
         let _ = writeln!(text, "    {line}");
     }
-    if version == "v2" {
-        text.push_str("transition:\n  from: v1\n");
+    if let Some((before, hints)) = before {
+        let _ = write!(text, "transition:\n  from: {before}\n");
         if !hints.is_empty() {
             text.push_str("  tables:\n    things:\n      columns:\n");
             for line in hints {
@@ -92,8 +93,8 @@ fn pairs_of_changes_on_one_table_hold() {
             number += 1;
             let folder = tempfile::tempdir().unwrap();
             let hints = [one.hints, other.hints].concat();
-            let old = things("v1", [(one.old, one.old_rules), (other.old, other.old_rules)], &[]);
-            let new = things("v2", [(one.new, one.new_rules), (other.new, other.new_rules)], &hints);
+            let old = things("v1", [(one.old, one.old_rules), (other.old, other.old_rules)], None);
+            let new = things("v2", [(one.new, one.new_rules), (other.new, other.new_rules)], Some(("v1", &hints)));
             std::fs::write(folder.path().join("old.yaml"), old).unwrap();
             std::fs::write(folder.path().join("new.yaml"), new).unwrap();
             let modes = [Access::Shared, Access::Versioned];
@@ -114,4 +115,43 @@ fn pairs_of_changes_on_one_table_hold() {
     }
     assert!(alarms.is_empty(), "\n{alarms}");
     assert!(count >= FRAGMENTS.len() * (FRAGMENTS.len() - 1) / 2, "only {count} were rehearsed");
+}
+
+/// One change after another one on the same table, in three versions: the second upgrade begins with what the first one has left, and
+/// the rows that clients of its versions wrote. Every other chain in each access mode.
+#[test]
+fn chains_of_three_versions_hold() {
+    let seeds: u64 = std::env::var("CROSSFADE_SEEDS").map_or(1, |seeds| seeds.parse().expect("CROSSFADE_SEEDS is a number"));
+    let mut alarms = String::new();
+    let mut through = 0;
+    let venue = Venue::open(DIALECT, None).unwrap();
+    let chains = FRAGMENTS.iter().flat_map(|one| FRAGMENTS.iter().map(move |other| (one, other)));
+    for (number, (one, other)) in chains.filter(|(one, other)| one.name != other.name).enumerate() {
+        let access = if number % 2 == 0 { Access::Shared } else { Access::Versioned };
+        let schema = |text: String| read(&text).unwrap();
+        let versions = [
+            schema(things("v1", [(one.old, one.old_rules), (other.old, other.old_rules)], None)),
+            schema(things("v2", [(one.new, one.new_rules), (other.old, other.old_rules)], Some(("v1", one.hints)))),
+            schema(things("v3", [(one.new, one.new_rules), (other.new, other.new_rules)], Some(("v2", other.hints)))),
+        ];
+        let upgrades: Vec<_> = versions
+            .windows(2)
+            .map(|two| {
+                let (diff, _) = diff::diff(&two[0], &two[1], DIALECT, &diff::Options { assume_drop: AssumeDrop::Ask });
+                (diff, compile_for(DIALECT, &two[0], &two[1], access).unwrap())
+            })
+            .collect();
+        let subjects: Vec<Subject<'_>> =
+            upgrades.iter().map(|(diff, (plan, scripts))| subject(diff, plan, scripts.clone(), access)).collect();
+        for seed in 1..=seeds {
+            let options = Options { seed, histories: 1, ..Options::default() };
+            let reports = rehearse_chain_at(&venue, &subjects, &options).unwrap();
+            through += usize::from(reports.len() == 2 && reports.iter().all(|report| report.cut_short == 0));
+            for report in reports.iter().filter(|report| !report.broken.is_empty()) {
+                let _ = writeln!(alarms, "{} and then {}, {access:?}, seed {seed}\n{}", one.name, other.name, report.text());
+            }
+        }
+    }
+    assert!(alarms.is_empty(), "\n{alarms}");
+    assert!(through >= FRAGMENTS.len() * (FRAGMENTS.len() - 1), "only {through} chains came to their end");
 }

@@ -175,6 +175,13 @@ const POSTGRES: &[Seeded] = &[
         "L22",
     ),
     (
+        "contract lets a counter start over",
+        COUNTED,
+        Access::Shared,
+        Script("contract", "alter column id set generated always;", "alter column id set generated always restart;"),
+        "L12",
+    ),
+    (
         "a view shows another value",
         RENAMED,
         Access::Versioned,

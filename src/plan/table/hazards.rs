@@ -32,8 +32,29 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The default of a column that both versions have is one for both until contract, unless a view has its own.
+    /// The default of a column that both versions have is one for both until contract, unless a view has its own. One of a lens has
+    /// none where only a value tells who wrote.
     pub(super) fn default_hazards(&mut self, work: &Work<'a, '_>) {
+        if self.settings.access == Access::Shared && work.layout.reach == Reach::Direct {
+            let two_sided = work.layout.lenses.iter().filter(|(lens, treatment)| *treatment == Treatment::TwoSides && !lens.old.is_empty());
+            for (lens, _) in two_sided {
+                let same =
+                    |one: &Column, other: &Column| one.default.as_ref().map(|it| &it.text) == other.default.as_ref().map(|it| &it.text);
+                let is_renamed = matches!((lens.old.as_slice(), lens.new.as_slice()), ([old], [new])
+                    if matches!(new.mapping, Some(Mapping::Copy(_))) && same(old.column, new.column));
+                for member in lens.new.iter().filter(|member| member.column.default.is_some() && !is_renamed) {
+                    let or_null = if lens.new.len() > 1 { ", and it gets NULL where another new column of the lens is given" } else { "" };
+                    self.warn(
+                        ("default-comes-late", Level::Warning),
+                        &format!("{}.{}", work.name, member.column.name),
+                        format!(
+                            "until contract an INSERT of the new version that leaves it out gets no default of its own: it counts as the old version's{or_null} (versioned access can tell)"
+                        ),
+                        member.column.span,
+                    );
+                }
+            }
+        }
         if self.settings.access == Access::Versioned && self.can.view_defaults {
             return;
         }
@@ -141,7 +162,8 @@ impl<'a> Planner<'a> {
                 }));
                 let narrows = matches!(member.mapping, Some(Mapping::Cast(_)))
                     && lens.new.first().is_some_and(|new| more_labels || !self.holds(&member.column.ty, &new.column.ty));
-                if narrows && *treatment != Treatment::Alias {
+                // What is widened in place takes them all.
+                if narrows && !matches!(treatment, Treatment::Alias | Treatment::InPlace) {
                     self.warn(
                         ("narrow-down", Level::Warning),
                         &format!("{}.{}", work.name, member.column.name),
