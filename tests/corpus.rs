@@ -28,14 +28,6 @@ const CHANGES: usize = 41;
 /// What the changes themselves bring about: columns are dropped for good, and keys move.
 const ALLOW: [&str; 2] = ["drops-data", "old-key-binds"];
 
-/// Changes that MySQL and MariaDB need not take. One that compiles must run.
-const MAY_BE_REFUSED: [&str; 1] = ["searchindex-pk-titlelength"];
-/// What such a refusal says, in any of its sentences.
-const REFUSALS: [&str; 1] = [
-    // `searchindex` gets a full-text index.
-    "blocks-writes",
-];
-
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/mediawiki");
@@ -102,8 +94,7 @@ fn main() -> ExitCode {
             let name = format!("{}::{}", pair.file_name().unwrap_or_default().to_string_lossy(), family.name);
             let (pair, lab) = (pair.clone(), lab.clone());
             let is_missing = lab.is_none();
-            let dialect = family.dialect;
-            let run = move || lab.map_or(Ok(()), |lab| if is_refused(&pair, dialect)? { Ok(()) } else { Ok(upgrade(&lab, &pair)?) });
+            let run = move || lab.map_or(Ok(()), |lab| Ok(upgrade(&lab, &pair)?));
             trials.push(Trial::test(name, run).with_ignored_flag(is_missing));
         }
         family_labs.push(lab);
@@ -112,18 +103,6 @@ fn main() -> ExitCode {
     // Stops the servers; leaving by `exit` would not.
     drop((labs, family_labs));
     conclusion.exit_code()
-}
-
-/// Whether compile refuses a change that may be refused, with a reason that is known.
-fn is_refused(folder: &Path, dialect: Dialect) -> Result<bool, String> {
-    if !MAY_BE_REFUSED.iter().any(|name| folder.file_name().is_some_and(|file| file == *name)) {
-        return Ok(false);
-    }
-    match compile_in(folder, Access::Versioned, dialect, &ALLOW.map(str::to_owned)) {
-        Ok(_) => Ok(false),
-        Err(report) if REFUSALS.iter().any(|words| report.contains(words)) => Ok(true),
-        Err(report) => Err(report),
-    }
 }
 
 /// One change, from the old snapshot to the new one, and back on a copy.

@@ -8,11 +8,14 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::Diagnostic;
 use crate::diff::model::{ColumnPair, Diff, Lens, Mapping, TableChange};
-use crate::snapshot::model::{Access, Column, ColumnHints, Enforce, IndexTarget, Schema, TypeKind, View};
+use crate::snapshot::model::{Access, Column, ColumnHints, Enforce, IndexTarget, Schema, Table, TypeKind, View};
 use crate::sql::Dialect;
 use crate::sql::expression::{default_equivalent, query_references, row_references};
 
 use super::{Settings, Target, naming};
+
+/// The method of an index over the words of texts.
+pub(super) const FULLTEXT: &str = "fulltext";
 
 /// Which versions a physical column serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -287,16 +290,32 @@ fn treatment(lens: &Lens<'_>, change: &TableChange<'_>, reach: Reach, around: &S
                 && alike
                 && !backfilled
                 && !renamed
-                && old.column.identity.is_some()
                 && old.column.not_null == new.column.not_null
                 && around.target.capabilities().copies_tables
-                && around.target.whole_numbers(&old.column.ty).is_some()
-                && around.target.whole_numbers(&new.column.ty).is_some() =>
+                && is_copied(old.column, new.column, change, around) =>
         {
             Treatment::Late
         }
         _ => Treatment::TwoSides,
     }
+}
+
+/// Whether a column gets its type by a copy of the table: no other column can follow one that counts, and a full-text index can't be
+/// built on another column beside writers.
+fn is_copied(old: &Column, new: &Column, change: &TableChange<'_>, around: &Surroundings<'_>) -> bool {
+    let target = around.target;
+    if old.identity.is_some() {
+        return target.whole_numbers(&old.ty).is_some() && target.whole_numbers(&new.ty).is_some();
+    }
+    let has_words = |table: &Table, name: &str| {
+        table.indexes.iter().any(|index| {
+            index.method == FULLTEXT && index.keys.iter().any(|key| matches!(&key.target, IndexTarget::Column(column) if column == name))
+        })
+    };
+    !target.capabilities().changes_beside_fulltext
+        && has_words(change.old, &old.name)
+        && has_words(change.new, &new.name)
+        && target.holds_texts_of(&new.ty, &old.ty)
 }
 
 /// Whether a column's value is that of another one, whatever its type.

@@ -188,6 +188,10 @@ pub trait Target {
     fn whole_numbers(&self, _ty: &Type) -> Option<(i128, i128)> {
         None
     }
+    /// Whether a type of text holds each value of another one as it is, where [`Capabilities::copies_tables`] is so.
+    fn holds_texts_of(&self, _wide: &Type, _narrow: &Type) -> bool {
+        false
+    }
     /// Whether a column can be added to a table with rows as metadata, where [`Rules::Rebuilt`] is the other way.
     fn adds_column(&self, column: &model::ColumnSpec) -> bool;
     /// How a client is told of what PostgreSQL has this SQLSTATE for.

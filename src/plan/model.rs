@@ -844,9 +844,9 @@ pub struct CopyRows {
     pub batch: u32,
 }
 
-/// A copy of a table, with some columns of other types, that takes its name once it holds the same rows.
+/// A copy of a table, with some columns of other types and perhaps its first primary key, that takes its name once it holds the same rows.
 ///
-/// Nothing in it is about numbers that count: it could serve each difference that a server makes only by copying the table under
+/// It could serve each other difference that a server makes only by copying the table under
 /// a lock, as long as the new table holds what the old one held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Twin {
@@ -866,6 +866,10 @@ pub struct Twin {
     pub columns: Vec<(String, Type)>,
     /// Those that have another type in the copy, as they are there.
     pub restated: Vec<ColumnSpec>,
+    /// The primary key that the copy has and the table never gets: its columns, and the unique indexes that go for it.
+    pub first_key: Option<(Vec<String>, Vec<String>)>,
+    /// Whether the server gives the rows numbers.
+    pub counts: bool,
     /// The triggers on the table, for DELETE, UPDATE and INSERT: in this order they are made.
     pub triggers: [String; 3],
     /// Rows a batch.

@@ -9,7 +9,7 @@ use crate::snapshot::model::{Access, Check, Column, Expr, ForeignKey, Index, Ind
 use super::changes::{Changes, Node};
 use super::expr::Names;
 use super::graph;
-use super::layout::{Layout, Reach, Surroundings};
+use super::layout::{FULLTEXT, Layout, Reach, Surroundings};
 use super::model::{
     Action, Change, ColumnSpec, CommentTarget, ForeignKeySpec, GrantPair, Hazard, IndexKeySpec, IndexSpec, KeyTarget, Mirror, Phase, Plan,
     RowExpr, Step,
@@ -287,18 +287,17 @@ impl<'a> Planner<'a> {
 
     /// Refuses changes of columns that the server makes only under a lock, since the table has a full-text index.
     fn refuse_beside_fulltext(&mut self, steps: &[Step]) {
-        const METHOD: &str = "fulltext";
         let mut indexes: BTreeMap<&str, &str> = BTreeMap::new();
         for table in self.diff.old.tables.values() {
-            indexes.extend(table.indexes.iter().filter(|i| i.method == METHOD).map(|i| (table.name.as_str(), i.name.text.as_str())));
+            indexes.extend(table.indexes.iter().filter(|i| i.method == FULLTEXT).map(|i| (table.name.as_str(), i.name.text.as_str())));
         }
         for step in steps {
             match &step.action {
-                Action::CreateIndex(index) if index.method == METHOD => {
+                Action::CreateIndex(index) if index.method == FULLTEXT => {
                     indexes.insert(&index.table, &index.name);
                 }
                 Action::CreateTable(spec) => {
-                    indexes.extend(spec.indexes.iter().filter(|i| i.method == METHOD).map(|i| (spec.name.as_str(), i.name.as_str())));
+                    indexes.extend(spec.indexes.iter().filter(|i| i.method == FULLTEXT).map(|i| (spec.name.as_str(), i.name.as_str())));
                 }
                 _ => {}
             }
@@ -306,7 +305,9 @@ impl<'a> Planner<'a> {
         let changed: BTreeSet<&str> = steps
             .iter()
             .filter_map(|step| match &step.action {
-                Action::AddColumns { table, .. } | Action::ReturnColumns { table, .. } => Some(table.as_str()),
+                Action::AddColumns { table, .. } | Action::ReturnColumns { table, .. } | Action::AddPrimaryKey { table, .. } => {
+                    Some(table.as_str())
+                }
                 Action::SwapColumns { table, drops, .. } if !drops.is_empty() => Some(table.as_str()),
                 Action::RestateColumn { table, old, new, .. } if old.not_null != new.not_null => Some(table.as_str()),
                 _ => None,
@@ -317,7 +318,7 @@ impl<'a> Planner<'a> {
         for (table, index) in found {
             self.no_way(
                 &format!("table {table}"),
-                &format!("columns come, go or get NOT NULL, and with full-text index {index} the server writes the whole table anew for that, and lets nobody write meanwhile"),
+                &format!("columns come, go, or get NOT NULL or another primary key, and with full-text index {index} the server writes the whole table anew for that, and lets nobody write meanwhile"),
                 "drop the index in a transition before this one, or add it in one behind it",
                 self.diff.new.version_span,
             );

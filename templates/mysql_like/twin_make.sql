@@ -9,8 +9,10 @@ delete from crossfade_checkpoint where `release` = {{ release }} and backfill = 
 create table if not exists {{ twin }} like {{ table }};
 -- Empty as it is, and nobody knows it yet.
 {{ retype }}
+{%- if counts %}
 -- A row that is 0 is no request for a number, neither here nor in the triggers, which keep this setting.
 set session sql_mode = concat(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO');
+{%- endif %}
 -- What is inserted into the table replaces what the copy has under that key, so that it can't matter which of a batch and a writer
 -- came first. What is updated is updated: to replace it would lock its neighbours in unique indexes, too.
 -- A script that runs again after the exchange makes the triggers once more, and takes them away at its end: no trigger can be made

@@ -1,8 +1,10 @@
+{%- if counts %}
 {%- if fresh -%}
 set session information_schema_stats_expiry = 0;
 {% endif -%}
 -- The copy goes on counting where the table stands, even if its highest rows are gone.
-{{ counts }}
+{{ count_on }}
+{% endif -%}
 -- Whoever has written the table in a transaction ends that first, so that the copy has all of it. Views and grants go by the name.
 {{ rename }}
 set @crossfade_left = {{ is_left }};

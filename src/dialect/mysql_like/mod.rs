@@ -349,6 +349,16 @@ impl Target for MysqlLike {
         Some(if name.contains("unsigned") || name.contains("zerofill") { (0, numbers - 1) } else { (-signs, signs - 1) })
     }
 
+    fn holds_texts_of(&self, wide: &Type, narrow: &Type) -> bool {
+        match (Room::of(wide), Room::of(narrow)) {
+            (Some(Room::Characters(wide)), Some(Room::Characters(narrow))) => wide >= narrow,
+            (Some(Room::Bytes(wide)), Some(Room::Bytes(narrow))) => wide >= narrow,
+            // A character has four bytes at most.
+            (Some(Room::Bytes(wide)), Some(Room::Characters(narrow))) => wide >= narrow * 4,
+            _ => false,
+        }
+    }
+
     fn widens_in_place(&self, old: &Type, new: &Type) -> bool {
         if old == new {
             return true;
@@ -361,6 +371,33 @@ impl Target for MysqlLike {
             }
             _ => false,
         }
+    }
+}
+
+/// How much a type of text that pads nothing holds.
+enum Room {
+    Characters(u64),
+    Bytes(u64),
+}
+
+impl Room {
+    /// Manuals, "Data Type Storage Requirements".
+    fn of(ty: &Type) -> Option<Self> {
+        if ty.array_dimensions > 0 {
+            return None;
+        }
+        let bits = match &ty.kind {
+            TypeKind::Varchar(Some(length)) => return Some(Room::Characters((*length).into())),
+            TypeKind::Native(name) => match name.as_str() {
+                "tinytext" => 8,
+                "text" => 16,
+                "mediumtext" => 24,
+                "longtext" => 32,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(Room::Bytes((1 << bits) - 1))
     }
 }
 

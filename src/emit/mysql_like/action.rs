@@ -1141,6 +1141,7 @@ impl Actions<'_> {
             left => sql.ident(&twin.left),
             is_there => probe.table(&twin.twin),
             is_left => probe.table(&twin.left),
+            counts => twin.counts,
         };
         match stage {
             TwinStage::Look => self.render("twin_look", context! { names_checks => self.server.dialect == Dialect::Mysql, ..common }),
@@ -1150,8 +1151,12 @@ impl Actions<'_> {
                 let unlike = format!(
                     "{pending}\n    and (select count(distinct column_type) from information_schema.columns\n      where table_schema = database() and table_name in ({table}, {copy}) and column_name = {first}) = 1"
                 );
-                let changes: Vec<String> =
+                let mut changes: Vec<String> =
                     twin.restated.iter().map(|column| format!("modify column {}", self.column_definition(column))).collect();
+                if let Some((columns, indexes)) = &twin.first_key {
+                    changes.extend(indexes.iter().map(|index| format!("drop index {}", sql.ident(index))));
+                    changes.push(format!("add primary key ({})", sql.list(columns)));
+                }
                 self.render(
                     "twin_make",
                     context! {
@@ -1191,7 +1196,7 @@ impl Actions<'_> {
                     "twin_swap",
                     context! {
                         fresh => self.server.dialect == Dialect::Mysql,
-                        counts => self.count_on(&twin.table, &twin.twin, &still),
+                        count_on => self.count_on(&twin.table, &twin.twin, &still),
                         rename => self.step(
                             still.trim_start_matches("\n    and "),
                             &format!("rename table {} to {}, {} to {0}", sql.ident(&twin.table), sql.ident(&twin.left), sql.ident(&twin.twin)),

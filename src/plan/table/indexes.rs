@@ -120,6 +120,9 @@ impl<'a> Planner<'a> {
         let spec = self.index_spec(old, &old.name.text, work.table, &|expr| self.old_expr(expr, work.table), &|column| column.to_owned());
         // A unique index is a rule: what the new version may write must not break on it.
         let covered = self.is_covered_by_new_key(work, old);
+        if covered && old.unique && !replaced && self.key_of_copy(work).is_some() {
+            return;
+        }
         let on = plain_columns(old).filter(|_| old.unique && old.predicate.is_none());
         let bound = on.is_some_and(|columns| self.end_keys_on(work, &columns));
         let phase = if old.unique && stays && !replaced && !covered && !bound { Phase::Expand } else { Phase::Contract };

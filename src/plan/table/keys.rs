@@ -9,7 +9,7 @@ use crate::diagnostic::{Diagnostic, Level};
 use crate::diff::model::{Mapping, Pair, TableChange, TableDiff};
 use crate::snapshot::model::{Column, ForeignKey, Index, PrimaryKey, Table};
 
-use super::super::layout::{Layout, Role};
+use super::super::layout::{FULLTEXT, Layout, Role};
 use super::super::model::{Action, ConstraintSpec, Finding, Formula, IndexSpec, KeyTarget, Phase, Splice, Sync};
 use super::super::naming;
 use super::super::planner::{Draft, Planner};
@@ -28,7 +28,7 @@ impl<'a> Planner<'a> {
 
     pub(super) fn primary_key(&mut self, work: &mut Work<'a, '_>, sync: Option<&Sync>) {
         let Some(pair) = work.layout.change.primary_key else { return };
-        if self.key_stays(work, &pair) {
+        if self.key_stays(work, &pair) || self.key_of_copy(work).is_some() {
             return;
         }
         let built = pair.new.map(|new| self.key_index(work, new, pair.equal));
@@ -74,6 +74,17 @@ impl<'a> Planner<'a> {
                 Action::AddPrimaryKey { table: work.table.to_owned(), name: new.name.text.clone(), index },
             ));
         }
+    }
+
+    /// The first primary key of a table with a full-text index, which the server gives it only under a lock that keeps writers out:
+    /// where contract copies the table, the copy has it from the beginning.
+    pub(super) fn key_of_copy(&self, work: &Work<'a, '_>) -> Option<&'a PrimaryKey> {
+        let pair = work.layout.change.primary_key?;
+        let (None, Some(new)) = (pair.old, pair.new) else { return None };
+        let old = work.layout.change.old;
+        let late = work.layout.late().next().is_some() && old.indexes.iter().any(|index| index.method == FULLTEXT);
+        let columns: Vec<String> = new.columns.iter().map(|column| self.physical(work, column)).collect();
+        (late && is_both(work.layout, &new.columns) && unique_before(old, &columns)).then_some(new)
     }
 
     /// What the index of the new key is called until contract. Where all keys have one name, no other index can have it.

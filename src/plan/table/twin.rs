@@ -1,6 +1,8 @@
-//! A column that counts gets another type: the table is copied beside its writers, and the copy takes its name.
+//! A column that counts, or that a full-text index is on, gets another type: the table is copied beside its writers, and the copy
+//! takes its name.
 //!
-//! No second column can follow such a column, since the server gives a row its number behind the BEFORE triggers. So both versions
+//! No second column can follow one that counts, since the server gives a row its number behind the BEFORE triggers; and a full-text
+//! index on a second column would be built under a lock that keeps writers out. So both versions
 //! use the one that is there, with its old type, until contract has brought everything else of the table into its new shape. Then
 //! one version is left, and one shape: a copy with the new type is filled by batches and triggers, and exchanged by name.
 
@@ -56,7 +58,11 @@ impl<'a> Planner<'a> {
         let object = format!("{}.{}", work.name, column.name);
         let (old, new) = (work.layout.change.old, work.layout.change.new);
         let elsewhere = "change it by hand in a maintenance window, and in both snapshots (MariaDB 11.2 and later can copy the table beside its writers)";
-        let counts = "it counts, so that only a copy of the table gives it another type";
+        let counts = if column.identity.is_some() {
+            "it counts, so that only a copy of the table gives it another type"
+        } else {
+            "it has a full-text index, so that only a copy of the table gives it another type beside its writers"
+        };
         let refers = |schema: &'a crate::snapshot::model::Schema, table: &str| {
             schema
                 .tables
@@ -168,6 +174,12 @@ impl<'a> Planner<'a> {
             key: self.key_of_twin(work),
             columns: written.map(|column| (column.name.clone(), self.physical_type(&column.ty))).collect(),
             restated,
+            first_key: self.key_of_copy(work).map(|key| {
+                let gone = work.layout.change.indexes.iter().filter(|pair| pair.new.is_none()).filter_map(|pair| pair.old);
+                let covered = gone.filter(|index| index.unique && self.is_covered_by_new_key(work, index));
+                (key.columns.clone(), covered.map(|index| index.name.text.clone()).collect())
+            }),
+            counts: new.columns.values().any(|column| column.identity.is_some()),
             triggers: ["delete", "update", "insert"].map(|event| naming::twin_trigger(table, event, dialect)),
             batch: BATCH,
         })
