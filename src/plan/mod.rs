@@ -18,6 +18,7 @@ mod naming;
 mod objects;
 mod planner;
 mod rebuild;
+mod row_order;
 mod table;
 mod views;
 
@@ -82,6 +83,9 @@ pub struct Capabilities {
     pub null_default_is_said: bool,
     /// A unique constraint is its index, and nothing besides.
     pub unique_is_index: bool,
+    /// Rows of a table without a primary key lie in the order of its first unique index over columns that are NOT NULL, if it has
+    /// one: when that comes the table is written anew beside its writers, and when it goes it is copied.
+    pub orders_rows_by_unique: bool,
     /// A check can be added to a table that exists while clients write.
     pub adds_checks_online: bool,
     /// Enums are types with names of their own.
@@ -160,6 +164,10 @@ pub trait Target {
     /// The first two numbers of the oldest version that runs the scripts, where a setting names it.
     fn oldest(&self) -> Option<(u32, u32)> {
         None
+    }
+    /// What its clients can't do while it copies a table.
+    fn while_it_copies(&self) -> &'static str {
+        "nobody can write meanwhile"
     }
     /// Whether a column with this default can be added without writing the rows that are there.
     fn adds_default_at_once(&self, ty: &Type, default: &str) -> bool;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a [`Step`] says what is done to which physical object; how a dialect says it is not known here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::diagnostic::{Level, Span};
@@ -62,6 +62,8 @@ pub struct Plan {
     pub oldest: Option<(u32, u32)>,
     /// The physical tables that clients of either version write to while both run, in order.
     pub tables: Vec<String>,
+    /// Indexes, with their tables, that come or go while the rows lie in their order: the server writes the table anew.
+    pub orders_rows: BTreeSet<(String, String)>,
     /// What a reviewer must know.
     pub hazards: Vec<Hazard>,
 }

@@ -254,6 +254,7 @@ impl<'a> Planner<'a> {
         if !self.can.changes_beside_fulltext {
             self.refuse_beside_fulltext(&steps);
         }
+        let orders_rows = if self.can.orders_rows_by_unique { self.row_order(&steps) } else { BTreeSet::new() };
         let steps = match self.target.capabilities().rules {
             Rules::Altered => steps,
             Rules::Rebuilt => self.rebuilt(steps),
@@ -280,6 +281,7 @@ impl<'a> Planner<'a> {
             steps,
             oldest: self.target.oldest(),
             tables: tables.into_iter().collect(),
+            orders_rows,
             hazards: self.hazards,
         };
         (plan, self.diagnostics)

@@ -79,6 +79,8 @@ impl Target for MysqlLike {
             // Manual, "Data Type Default Values": without a DEFAULT clause a column that may be NULL has `default null`.
             null_default_is_said: true,
             unique_is_index: true,
+            // Seen: ALGORITHM=INPLACE to make it and error 1846 when it goes, on MariaDB 10.11 and 11.8 if no other is left.
+            orders_rows_by_unique: true,
             // ADD CHECK copies the table; before MariaDB 11.2 nobody writes meanwhile.
             adds_checks_online: false,
             enum_types: false,
@@ -122,6 +124,14 @@ impl Target for MysqlLike {
         format!("error {number}")
     }
 
+    fn while_it_copies(&self) -> &'static str {
+        match self.dialect {
+            // Release notes of 11.2: online ALTER TABLE for all that copies.
+            Dialect::Mariadb => "before 11.2 nobody can write meanwhile",
+            _ => "nobody can write meanwhile",
+        }
+    }
+
     fn adds_column(&self, _column: &ColumnSpec) -> bool {
         // What would rewrite the table is split by the planner, or refused.
         true
@@ -153,11 +163,7 @@ impl Target for MysqlLike {
 
     fn lacks(&self, action: &Action) -> Option<Lack> {
         let product = self.product;
-        let meanwhile = match self.dialect {
-            // Release notes of 11.2: online ALTER TABLE for all that copies.
-            Dialect::Mariadb => "before 11.2 nobody can write meanwhile",
-            _ => "nobody can write meanwhile",
-        };
+        let meanwhile = self.while_it_copies();
         let not_yet = |what: &str| Some(Lack::NotYet(what.to_owned()));
         match action {
             Action::AddCheck { .. } => Some(Lack::Blocks(format!("{product} copies the table to add a check, and {meanwhile}"))),

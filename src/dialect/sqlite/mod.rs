@@ -104,6 +104,7 @@ impl Target for Sqlite {
             restates_columns: false,
             null_default_is_said: false,
             unique_is_index: false,
+            orders_rows_by_unique: false,
             adds_checks_online: true,
             enum_types: true,
             analyzes: true,

@@ -294,7 +294,9 @@ impl Actions<'_> {
             Action::CreateShapeView(view) => self.drop_views(&[(view.schema.clone(), view.name.clone())]),
             Action::CreateView(view) => self.drop_views(&[(view.schema.clone(), view.name.clone())]),
             Action::ReplaceView { old, .. } => self.view(old)?,
-            Action::CreateIndex(index) => self.drop_index(&index.table, &index.name),
+            Action::CreateIndex(IndexSpec { table, name, .. }) => {
+                self.drop_index_with(table, name, if self.orders_rows(table, name) { self.server.copy } else { self.server.index })
+            }
             Action::AddCheck { table, name, condition, .. } => {
                 self.drop_constraint(table, &ConstraintSpec::Check(name.clone(), condition.clone()))
             }
@@ -603,11 +605,26 @@ impl Actions<'_> {
 
     fn create_index(&self, index: &IndexSpec) -> String {
         let needed = self.missing(&index.table, &self.probe().index(&index.table, &index.name));
-        let clauses = if builds_beside_writers(index) { self.server.index } else { "algorithm=inplace, lock=shared" };
+        let clauses =
+            if builds_beside_writers(index) { self.index_clauses(&index.table, &index.name) } else { "algorithm=inplace, lock=shared" };
         self.alter(&needed, &index.table, &format!("add {}", self.index_definition(index)), clauses)
     }
 
     fn drop_index(&self, table: &str, name: &str) -> String {
+        self.drop_index_with(table, name, self.server.index)
+    }
+
+    /// Whether the rows lie in the order of an index when it comes or goes.
+    fn orders_rows(&self, table: &str, name: &str) -> bool {
+        self.plan.orders_rows.contains(&(table.to_owned(), name.to_owned()))
+    }
+
+    /// The clauses of an index that is built beside writers.
+    fn index_clauses(&self, table: &str, name: &str) -> &'static str {
+        if self.orders_rows(table, name) { REBUILD } else { self.server.index }
+    }
+
+    fn drop_index_with(&self, table: &str, name: &str, clauses: &str) -> String {
         let probe = self.probe();
         // Where another one is to have the name, that one is still called otherwise.
         let next = self.plan.steps.iter().find_map(|step| match &step.action {
@@ -622,7 +639,7 @@ impl Actions<'_> {
             Some(before) => format!("{needed}\n    and {before}"),
             None => needed,
         };
-        self.alter(&needed, table, &format!("drop index {}", self.sql.ident(name)), self.server.index)
+        self.alter(&needed, table, &format!("drop index {}", self.sql.ident(name)), clauses)
     }
 
     fn rename_index(&self, table: &str, from: &str, to: &str) -> String {
@@ -843,7 +860,7 @@ impl Actions<'_> {
             ConstraintSpec::Unique(unique) => {
                 let needed = not(&probe.index(table, &unique.name.text));
                 let change = format!("add unique index {} ({})", sql.ident(&unique.name.text), sql.list(&unique.columns));
-                self.alter(&needed, table, &change, self.server.index)
+                self.alter(&needed, table, &change, self.index_clauses(table, &unique.name.text))
             }
             ConstraintSpec::ForeignKey(spec) => self.add_foreign_key(spec),
             ConstraintSpec::Check(name, condition) => {

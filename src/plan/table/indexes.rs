@@ -5,6 +5,7 @@ use crate::snapshot::model::{Enforce, Index};
 
 use super::super::model::{Action, CommentTarget, Concurrently, Finding, Phase, Rename};
 use super::super::planner::{Draft, Planner};
+use super::keys::Distinct;
 use super::{ColumnsKind, RenameKind, Work, plain_columns};
 
 impl<'a> Planner<'a> {
@@ -59,7 +60,8 @@ impl<'a> Planner<'a> {
             ColumnsKind::Both | ColumnsKind::OnlyNew => Phase::Expand,
         };
         let mut requires = [work.ready.clone(), if phase == Phase::Expand { Vec::new() } else { work.filled.clone() }].concat();
-        if new.unique && kind != ColumnsKind::OnlyNew {
+        let known = Distinct::of_index(new).is_some_and(|rule| self.says_the_same_as_before(work, rule));
+        if new.unique && kind != ColumnsKind::OnlyNew && !known {
             phase = match work.layout.enforce(columns.iter().map(String::as_str)) {
                 Some(Enforce::Contract) => Phase::Contract,
                 Some(Enforce::Migrate) | None => Phase::Migrate,
@@ -119,10 +121,11 @@ impl<'a> Planner<'a> {
     pub(super) fn index_dropped(&mut self, work: &mut Work<'a, '_>, old: &'a Index, stays: bool, replaced: bool, built: Option<String>) {
         let spec = self.index_spec(old, &old.name.text, work.table, &|expr| self.old_expr(expr, work.table), &|column| column.to_owned());
         // A unique index is a rule: what the new version may write must not break on it.
-        let covered = self.is_covered_by_new_key(work, old);
-        if covered && old.unique && !replaced && self.key_of_copy(work).is_some() {
+        let rule = Distinct::of_index(old);
+        if !replaced && rule.as_ref().is_some_and(|rule| self.goes_with_copy(work, &rule.columns)) {
             return;
         }
+        let covered = rule.is_some_and(|rule| self.is_covered(work, rule));
         let on = plain_columns(old).filter(|_| old.unique && old.predicate.is_none());
         let bound = on.is_some_and(|columns| self.end_keys_on(work, &columns));
         let phase = if old.unique && stays && !replaced && !covered && !bound { Phase::Expand } else { Phase::Contract };
@@ -142,9 +145,8 @@ impl<'a> Planner<'a> {
         let new = work.layout.change.new;
         let name_is_reused =
             new.indexes.iter().map(|i| &i.name).chain(new.uniques.iter().map(|u| &u.name)).any(|n| n.text == old.name.text);
-        // Without a primary key the server may keep the rows in the order of this one: the key comes first.
-        let until_key = covered && self.can.unique_is_index;
-        if phase == Phase::Contract && (name_is_reused || bound || until_key) {
+        // What says the same comes first; and without a primary key the server may keep the rows in the order of this one.
+        if phase == Phase::Contract && (name_is_reused || bound || covered) {
             // In the block that runs once: run again, a statement of its own would drop the index that has the name by then; and
             // foreign keys that stand on it go there.
             work.before_swap.extend(built);

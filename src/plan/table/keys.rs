@@ -3,11 +3,12 @@
 //! The new key is an index from migrate on, which is all that an upsert needs, and the primary key from contract on: until
 //! then the table has the old one, by which the old version's rows are told apart.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Level};
 use crate::diff::model::{Mapping, Pair, TableChange, TableDiff};
-use crate::snapshot::model::{Column, ForeignKey, Index, PrimaryKey, Table};
+use crate::snapshot::model::{Column, ForeignKey, Index, PrimaryKey, Table, Unique};
 
 use super::super::layout::{FULLTEXT, Layout, Role};
 use super::super::model::{Action, ConstraintSpec, Finding, Formula, IndexSpec, KeyTarget, Phase, Splice, Sync};
@@ -371,11 +372,72 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Whether the new primary key says what an old unique index says: then the index is needed until the key is there.
-    pub(super) fn is_covered_by_new_key(&self, work: &Work<'a, '_>, old: &Index) -> bool {
-        let (Some(columns), Some(new)) = (plain_columns(old), &work.layout.change.new.primary_key) else { return false };
-        old.predicate.is_none() && new.columns.iter().all(|name| columns.contains(&self.physical(work, name)))
+    /// Whether a rule of the new version says what an old unique one over these columns says. Then nobody may write what the old
+    /// one forbids: it stands, and serves the old version's upserts, until the new one has taken its place.
+    pub(super) fn is_covered(&self, work: &Work<'a, '_>, old: Distinct<'_>) -> bool {
+        distinct(work.layout.change.new).any(|new| {
+            let within = new.columns.iter().all(|name| old.columns.contains(&self.physical(work, name)));
+            within && (new.nulls_not_distinct || !old.nulls_not_distinct)
+        })
     }
+
+    /// Whether a new rule says no more than an old one: rows that break it can't be there.
+    pub(super) fn says_the_same_as_before(&self, work: &Work<'a, '_>, new: Distinct<'_>) -> bool {
+        let columns: Vec<String> = new.columns.iter().map(|name| self.physical(work, name)).collect();
+        distinct(work.layout.change.old)
+            .any(|old| is_same_set(&old.columns, &columns) && (old.nulls_not_distinct || !new.nulls_not_distinct))
+            && is_both(work.layout, new.columns.iter())
+    }
+
+    /// Whether an old unique rule goes where contract copies the table: the copy has the key that takes its place, and the server
+    /// would write the table anew to let the rule go.
+    pub(super) fn goes_with_copy(&self, work: &Work<'a, '_>, columns: &[String]) -> bool {
+        self.key_of_copy(work).is_some_and(|key| key.columns.iter().all(|name| columns.contains(&self.physical(work, name))))
+    }
+
+    /// The indexes of the rules that go so.
+    pub(super) fn gone_with_copy(&self, work: &Work<'a, '_>) -> Vec<String> {
+        let change = work.layout.change;
+        let uniques = change.uniques.iter().filter(|pair| pair.new.is_none()).filter_map(|pair| pair.old);
+        let indexes = change.indexes.iter().filter(|pair| pair.new.is_none()).filter_map(|pair| pair.old);
+        uniques
+            .map(|unique| (&unique.name, Some(Distinct::of_unique(unique))))
+            .chain(indexes.map(|index| (&index.name, Distinct::of_index(index))))
+            .filter(|(_, rule)| rule.as_ref().is_some_and(|rule| self.goes_with_copy(work, &rule.columns)))
+            .map(|(name, _)| name.text.clone())
+            .collect()
+    }
+}
+
+/// A rule that tells rows apart.
+pub(super) struct Distinct<'a> {
+    /// By which columns.
+    pub(super) columns: Cow<'a, [String]>,
+    /// Whether two NULLs are alike.
+    pub(super) nulls_not_distinct: bool,
+}
+
+impl<'a> Distinct<'a> {
+    pub(super) fn of_unique(unique: &'a Unique) -> Self {
+        Self { columns: Cow::Borrowed(&unique.columns), nulls_not_distinct: unique.nulls_not_distinct }
+    }
+
+    pub(super) fn of_index(index: &Index) -> Option<Self> {
+        let columns = unique_columns(index)?;
+        Some(Self { columns: Cow::Owned(columns), nulls_not_distinct: index.nulls_not_distinct })
+    }
+}
+
+/// The columns of an index that says of all rows that they differ in these, whole.
+pub(in super::super) fn unique_columns(index: &Index) -> Option<Vec<String>> {
+    let whole = index.unique && index.predicate.is_none() && index.keys.iter().all(|key| key.length.is_none());
+    plain_columns(index).filter(|_| whole)
+}
+
+/// All such rules of a table.
+fn distinct(table: &Table) -> impl Iterator<Item = Distinct<'_>> {
+    let key = table.primary_key.iter().map(|key| Distinct { columns: Cow::Borrowed(&key.columns), nulls_not_distinct: true });
+    key.chain(table.uniques.iter().map(Distinct::of_unique)).chain(table.indexes.iter().filter_map(Distinct::of_index))
 }
 
 /// Whether one of these new columns has another name or type than the old one.

@@ -24,7 +24,7 @@ mod sync;
 mod twin;
 mod uniques;
 
-pub(super) use keys::{changes_columns, goes_from_under, is_both};
+pub(super) use keys::{changes_columns, goes_from_under, is_both, unique_columns};
 pub(super) use rows::BATCH;
 pub(super) use swap::ordered_renames;
 
@@ -81,6 +81,7 @@ impl<'a> Planner<'a> {
         self.foreign_keys(&mut work);
         self.uniques(&mut work);
         self.primary_key(&mut work, sync.as_ref());
+        self.covered_uniques(&mut work);
         self.identities(&mut work);
         self.indexes(&mut work);
         self.swap_columns(&mut work);

@@ -16,7 +16,7 @@ impl<'a> Planner<'a> {
     /// types. None: pages.
     pub(super) fn key_of(&self, work: &Work<'a, '_>) -> Vec<(String, Type)> {
         let old = work.layout.change.old;
-        let columns = unique_key(work).or_else(|| Some(self.index_to_go_by(work)?.1)).unwrap_or_default();
+        let columns = unique_key(work.layout.change.old).or_else(|| Some(self.index_to_go_by(work)?.1)).unwrap_or_default();
         columns.iter().filter_map(|name| old.columns.get(name).map(|column| (name.clone(), self.old_type(&column.ty)))).collect()
     }
 
@@ -56,7 +56,7 @@ impl<'a> Planner<'a> {
                 "it has no key to go by: the backfill goes by pages, and reads the whole table once more for each pass in which writers moved rows",
                 work.layout.change.old.span,
             );
-        } else if let (None, Some((index, _))) = (unique_key(work), self.index_to_go_by(work)) {
+        } else if let (None, Some((index, _))) = (unique_key(work.layout.change.old), self.index_to_go_by(work)) {
             self.warn(
                 ("backfill-without-key", Level::Note),
                 &format!("table {}", work.name),
@@ -235,14 +235,14 @@ impl<'a> Planner<'a> {
 }
 
 /// The columns of the primary key, or what else is unique over NOT NULL columns.
-fn unique_key(work: &Work<'_, '_>) -> Option<Vec<String>> {
-    let old = work.layout.change.old;
-    let index_columns = old.indexes.iter().filter(|index| index.unique && index.predicate.is_none() && index.method == "btree");
-    old.primary_key
+pub(super) fn unique_key(table: &Table) -> Option<Vec<String>> {
+    let indexes = table.indexes.iter().filter(|index| index.unique && index.predicate.is_none() && index.method == "btree");
+    table
+        .primary_key
         .iter()
         .map(|key| key.columns.clone())
-        .chain(old.uniques.iter().map(|unique| unique.columns.clone()).filter(|columns| are_not_null(old, columns)))
-        .chain(index_columns.filter_map(plain_columns).filter(|columns| are_not_null(old, columns)))
+        .chain(table.uniques.iter().map(|unique| unique.columns.clone()).filter(|columns| are_not_null(table, columns)))
+        .chain(indexes.filter_map(plain_columns).filter(|columns| are_not_null(table, columns)))
         .next()
 }
 

@@ -13,7 +13,8 @@ use crate::snapshot::types::product;
 use super::super::model::{Action, ColumnSpec, Finding, OnFinding, Phase, RowExpr, Splice, Twin, TwinStage};
 use super::super::naming;
 use super::super::planner::{Draft, Planner};
-use super::{BATCH, Work, plain_columns};
+use super::rows::unique_key;
+use super::{BATCH, Work};
 
 impl<'a> Planner<'a> {
     /// Before anything is changed: what stands in the way of a copy.
@@ -174,11 +175,7 @@ impl<'a> Planner<'a> {
             key: self.key_of_twin(work),
             columns: written.map(|column| (column.name.clone(), self.physical_type(&column.ty))).collect(),
             restated,
-            first_key: self.key_of_copy(work).map(|key| {
-                let gone = work.layout.change.indexes.iter().filter(|pair| pair.new.is_none()).filter_map(|pair| pair.old);
-                let covered = gone.filter(|index| index.unique && self.is_covered_by_new_key(work, index));
-                (key.columns.clone(), covered.map(|index| index.name.text.clone()).collect())
-            }),
+            first_key: self.key_of_copy(work).map(|key| (key.columns.clone(), self.gone_with_copy(work))),
             counts: new.columns.values().any(|column| column.identity.is_some()),
             triggers: ["delete", "update", "insert"].map(|event| naming::twin_trigger(table, event, dialect)),
             batch: BATCH,
@@ -188,16 +185,7 @@ impl<'a> Planner<'a> {
     /// What the rows of the new shape go by, as long as the late types are the old ones.
     fn key_of_twin(&self, work: &Work<'a, '_>) -> Vec<(String, Type)> {
         let new = work.layout.change.new;
-        let not_null = |columns: &Vec<String>| columns.iter().all(|name| new.columns.get(name).is_some_and(|column| column.not_null));
-        let indexes = new.indexes.iter().filter(|index| index.unique && index.predicate.is_none() && index.method == "btree");
-        let columns = new
-            .primary_key
-            .iter()
-            .map(|key| key.columns.clone())
-            .chain(new.uniques.iter().map(|unique| unique.columns.clone()).filter(not_null))
-            .chain(indexes.filter_map(plain_columns).filter(not_null))
-            .next()
-            .unwrap_or_default();
+        let columns = unique_key(new).unwrap_or_default();
         let type_of = |name: &String| {
             let late = work.layout.late().find(|(_, _, new)| new.name == *name).map(|(_, old, _)| self.old_type(&old.ty));
             late.or_else(|| new.columns.get(name).map(|column| self.physical_type(&column.ty)))

@@ -7,6 +7,7 @@ use crate::snapshot::model::Unique;
 use super::super::layout::Role;
 use super::super::model::{Action, ConstraintSpec, Finding, IndexSpec, KeyTarget, Phase};
 use super::super::planner::{Draft, Planner};
+use super::keys::Distinct;
 use super::{RenameKind, Work, names_word, unique_from};
 
 impl<'a> Planner<'a> {
@@ -43,6 +44,9 @@ impl<'a> Planner<'a> {
             match (pair.old, pair.new) {
                 (Some(old), Some(new)) if pair.equal && stays => self.rename_constraint(work, &old.name, &new.name),
                 (old, new) => {
+                    if old.is_some_and(|old| new.is_none() && self.goes_covered(work, old)) {
+                        continue;
+                    }
                     if let Some(old) = old {
                         let bound = self.end_keys_on(work, &old.columns);
                         let loosens = stays && new.is_none() && !bound;
@@ -68,6 +72,24 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Whether an old rule goes behind the new one that says the same.
+    fn goes_covered(&self, work: &Work<'a, '_>, old: &Unique) -> bool {
+        self.stay(work, &[old.columns.clone(), old.include.clone()].concat()) && self.is_covered(work, Distinct::of_unique(old))
+    }
+
+    /// Lets the rules go that others say again: behind the primary key, since without one the server may keep the rows in the
+    /// order of what goes here.
+    pub(super) fn covered_uniques(&mut self, work: &mut Work<'a, '_>) {
+        for pair in &work.layout.change.uniques {
+            let (Some(old), None) = (pair.old, pair.new) else { continue };
+            if !self.goes_covered(work, old) || self.goes_with_copy(work, &old.columns) {
+                continue;
+            }
+            self.end_keys_on(work, &old.columns);
+            self.drop_constraint(work, ConstraintSpec::Unique(old.clone()), false);
+        }
+    }
+
     pub(super) fn unique_added(&mut self, work: &mut Work<'a, '_>, new: &'a Unique) {
         let all: Vec<String> = new.columns.iter().chain(&new.include).cloned().collect();
         let phase = unique_from(work.layout, &all);
@@ -79,7 +101,7 @@ impl<'a> Planner<'a> {
         unique.columns.clone_from(&columns);
         unique.include = new.include.iter().map(|c| self.physical(work, c)).collect();
         let mut requires = work.ready.clone();
-        if phase != Phase::Expand {
+        if phase != Phase::Expand && !self.says_the_same_as_before(work, Distinct::of_unique(new)) {
             self.warn(
                 ("unique-rejects-old-writes", Level::Warning),
                 &format!("table {}", work.name),
