@@ -189,6 +189,17 @@ impl<'a> Planner<'a> {
                     },
                     span,
                 );
+            } else if *treatment == Treatment::TwoSides
+                && work.layout.reach == Reach::Direct
+                && lens.new.is_empty()
+                && lens.old.iter().any(|m| m.column.not_null && self.is_derived(work, m.column))
+            {
+                self.warn(
+                    ("insert-ambiguity", Level::Warning),
+                    &object,
+                    "an INSERT of the old version that gives the old column NULL counts as the new version's: it gets `down` and is not refused (versioned access can tell)",
+                    span,
+                );
             }
             if *treatment == Treatment::TwoSides && lens.old.is_empty() && !lens.inputs.is_empty() {
                 let follows = lens.new.iter().all(|m| m.hints.and_then(|h| h.follow) != Some(false));
