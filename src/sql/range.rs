@@ -33,6 +33,9 @@ pub enum Domain {
     Other,
 }
 
+/// The lowest and the highest one.
+type Bounds = (i128, i128);
+
 /// What an expression gives: what it is computed in, and between which bounds it lies.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Number {
@@ -327,13 +330,13 @@ impl Range {
     }
 
     /// The bounds in finer units, where they can be counted.
-    fn at_scale(self, wanted: u32) -> Option<(i128, i128)> {
+    fn at_scale(self, wanted: u32) -> Option<Bounds> {
         let Range::Exact { low, high, scale } = self else { return None };
         let unit = 10_i128.checked_pow(wanted.checked_sub(scale)?)?;
         Some((low.checked_mul(unit)?, high.checked_mul(unit)?))
     }
 
-    fn pair(self, other: Self) -> Option<((i128, i128), (i128, i128), u32)> {
+    fn pair(self, other: Self) -> Option<(Bounds, Bounds, u32)> {
         let scale = self.scale()?.max(other.scale()?);
         Some((self.at_scale(scale)?, other.at_scale(scale)?, scale))
     }
@@ -359,7 +362,7 @@ impl Range {
     }
 
     fn times(self, other: Self) -> Self {
-        let products = |a: (i128, i128), b: (i128, i128)| -> Option<[i128; 4]> {
+        let products = |a: Bounds, b: Bounds| -> Option<[i128; 4]> {
             Some([a.0.checked_mul(b.0)?, a.0.checked_mul(b.1)?, a.1.checked_mul(b.0)?, a.1.checked_mul(b.1)?])
         };
         if let (Range::Exact { low, high, scale }, Range::Exact { low: a, high: b, scale: more }) = (self, other)
