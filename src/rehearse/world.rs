@@ -566,7 +566,9 @@ impl<'lab> World<'lab> {
                         || side == Side::New && positions.iter().all(|at| row[*at] == "NULL" || view.columns[*at].default.is_some());
                     let follows = |old: &Row| {
                         let inputs = link.inputs(side);
-                        inputs.iter().any(|at| old[*at] != row[*at]) && positions.iter().all(|at| old[*at] == row[*at])
+                        // NULL that the twin's rule does not take is another value there.
+                        let stands = |at: &usize| row[*at] == self.lab.storable(pair, side, *at, view.columns[*at], &old[*at]);
+                        inputs.iter().any(|at| old[*at] != row[*at]) && positions.iter().all(stands)
                     };
                     let unsaid = (untold && left_out()) || old.is_some_and(follows);
                     let Some(image) = seen.and_then(|seen| seen[number].get(key)).filter(|_| unsaid) else { continue };
