@@ -126,7 +126,7 @@ fn hazard_codes() -> Vec<&'static str> {
 
 /// A column that goes, with a `down` that reads another one: nothing in a row tells who inserted it.
 #[test]
-fn an_insert_without_a_new_column_is_ambiguous_where_the_old_one_has_a_default() {
+fn an_insert_without_a_new_column_is_ambiguous() {
     let snapshots = |title: &str| {
         let columns =
             |more: &str| format!("tables:\n  links:\n    columns: {{id: bigint not null, target: bigint{more}}}\n    primary_key: [id]\n");
@@ -144,6 +144,9 @@ fn an_insert_without_a_new_column_is_ambiguous_where_the_old_one_has_a_default()
     };
     let defaulted = said("\"text not null default ''\"", Access::Shared);
     assert!(matches!(defaulted.as_slice(), [one] if one.contains("gets the old column's default and not its `down`")), "{defaulted:?}");
+    let required = said("text not null", Access::Shared);
+    assert!(matches!(required.as_slice(), [one] if one.contains("gets `down` and is not refused")), "{required:?}");
+    assert!(said("text not null", Access::Versioned).is_empty(), "the view tells");
     assert!(said("text", Access::Shared).is_empty(), "NULL says that nobody gave it");
     assert!(said("\"text not null default ''\"", Access::Versioned).is_empty(), "the view tells");
 }

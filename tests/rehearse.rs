@@ -19,6 +19,8 @@ use crossfade::sql::Dialect;
 
 #[path = "rehearse/servers.rs"]
 mod servers;
+#[path = "rehearse/sweep.rs"]
+mod sweep;
 
 const DIALECT: Dialect = Dialect::Sqlite;
 
@@ -183,60 +185,6 @@ fn seeded_faults_are_caught_by_their_law() {
             rehearsed(&folder, *access, &options, |new, scripts| mutated(new, &old, *access, scripts, fault)).unwrap()
         },
     );
-}
-
-/// Every example and case that SQLite takes, each with one seed; `CROSSFADE_SEEDS=20` tries seeds 1 to 20, `CROSSFADE_ONLY` those
-/// folders whose name has these words.
-#[test]
-fn what_is_right_holds() {
-    let only = std::env::var("CROSSFADE_ONLY").unwrap_or_default();
-    let seeds: u64 = std::env::var("CROSSFADE_SEEDS").map_or(1, |seeds| seeds.parse().expect("CROSSFADE_SEEDS is a number"));
-    let mut folders: Vec<PathBuf> = ["examples", "tests/cases"]
-        .iter()
-        .flat_map(|parent| std::fs::read_dir(root().join(parent)).unwrap())
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.join("old.yaml").is_file() && speaks(path) && path.display().to_string().contains(&only))
-        .collect();
-    folders.sort();
-    let trials: Vec<(u64, &PathBuf, Access)> = (1..=seeds)
-        .flat_map(|seed| folders.iter().flat_map(move |folder| [(seed, folder, Access::Shared), (seed, folder, Access::Versioned)]))
-        .collect();
-    let alarms = Mutex::new(String::new());
-    let count = Mutex::new(0);
-    let next = Mutex::new(trials.into_iter());
-    let work = || {
-        loop {
-            let Some((seed, folder, access)) = next.lock().unwrap().next() else { return };
-            let options = Options { seed, histories: 1, ..Options::default() };
-            let Some(report) = rehearsed(folder, access, &options, |_, scripts| scripts) else { continue };
-            *count.lock().unwrap() += 1;
-            // Not every case declares what its lens loses; the examples do.
-            let is_loss = |broke: &Broke| broke.law == "L3" && broke.expected.contains("or `lossy: true`");
-            let is_case = folder.join("case.yaml").is_file();
-            if report.broken.iter().any(|broke| !(is_case && is_loss(broke))) {
-                let alarm = format!("{} {access:?}, seed {seed}\n{}", folder.display(), report.text());
-                let _ = writeln!(alarms.lock().unwrap(), "{alarm}");
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        scope.spawn(work);
-        scope.spawn(work);
-    });
-    let alarms = alarms.into_inner().unwrap();
-    assert!(alarms.is_empty(), "\n{alarms}");
-    let count = count.into_inner().unwrap();
-    assert!(count > 60 || !only.is_empty(), "only {count} were rehearsed");
-}
-
-/// Whether a folder's expressions are in the words of SQLite.
-fn speaks(folder: &Path) -> bool {
-    match std::fs::read_to_string(folder.join("case.yaml")) {
-        Ok(text) => text.lines().any(|line| line.starts_with("dialects:") && line.contains("sqlite")),
-        Err(_) => ["split-full-name", "image-visibility", "price-in-cents", "placeholder", "replace-table"]
-            .iter()
-            .any(|name| folder.ends_with(name)),
-    }
 }
 
 fn crossfade(arguments: &[&str]) -> (i32, String) {

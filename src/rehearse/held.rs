@@ -137,7 +137,7 @@ impl<'run> Course<'run> {
         Ok(true)
     }
 
-    /// A client in the middle of its transaction: it has written the last row of each table.
+    /// A client in the middle of its transaction: it has written the last row of each table that the phase has to do something with.
     fn hold(&self) -> Result<Holder, Stopped> {
         let lab = self.lab;
         let sides = match self.phase {
@@ -247,34 +247,52 @@ enum End {
 }
 
 /// For each table of a version a write that changes nothing, of the row at one end of it: batches begin at the first one. The last
-/// row is the holder's alone.
+/// row is the holder's alone; if there is one that a backfill changes, the last such row, since a script that forgets it is known
+/// by that.
 fn writes(lab: &Lab<'_>, session: &mut dyn Connection, side: Side, end: End) -> Vec<String> {
     let mut writes = Vec::new();
-    for view in lab.pairs.iter().filter_map(|pair| pair.view(side)) {
+    for (pair, view) in lab.pairs.iter().filter_map(|pair| Some((pair, pair.view(side)?))) {
         let is_free = |at: &usize| {
             let column = view.columns[*at];
             !view.key.contains(at) && column.generated.is_none() && column.identity.is_none()
         };
         let Some(at) = (0..view.columns.len()).find(is_free) else { continue };
         let relation = lab.relation(side, &view.table.name);
-        let key: Vec<String> = view.key.iter().map(|at| ident(&view.columns[*at].name, lab.dialect)).collect();
-        let mut row = |order: &str| -> Option<Row> {
-            let shown: Vec<String> = key.iter().map(|name| lab.place.shown(name)).collect();
-            let by: Vec<String> = key.iter().map(|name| format!("{name} {order}")).collect();
-            let query = format!("select {} from {relation} order by {} limit 1", shown.join(", "), by.join(", "));
-            let row = session.run(&query).ok()?.rows.pop()?;
-            Some(row.into_iter().map(|value| lab.place.cell(value)).collect())
-        };
-        let (first, last) = if key.is_empty() { (None, None) } else { (row("asc"), row("desc")) };
+        let name = |at: &usize| ident(&view.columns[*at].name, lab.dialect);
+        let key: Vec<String> = view.key.iter().map(name).collect();
+        // A lens reads a value, or fills one that is missing.
+        let links = pair.relation.iter().flat_map(|relation| &relation.links);
+        let filled: Vec<String> = links
+            .flat_map(|link| link.of(side).iter().map(|at| format!("{} is {}null", name(at), if link.fill { "" } else { "not " })))
+            .collect();
+        let is_filled = if filled.is_empty() { "1 = 1".to_owned() } else { filled.join(" and ") };
+        let shown: Vec<String> = key.iter().map(|name| lab.place.shown(name)).collect();
+        let query =
+            format!("select case when {is_filled} then 1 else 0 end, {} from {relation} order by {}", shown.join(", "), key.join(", "));
+        let rows = if key.is_empty() { Vec::new() } else { session.run(&query).map(|outcome| outcome.rows).unwrap_or_default() };
+        let (first, last) = ends(rows);
         let which = match end {
             End::First => first.filter(|first| last.as_ref() != Some(first)),
             End::Last => last,
         };
-        let is_row = which.map_or_else(|| "1 = 0".to_owned(), |key| lab.is_row(view, &key));
-        let name = ident(&view.columns[at].name, lab.dialect);
+        let cells = |row: Vec<Option<String>>| -> Row { row.into_iter().map(|value| lab.place.cell(value)).collect() };
+        let is_row = which.map_or_else(|| "1 = 0".to_owned(), |key| lab.is_row(view, &cells(key)));
+        let name = name(&at);
         writes.push(format!("update {relation} set {name} = {name} where {is_row}"));
     }
     writes
+}
+
+/// A row as the server gives it.
+type Shown = Vec<Option<String>>;
+
+/// Of rows in the order of their keys, each behind whether it is one that counts: the first key, and the last one that counts; the
+/// last of all where none behind the first one does.
+fn ends(rows: Vec<Shown>) -> (Option<Shown>, Option<Shown>) {
+    let counts = |row: &Shown| row.first().is_some_and(|cell| cell.as_deref() == Some("1"));
+    let last = rows.iter().skip(1).rfind(|row| counts(row)).or_else(|| rows.last()).cloned();
+    let key = |row: Shown| row.into_iter().skip(1).collect();
+    (rows.into_iter().next().map(key), last.map(key))
 }
 
 /// The server knows no session of that name.
@@ -292,4 +310,24 @@ fn patience(dialect: Dialect, script: &mut Hand<'_>) -> Result<Option<Duration>,
     script.begin(query)?;
     let said = script.wait()?.ok().and_then(|outcome| outcome.rows.into_iter().flatten().flatten().next());
     Ok(said.and_then(|said| said.parse().ok()).filter(|said| *said > 0).map(Duration::from_millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_holder_has_a_row_that_counts() {
+        let row = |counts: u8, key: u8| vec![Some(counts.to_string()), Some(key.to_string())];
+        let found = |rows: &[Shown]| {
+            let number = |key: Option<Shown>| key.map(|key| key.into_iter().flatten().collect::<String>());
+            let (first, last) = ends(rows.to_vec());
+            (number(first).unwrap_or_default(), number(last).unwrap_or_default())
+        };
+        let is = |first: &str, last: &str| (first.to_owned(), last.to_owned());
+        assert_eq!(found(&[row(1, 1), row(1, 2), row(1, 3), row(0, 4)]), is("1", "3"));
+        assert_eq!(found(&[row(1, 1), row(0, 2), row(0, 3)]), is("1", "3"), "others write the first one");
+        assert_eq!(found(&[row(0, 1)]), is("1", "1"));
+        assert_eq!(found(&[]), is("", ""));
+    }
 }

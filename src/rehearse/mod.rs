@@ -724,9 +724,15 @@ impl<'a> Lab<'a> {
         self.pairs.iter().any(|pair| !pair.rules.is_empty())
     }
 
-    /// Whether the plan says that nothing tells who wrote a row of this table.
-    fn is_ambiguous(&self, pair: usize) -> bool {
+    /// Whether the plan says that nothing tells who inserted, as far as a lens of this table goes.
+    fn is_ambiguous(&self, pair: usize, link: &shape::Link) -> bool {
+        let side = if link.new.is_empty() { Side::Old } else { Side::New };
+        let Some(view) = self.pairs.get(pair).and_then(|pair| pair.view(side)) else { return false };
+        let names: Vec<&str> = link.of(side).iter().map(|at| view.columns[*at].name.as_str()).collect();
+        let names = names.join(", ");
+        let is_it = |object: &str| object.rsplit_once('.').is_some_and(|(_, columns)| columns == names);
         self.has_hazard(pair, "insert-ambiguity")
+            && self.subject.plan.hazards.iter().any(|hazard| hazard.code == "insert-ambiguity" && is_it(&hazard.object))
     }
 
     fn has_hazard(&self, pair: usize, code: &str) -> bool {

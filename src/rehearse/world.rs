@@ -393,6 +393,17 @@ impl<'lab> World<'lab> {
                 // Of two columns that may not be NULL each is a rule of its own.
                 let is_another = |by: &Refusal, words: &String| *by != refusal || (refusal == Refusal::NotNull && words != said);
                 let by_none = refusal == Refusal::Reference && self.lab.has_hazard(write.pair, "foreign-key-gap");
+                // What an insert gives as NULL nothing tells from what the new version does not know.
+                let is_untold = |link: &Link| {
+                    link.new.is_empty()
+                        && self.lab.is_ambiguous(write.pair, link)
+                        && pair.old.as_ref().is_some_and(|view| link.old.iter().any(|at| said.contains(&view.columns[*at].name)))
+                };
+                let untold = refusal == Refusal::NotNull
+                    && write.side == Side::Old
+                    && matches!(write.kind, Kind::Insert | Kind::Bulk)
+                    && (Stage::Expanded..Stage::Contracted).contains(&self.stage)
+                    && pair.relation.iter().flat_map(|relation| &relation.links).any(is_untold);
                 // The rules of the new version bind from contract on, those of the old one that the new one lost may go before.
                 let late = self.stage < Stage::Contracted
                     && self.lab.pairs.iter().any(|pair| pair.rules.contains(&refusal))
@@ -408,7 +419,7 @@ impl<'lab> World<'lab> {
                             }
                         }
                     };
-                if late { Ok(()) } else { broken(law(refusal)) }
+                if late || untold { Ok(()) } else { broken(law(refusal)) }
             }
         })
     }
@@ -478,8 +489,9 @@ impl<'lab> World<'lab> {
             return Ok(Kept::No);
         }
         self.same(side, &wanted, &own, law)?;
-        if held != own && self.lab.has_hazard(write.pair, "default-comes-late") {
-            // NULL, it may be, where no plain database holds it.
+        if held != own {
+            // The time of day, say: from here on both hold the same. A default that comes late may be NULL where no plain database
+            // holds it, and what follows from the write may break a rule that binds from contract on.
             let kept = self.settle(side, &own)?;
             self.rows[of(side)].clone_from(&before[of(side)]);
             if kept == Kept::No {
@@ -497,10 +509,6 @@ impl<'lab> World<'lab> {
             }
             self.tally.hold(Law::OneTransaction, self.pair(write.pair).change);
             self.orphans(other, write.pair)?;
-        }
-        if held != own {
-            // The time of day, say: from here on both hold the same.
-            self.settle(side, &own)?;
         }
         for (number, rows) in own.iter().enumerate() {
             for (key, row) in rows {
@@ -558,7 +566,9 @@ impl<'lab> World<'lab> {
                         || side == Side::New && positions.iter().all(|at| row[*at] == "NULL" || view.columns[*at].default.is_some());
                     let follows = |old: &Row| {
                         let inputs = link.inputs(side);
-                        inputs.iter().any(|at| old[*at] != row[*at]) && positions.iter().all(|at| old[*at] == row[*at])
+                        // NULL that the twin's rule does not take is another value there.
+                        let stands = |at: &usize| row[*at] == self.lab.storable(pair, side, *at, view.columns[*at], &old[*at]);
+                        inputs.iter().any(|at| old[*at] != row[*at]) && positions.iter().all(stands)
                     };
                     let unsaid = (untold && left_out()) || old.is_some_and(follows);
                     let Some(image) = seen.and_then(|seen| seen[number].get(key)).filter(|_| unsaid) else { continue };
@@ -781,7 +791,7 @@ impl<'lab> World<'lab> {
         };
         let Some((old_row, old_image)) = old else {
             self.tally.hold(if now.iter().any(|value| value == "NULL") { Law::Null } else { Law::Agreement }, change);
-            if follows(&given) || means(self) || self.lab.is_ambiguous(number) {
+            if follows(&given) || means(self) || self.lab.is_ambiguous(number, link) {
                 return Ok(());
             }
             let null = now.iter().any(|value| value == "NULL") || given.iter().flatten().flatten().any(|value| value == "NULL");

@@ -18,9 +18,15 @@ impl<'a> Planner<'a> {
                 sync.lenses.iter().any(|lens| lens.old.iter().any(|column| column.name == physical.name && column.formula.is_some()))
             });
             let late = sync.is_some_and(|sync| sync.not_null.contains(&physical.name));
+            // What the server computes for the new version may be NULL, and the old column follows it.
+            let follows_null = work.layout.change.columns.iter().any(|pair| {
+                pair.old.is_some_and(|column| column.name == old.name)
+                    && pair.new.is_some_and(|new| new.generated.is_some() && !new.not_null)
+            });
             let loosened = match physical.new {
                 _ if late => true,
                 Some(new) => old.not_null && !new.not_null,
+                None if follows_null => old.not_null,
                 None => old.not_null && old.default.is_none() && old.identity.is_none() && old.generated.is_none() && !written,
             };
             // What stands in a primary key can't be NULL: it is loosened when the key goes. Where the triggers come late, it can.
@@ -30,7 +36,11 @@ impl<'a> Planner<'a> {
                     self.warn(
                         ("old-reads-null", Level::Warning),
                         &object,
-                        "the old version reads NULL here in rows that the new version inserts, since `down` gives no value",
+                        if follows_null {
+                            "the old version may read NULL here, which it never did, where what the server computes for the new version is NULL"
+                        } else {
+                            "the old version reads NULL here in rows that the new version inserts, since `down` gives no value"
+                        },
                         old.span,
                     );
                 }
