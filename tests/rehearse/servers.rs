@@ -6,7 +6,7 @@ use super::*;
 /// All six examples, each in those accesses that it can have.
 fn examples_hold(dialect: Dialect, accesses: &[Access], least: usize) {
     let examples = folders(&["examples"], dialect);
-    let (count, alarms) = alarms(dialect, &examples, accesses, 1, &Options { histories: 1, kills: 1, ..Options::default() });
+    let (count, alarms) = alarms(dialect, &examples, accesses, &(1..=1), &Options { histories: 1, kills: 1, ..Options::default() });
     assert!(alarms.is_empty(), "\n{alarms}");
     assert!(count >= least, "only {count} were rehearsed");
 }
