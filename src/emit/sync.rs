@@ -6,7 +6,8 @@
 use crate::dialect::language::{Language, Row};
 use crate::plan::model::{Follow, Formula, SyncColumn, SyncLens, Writer};
 use crate::snapshot::model::{OnConflict, Type, TypeKind};
-use crate::sql::expression::may_fail;
+use crate::snapshot::types::domain;
+use crate::sql::expression::{Domain, Failing, why_fails};
 
 /// How a dialect writes the statements of a trigger.
 pub(super) trait Words: Language {
@@ -410,12 +411,13 @@ impl Body<'_> {
 
     /// Whether a formula of the new side has no value for some rows.
     fn up_may_fail(&self) -> bool {
-        let is_text = |name: &str| {
-            let found = self.lens.up_inputs.iter().find(|(input, _)| input == name);
-            found.is_some_and(|(_, ty)| is_text(ty))
-        };
         let dialect = self.sql.dialect();
-        self.lens.ups().any(|(_, formula)| matches!(formula, Formula::Written(up) if may_fail(&up.text, dialect, &is_text)))
+        let of_input = |name: &str| {
+            let found = self.lens.up_inputs.iter().find(|(input, _)| input == name);
+            found.map_or(Domain::Other, |(_, ty)| domain(ty, dialect))
+        };
+        let fails = |up: &str| why_fails(up, dialect, &of_input, Domain::Other) == Some(Failing::Undefined);
+        self.lens.ups().any(|(_, formula)| matches!(formula, Formula::Written(up) if fails(&up.text)))
     }
 
     /// An input changed: N follows if it was what the formula gave.

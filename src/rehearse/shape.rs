@@ -246,6 +246,17 @@ pub(super) fn pairs<'a>(diff: &'a Diff<'a>, plan: &Plan) -> Vec<Pair<'a>> {
         {
             rules.push(Refusal::Reference);
         }
+        let names = [Some(&table.name), new_view.as_ref().map(|view| &view.table.name)];
+        let is_of = |object: &str| {
+            let object = object.strip_prefix("table ").unwrap_or(object);
+            names
+                .into_iter()
+                .flatten()
+                .any(|name| object.strip_prefix(&**name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+        };
+        if plan.hazards.iter().any(|hazard| hazard.code == "lens-not-total" && is_of(&hazard.object)) {
+            rules.push(Refusal::Value);
+        }
         let loosens_not_null = is_loose || change.is_some_and(loosens_not_null);
         let late_defaults = match (&new_view, change) {
             (Some(view), Some(change)) => {

@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use super::decode::nearest;
 use super::model::{EnumType, Type, TypeKind};
 use crate::sql::Dialect;
+use crate::sql::expression::Domain;
 
 /// A row of the mapping table: a portable type and how PostgreSQL, MySQL, MariaDB and SQLite write it. `{p}`, `{s}` and `{n}`
 /// stand for precision, scale and length; `-` says that the dialect has no such type.
@@ -615,6 +616,42 @@ fn own(canonical: &str, name: &str, dialect: Dialect, enums: &IndexMap<String, E
     match dialect {
         Dialect::Postgres | Dialect::Sqlite if word => Ok(native()),
         Dialect::Postgres | Dialect::Sqlite | Dialect::Mysql | Dialect::Mariadb => Err(fault(message)),
+    }
+}
+
+/// What a column of a type can hold, for [`why_fails`](crate::sql::expression::why_fails).
+pub fn domain(ty: &Type, dialect: Dialect) -> Domain {
+    let signed = |bits: u32| Domain::Integer { low: -(1 << (bits - 1)), high: (1 << (bits - 1)) - 1 };
+    if ty.array_dimensions > 0 {
+        return Domain::Other;
+    }
+    match &ty.kind {
+        TypeKind::SmallInt => signed(16),
+        TypeKind::Integer => signed(32),
+        TypeKind::BigInt => signed(64),
+        TypeKind::Numeric { precision: None, .. } if dialect == Dialect::Postgres => Domain::AnyDecimal,
+        // As the mapping table writes it.
+        TypeKind::Numeric { precision: None, .. } => Domain::Decimal { precision: 65, scale: 30 },
+        TypeKind::Numeric { precision: Some(precision), scale } => Domain::Decimal { precision: *precision, scale: scale.unwrap_or(0) },
+        TypeKind::Real | TypeKind::Double => Domain::Float,
+        TypeKind::Char(_) | TypeKind::Varchar(_) | TypeKind::Text => Domain::Text,
+        // A number of 8 bits there.
+        TypeKind::Boolean if matches!(dialect, Dialect::Mysql | Dialect::Mariadb) => signed(8),
+        TypeKind::Native(text) => {
+            let bits = match text.split([' ', '(']).next() {
+                Some("tinyint") => 8,
+                Some("smallint") => 16,
+                Some("mediumint") => 24,
+                Some("int") => 32,
+                Some("bigint") => 64,
+                Some("float" | "double") => return Domain::Float,
+                _ => return Domain::Other,
+            };
+            // `zerofill` has no sign either.
+            let has_sign = !text.ends_with("unsigned") && !text.contains("zerofill");
+            if has_sign { signed(bits) } else { Domain::Integer { low: 0, high: (1 << bits) - 1 } }
+        }
+        _ => Domain::Other,
     }
 }
 

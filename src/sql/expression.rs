@@ -10,6 +10,9 @@ use sqlparser::ast::{
 use super::parse::{Source, fold, same_name};
 use super::{Dialect, normal, parse, partial, search_path, volatile};
 
+pub use super::partial::Failing;
+pub use super::range::Domain;
+
 /// Why a text is not the SQL that was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyntaxError {
@@ -183,10 +186,10 @@ pub fn same_on_every_path(text: &str) -> bool {
     parse::expression(text, Dialect::Postgres).is_ok_and(|tree| search_path::independent(&tree))
 }
 
-/// Whether an expression fails on some rows: it casts a text to something else, or divides by what may be 0. `is_text` tells
-/// which columns are texts. What does not parse does not count.
-pub fn may_fail(text: &str, dialect: Dialect, is_text: &dyn Fn(&str) -> bool) -> bool {
-    parse::expression(text, dialect).is_ok_and(|tree| partial::may_fail(&tree, is_text))
+/// Why an expression fails on some rows, if it does. `domain` tells what is known of columns, `target` of the column that the
+/// result is put into. What does not parse does not count, nor does arithmetic over what nothing is known of.
+pub fn why_fails(text: &str, dialect: Dialect, domain: &dyn Fn(&str) -> Domain, target: Domain) -> Option<Failing> {
+    partial::why_fails(&parse::expression(text, dialect).ok()?, dialect, domain, target)
 }
 
 fn folded_space(text: &str) -> String {

@@ -8,6 +8,7 @@ pub mod expression;
 mod normal;
 mod parse;
 mod partial;
+mod range;
 pub mod shape;
 pub mod split;
 pub mod quote;

@@ -14,6 +14,9 @@ impl<'a> Planner<'a> {
         for pair in &change.checks {
             let old_columns = pair.old.map(|check| self.check_columns(check, work.table, self.diff.old)).unwrap_or_default();
             let stays = self.stay(work, &old_columns);
+            if let Some(new) = pair.new.filter(|_| pair.old.is_none() || !pair.equal) {
+                self.partial_check(work, new);
+            }
             match (pair.old, pair.new) {
                 (Some(old), Some(new)) if pair.equal && stays && (self.can.validates_apart || old.name.text == new.name.text) => {
                     self.rename_constraint(work, &old.name, &new.name);

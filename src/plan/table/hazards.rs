@@ -2,8 +2,10 @@
 
 use crate::diagnostic::{Level, Span};
 use crate::diff::model::{Direction, Lens, LensColumn, Mapping};
-use crate::snapshot::model::{Access, Column, Enforce, Otherwise, Table, Type, TypeKind};
-use crate::sql::expression::may_fail;
+use crate::snapshot::model::{Access, Check, Column, Enforce, Expr, Otherwise, Table, Type, TypeKind};
+use crate::snapshot::types::domain;
+use crate::sql::Dialect;
+use crate::sql::expression::{Domain, Failing, why_fails};
 
 use super::super::layout::{Physical, Reach, Role, Treatment, default_comes_late};
 use super::super::planner::Planner;
@@ -231,22 +233,19 @@ impl<'a> Planner<'a> {
         if matches!(treatment, Treatment::Alias | Treatment::InPlace | Treatment::Late) {
             return;
         }
-        let dialect = self.diff.dialect;
-        let columns = |table: &Table| -> Vec<String> {
-            let is_text = |column: &&Column| matches!(column.ty.kind, TypeKind::Text | TypeKind::Varchar(_) | TypeKind::Char(_));
-            table.columns.values().filter(is_text).map(|column| column.name.clone()).collect()
-        };
-        let texts = columns(work.layout.change.old);
         for member in &lens.new {
             let why = match member.mapping {
                 Some(Mapping::Cast(_)) => {
-                    lens.old.first().filter(|old| !self.holds(&member.column.ty, &old.column.ty)).map(|_| "does not fit the new type")
+                    let narrows = |old: &&LensColumn<'_>| !self.holds(&member.column.ty, &old.column.ty);
+                    lens.old.first().filter(narrows).map(|_| "does not fit the new type".to_owned())
                 }
                 Some(Mapping::Values(_, values, Direction::Up)) => {
-                    matches!(values.otherwise, Some(Otherwise::Error)).then_some("is not listed in `values`")
+                    matches!(values.otherwise, Some(Otherwise::Error)).then(|| "is not listed in `values`".to_owned())
                 }
-                Some(Mapping::Expression(up)) => may_fail(&up.text, dialect, &|name| texts.iter().any(|text| text == name))
-                    .then_some("`up` fails on (a cast, a division)"),
+                Some(Mapping::Expression(up)) => self
+                    .fails(up, work.layout.change.old, member.column)
+                    .filter(|_| !self.is_computed_there(&lens.old, up, member.column))
+                    .map(|why| format!("`up` fails on ({})", why.name())),
                 Some(Mapping::Copy(_) | Mapping::Values(..)) | None => None,
             };
             if let Some(why) = why {
@@ -259,17 +258,97 @@ impl<'a> Planner<'a> {
                 );
             }
         }
-        let texts = columns(work.layout.change.new);
         for member in &lens.old {
             let Some(Mapping::Expression(down)) = member.mapping else { continue };
-            if may_fail(&down.text, dialect, &|name| texts.iter().any(|text| text == name)) {
+            let is_computed_there = self.is_computed_there(&lens.new, down, member.column);
+            if let Some(why) = self.fails(down, work.layout.change.new, member.column).filter(|_| !is_computed_there) {
                 self.warn(
                     ("lens-not-total", Level::Warning),
                     &format!("{}.{}", work.name, member.column.name),
-                    "a value of the new version that `down` fails on (a cast, a division) makes its write fail until contract",
+                    format!("a value of the new version that `down` fails on ({}) makes its write fail until contract", why.name()),
                     member.column.span,
                 );
             }
+        }
+    }
+
+    /// Why an expression over the rows of a table fails on some, if it does, where a column gets what it gives.
+    fn fails(&self, expr: &Expr, table: &Table, into: &Column) -> Option<Failing> {
+        let dialect = self.diff.dialect;
+        why_fails(&expr.text, dialect, &|name| domain_of(table, name, dialect), domain(&into.ty, dialect))
+    }
+
+    /// Whether the server computes the same for the version that writes, so that what fails is no write of a plain database either.
+    fn is_computed_there(&self, written: &[LensColumn<'a>], expr: &Expr, into: &Column) -> bool {
+        let dialect = self.diff.dialect;
+        written.iter().any(|member| {
+            let computed = member.column.generated.as_ref().filter(|computed| computed.stored || dialect != Dialect::Postgres);
+            computed.is_some_and(|computed| computed.expression.text == expr.text)
+                && domain(&member.column.ty, dialect) == domain(&into.ty, dialect)
+        })
+    }
+
+    /// What the server computes for one version only: where it fails, it takes the other version's write with it.
+    pub(super) fn partial_generated(&mut self, work: &Work<'a, '_>) {
+        // There a cast, a quotient and a sum have always a value.
+        if self.diff.dialect == Dialect::Sqlite {
+            return;
+        }
+        let change = work.layout.change;
+        for pair in &change.columns {
+            let is_one = pair.new.is_some_and(|new| work.layout.of_new(&new.name).is_some_and(|physical| physical.role == Role::Both));
+            let is_alike = pair.old.is_some() && pair.new.is_some() && !pair.facets.generated && !pair.facets.ty;
+            if is_one || (is_alike && change.lenses.is_empty()) {
+                continue;
+            }
+            if let Some((column, why)) = self.fails_generated(pair.new, change.new) {
+                let is_read_late = self.diff.dialect == Dialect::Postgres && column.generated.as_ref().is_some_and(|it| !it.stored);
+                let so =
+                    if is_read_late { "can be written, and the new version can't read it" } else { "makes its write fail from expand on" };
+                self.warn(
+                    ("lens-not-total", Level::Warning),
+                    &format!("{}.{}", work.name, column.name),
+                    format!("a value of the old version that the new version's expression fails on ({}) {so}", why.name()),
+                    column.span,
+                );
+            }
+            if let Some((column, why)) = self.fails_generated(pair.old, change.old) {
+                let is_read_late = self.diff.dialect == Dialect::Postgres && column.generated.as_ref().is_some_and(|it| !it.stored);
+                let so =
+                    if is_read_late { "can be written, and the old version can't read it" } else { "makes its write fail until contract" };
+                self.warn(
+                    ("lens-not-total", Level::Warning),
+                    &format!("{}.{}", work.table, column.name),
+                    format!("a value of the new version that the old version's expression fails on ({}) {so}", why.name()),
+                    column.span,
+                );
+            }
+        }
+    }
+
+    fn fails_generated(&self, column: Option<&'a Column>, table: &Table) -> Option<(&'a Column, Failing)> {
+        let column = column?;
+        Some((column, self.fails(&column.generated.as_ref()?.expression, table, column)?))
+    }
+
+    /// A check that fails on a row says so, and not that the row breaks a rule.
+    pub(super) fn partial_check(&mut self, work: &Work<'a, '_>, check: &Check) {
+        let dialect = self.diff.dialect;
+        if dialect == Dialect::Sqlite {
+            return;
+        }
+        let table = work.layout.change.new;
+        if let Some(why) = why_fails(&check.expression.text, dialect, &|name| domain_of(table, name, dialect), Domain::Other) {
+            self.warn(
+                ("lens-not-total", Level::Warning),
+                &format!("table {}", work.name),
+                format!(
+                    "a row that check {} fails on ({}) is refused by that failure, once the check is there, whatever it should say",
+                    check.name.text,
+                    why.name()
+                ),
+                check.name.span,
+            );
         }
     }
 
@@ -303,4 +382,9 @@ impl<'a> Planner<'a> {
             lens.old.iter().any(|m| m.column.name == old.name && matches!(m.mapping, Some(Mapping::Expression(e)) if !is_null(e)))
         })
     }
+}
+
+/// What a column of a table can hold.
+fn domain_of(table: &Table, name: &str, dialect: Dialect) -> Domain {
+    table.columns.get(name).map_or(Domain::Other, |column| domain(&column.ty, dialect))
 }

@@ -68,6 +68,7 @@ impl<'a> Planner<'a> {
         self.refuse_returns(&work);
         self.looked_for_twin(&mut work);
         self.column_hazards(&work);
+        self.partial_generated(&work);
         self.default_hazards(&work);
         let sync = self.sync(&work);
         self.loosen(&mut work, sync.as_ref());
