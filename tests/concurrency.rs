@@ -38,8 +38,40 @@ fn versioned_on_postgres_18() {
     counts(18, Access::Versioned);
 }
 
+fn counter() -> Case {
+    Case::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/counter")).unwrap()
+}
+
+/// A backfill that meets a row of somebody else waits for it with no other row in hand: so no client loses a deadlock against it.
+#[test]
+fn a_batch_waits_for_one_row_alone() {
+    let scripts = compile(&counter(), Access::Shared).unwrap_or_else(|report| panic!("{report}"));
+    let Some(lab) = servers::lab(18).unwrap() else { return };
+    let run = Run { database: set_up(&lab, &scripts), scripts: &scripts, access: Access::Shared };
+    run.phase(Phase::Expand);
+    // No batch of a hundred rows begins with the row that is held.
+    let mut holder = run.client(Side::Old);
+    holder.run("begin").unwrap();
+    holder.run("update counters set hits = hits where id = 9877").unwrap();
+    let mut observer = run.client(Side::Old);
+    let waits = "select min(waitstart)::text from pg_locks join pg_stat_activity using (pid) where datname = current_database()";
+    let neighbours = "select count(*) from (select from counters where id between 9700 and 10000 and id <> 9877 for update nowait) as free";
+    thread::scope(|scope| {
+        let migrating = scope.spawn(|| run.phase(Phase::Migrate));
+        // Free while one and the same wait goes on.
+        let waits_alone = (0..5000).any(|_| {
+            let since = observer.value(waits).unwrap();
+            let free = since.is_some() && observer.run(neighbours).is_ok();
+            free && observer.value(waits).unwrap() == since
+        });
+        holder.run("commit").unwrap();
+        migrating.join().unwrap();
+        assert!(waits_alone, "whenever it waits it holds other rows");
+    });
+}
+
 fn counts(major: u32, access: Access) {
-    let case = Case::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/counter")).unwrap();
+    let case = counter();
     let scripts = compile(&case, access).unwrap_or_else(|report| panic!("{report}"));
     let Some(lab) = servers::lab(major).unwrap() else { return };
     let run = Run { database: set_up(&lab, &scripts), scripts: &scripts, access };

@@ -83,6 +83,19 @@ fn rehearsed_at(
     options: &Options,
     change: impl FnOnce(&str, Scripts) -> Scripts,
 ) -> Option<Report> {
+    with_subject(dialect, folder, access, change, |subject| {
+        rehearse_at(venue, subject, options).unwrap_or_else(|stopped| panic!("{}: {stopped}", folder.display()))
+    })
+}
+
+/// Does something with what a folder says, whose scripts something was done to; `None` where compile refuses.
+fn with_subject<T>(
+    dialect: Dialect,
+    folder: &Path,
+    access: Access,
+    change: impl FnOnce(&str, Scripts) -> Scripts,
+    run: impl FnOnce(&Subject<'_>) -> T,
+) -> Option<T> {
     let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let (old, new) = (read_for(&text("old.yaml"), dialect)?, read_for(&text("new.yaml"), dialect)?);
     // What the transition asks for, it needs.
@@ -91,8 +104,7 @@ fn rehearsed_at(
     }
     let (plan, scripts) = compile_for(dialect, &old, &new, access)?;
     let (diff, _) = diff::diff(&old, &new, dialect, &diff::Options { assume_drop: AssumeDrop::Ask });
-    let subject = subject(&diff, &plan, change(&text("new.yaml"), scripts), access);
-    Some(rehearse_at(venue, &subject, options).unwrap_or_else(|stopped| panic!("{}: {stopped}", folder.display())))
+    Some(run(&subject(&diff, &plan, change(&text("new.yaml"), scripts), access)))
 }
 
 /// What is done to scripts before they are rehearsed.

@@ -1,4 +1,5 @@
--- A batch that waits for a row keeps those waiting who want one that it has: after the lock timeout it lets go of all.
+-- A batch that waits for a row keeps those waiting who want one that it has, and can be part of a deadlock that the server ends at
+-- the cost of a client: so it lets go of all it has at once, and tries fewer. One row alone is waited for with nothing in hand.
 do $crossfade$
 #variable_conflict use_column
 <<crossfade_job>>
@@ -12,6 +13,7 @@ declare
   batch integer := {{ batch }};
   changed bigint;
   failures integer := 0;
+  patience text := current_setting('lock_timeout');
   line record;
   problem text;
   code text;
@@ -48,6 +50,7 @@ begin
     order by {{ cols_desc }} limit 1;
     exit when hi_1 is null;  -- the last of them were deleted meanwhile
     begin
+      perform set_config('lock_timeout', case when batch > 1 then '10ms' else patience end, true);
 {%- if copy %}
       -- FOR SHARE: a row that is changed or deleted meanwhile is not copied as it was.
       insert into {{ copy.target }} ({{ copy.columns }})
@@ -65,15 +68,19 @@ begin
         and {{ unfilled }};
 {%- endif %}
       get diagnostics changed = row_count;
+      perform set_config('lock_timeout', patience, true);
       failures := 0;
     exception
       when lock_not_available or deadlock_detected or serialization_failure then
-        -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
+        -- Somebody holds a row of this batch: it has let go of the others.
+        if batch > 1 then
+          batch := greatest(batch / 4, 1);
+          continue;
+        end if;
         failures := failures + 1;
         if failures > 300 then
           raise;
         end if;
-        batch := greatest(batch / 2, 100);
         perform pg_sleep(random() * least(failures, 10) * 0.1);
         continue;
       when others then

@@ -105,7 +105,8 @@ $crossfade$;
 
 -- The rows that nobody has written since expand. What a version wrote meanwhile is left alone.
 -- Locks old ROW EXCLUSIVE; copy.
--- A batch that waits for a row keeps those waiting who want one that it has: after the lock timeout it lets go of all.
+-- A batch that waits for a row keeps those waiting who want one that it has, and can be part of a deadlock that the server ends at
+-- the cost of a client: so it lets go of all it has at once, and tries fewer. One row alone is waited for with nothing in hand.
 do $crossfade$
 #variable_conflict use_column
 <<crossfade_job>>
@@ -117,6 +118,7 @@ declare
   batch integer := 10000;
   changed bigint;
   failures integer := 0;
+  patience text := current_setting('lock_timeout');
   line record;
   problem text;
   code text;
@@ -149,20 +151,25 @@ begin
     order by id desc limit 1;
     exit when hi_1 is null;  -- the last of them were deleted meanwhile
     begin
+      perform set_config('lock_timeout', case when batch > 1 then '10ms' else patience end, true);
       update public.old
       set y = (b::text)::text
       where id >= crossfade_job.lo_1 and id <= crossfade_job.hi_1
         and y is null;
       get diagnostics changed = row_count;
+      perform set_config('lock_timeout', patience, true);
       failures := 0;
     exception
       when lock_not_available or deadlock_detected or serialization_failure then
-        -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
+        -- Somebody holds a row of this batch: it has let go of the others.
+        if batch > 1 then
+          batch := greatest(batch / 4, 1);
+          continue;
+        end if;
         failures := failures + 1;
         if failures > 300 then
           raise;
         end if;
-        batch := greatest(batch / 2, 100);
         perform pg_sleep(random() * least(failures, 10) * 0.1);
         continue;
       when others then

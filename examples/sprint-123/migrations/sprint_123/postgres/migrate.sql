@@ -105,7 +105,8 @@ $crossfade$;
 
 -- The rows that nobody has written since expand. What a version wrote meanwhile is left alone.
 -- Locks customers ROW EXCLUSIVE; copy.
--- A batch that waits for a row keeps those waiting who want one that it has: after the lock timeout it lets go of all.
+-- A batch that waits for a row keeps those waiting who want one that it has, and can be part of a deadlock that the server ends at
+-- the cost of a client: so it lets go of all it has at once, and tries fewer. One row alone is waited for with nothing in hand.
 do $crossfade$
 #variable_conflict use_column
 <<crossfade_job>>
@@ -117,6 +118,7 @@ declare
   batch integer := 10000;
   changed bigint;
   failures integer := 0;
+  patience text := current_setting('lock_timeout');
   line record;
   problem text;
   code text;
@@ -149,20 +151,25 @@ begin
     order by id desc limit 1;
     exit when hi_1 is null;  -- the last of them were deleted meanwhile
     begin
+      perform set_config('lock_timeout', case when batch > 1 then '10ms' else patience end, true);
       update public.customers
       set email_lower = (lower(email))::text
       where id >= crossfade_job.lo_1 and id <= crossfade_job.hi_1
         and email_lower is null;
       get diagnostics changed = row_count;
+      perform set_config('lock_timeout', patience, true);
       failures := 0;
     exception
       when lock_not_available or deadlock_detected or serialization_failure then
-        -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
+        -- Somebody holds a row of this batch: it has let go of the others.
+        if batch > 1 then
+          batch := greatest(batch / 4, 1);
+          continue;
+        end if;
         failures := failures + 1;
         if failures > 300 then
           raise;
         end if;
-        batch := greatest(batch / 2, 100);
         perform pg_sleep(random() * least(failures, 10) * 0.1);
         continue;
       when others then
@@ -281,7 +288,8 @@ update crossfade.revision set migrate = 'sprint_123_migrate01' where release = '
 
 -- The rows that nobody has written since expand. What a version wrote meanwhile is left alone.
 -- Locks orders ROW EXCLUSIVE; copy.
--- A batch that waits for a row keeps those waiting who want one that it has: after the lock timeout it lets go of all.
+-- A batch that waits for a row keeps those waiting who want one that it has, and can be part of a deadlock that the server ends at
+-- the cost of a client: so it lets go of all it has at once, and tries fewer. One row alone is waited for with nothing in hand.
 do $crossfade$
 #variable_conflict use_column
 <<crossfade_job>>
@@ -293,6 +301,7 @@ declare
   batch integer := 10000;
   changed bigint;
   failures integer := 0;
+  patience text := current_setting('lock_timeout');
   line record;
   problem text;
   code text;
@@ -325,20 +334,25 @@ begin
     order by id desc limit 1;
     exit when hi_1 is null;  -- the last of them were deleted meanwhile
     begin
+      perform set_config('lock_timeout', case when batch > 1 then '10ms' else patience end, true);
       update public.orders
       set amount_cents = (round(amount * 100))::bigint
       where id >= crossfade_job.lo_1 and id <= crossfade_job.hi_1
         and amount_cents is null;
       get diagnostics changed = row_count;
+      perform set_config('lock_timeout', patience, true);
       failures := 0;
     exception
       when lock_not_available or deadlock_detected or serialization_failure then
-        -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
+        -- Somebody holds a row of this batch: it has let go of the others.
+        if batch > 1 then
+          batch := greatest(batch / 4, 1);
+          continue;
+        end if;
         failures := failures + 1;
         if failures > 300 then
           raise;
         end if;
-        batch := greatest(batch / 2, 100);
         perform pg_sleep(random() * least(failures, 10) * 0.1);
         continue;
       when others then
@@ -378,7 +392,8 @@ $crossfade$;
 
 -- The rows that nobody has written since expand. What a version wrote meanwhile is left alone.
 -- Locks orders ROW EXCLUSIVE; copy.
--- A batch that waits for a row keeps those waiting who want one that it has: after the lock timeout it lets go of all.
+-- A batch that waits for a row keeps those waiting who want one that it has, and can be part of a deadlock that the server ends at
+-- the cost of a client: so it lets go of all it has at once, and tries fewer. One row alone is waited for with nothing in hand.
 do $crossfade$
 #variable_conflict use_column
 <<crossfade_job>>
@@ -390,6 +405,7 @@ declare
   batch integer := 10000;
   changed bigint;
   failures integer := 0;
+  patience text := current_setting('lock_timeout');
   line record;
   problem text;
   code text;
@@ -422,20 +438,25 @@ begin
     order by id desc limit 1;
     exit when hi_1 is null;  -- the last of them were deleted meanwhile
     begin
+      perform set_config('lock_timeout', case when batch > 1 then '10ms' else patience end, true);
       update public.orders
       set status = (case when state is null then null when state = 0 then 'new' when state = 1 then 'paid' when state = 2 then 'shipped' else ('state has a value that the mapping does not list: ' || state::text)::integer::text::varchar end)::varchar
       where id >= crossfade_job.lo_1 and id <= crossfade_job.hi_1
         and status is null;
       get diagnostics changed = row_count;
+      perform set_config('lock_timeout', patience, true);
       failures := 0;
     exception
       when lock_not_available or deadlock_detected or serialization_failure then
-        -- Somebody holds a row of this batch: let go of the others, make it smaller, try again.
+        -- Somebody holds a row of this batch: it has let go of the others.
+        if batch > 1 then
+          batch := greatest(batch / 4, 1);
+          continue;
+        end if;
         failures := failures + 1;
         if failures > 300 then
           raise;
         end if;
-        batch := greatest(batch / 2, 100);
         perform pg_sleep(random() * least(failures, 10) * 0.1);
         continue;
       when others then
