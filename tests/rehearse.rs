@@ -127,6 +127,7 @@ const FILL: &str = "tests/cases/not-null-tightened";
 const RENAMED: &str = "tests/cases/table-renamed";
 const INDEX: &str = "tests/cases/index-added";
 const COUNTED: &str = "tests/cases/identity-kind-changed";
+const KEYLESS: &str = "tests/cases/retype-without-key";
 const NUMBERED: &str = "tests/cases/identity-replaces-key";
 
 include!("rehearse/faults.rs");

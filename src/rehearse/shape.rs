@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::place::Refusal;
+use super::values::fresh;
 use crate::diff::model::{ColumnPair, Diff, Direction, Lens, LensColumn, Mapping, TableChange, TableDiff};
 use crate::plan::model::Plan;
 use crate::snapshot::model::{Column, ForeignKey, Index, Otherwise, Table, TypeKind, Value};
@@ -44,7 +45,7 @@ pub(super) const NO_ANSWER: &str = "crossfade: no answer";
 pub(super) struct View<'a> {
     pub(super) table: &'a Table,
     pub(super) columns: Vec<&'a Column>,
-    /// Positions of the columns that tell its rows apart; none: nothing does.
+    /// Positions of the columns that tell its rows apart, be it that every row is given a value of its own there; none: nothing does.
     pub(super) key: Vec<usize>,
     /// Columns of which two databases may hold different values: the time of day, random numbers.
     pub(super) masked: Vec<bool>,
@@ -189,6 +190,11 @@ impl<'a> Pair<'a> {
             Side::New => (*new == at).then_some(*old),
         });
         is_counted(side, at) || there.into_iter().any(|at| is_counted(side.other(), at))
+    }
+
+    /// Whether neither version has a key: what tells the rows apart is a value of its own that each of them is given.
+    pub(super) fn has_stand_in(&self) -> bool {
+        self.relation.is_some() && [&self.old, &self.new].into_iter().flatten().all(|view| view.table.primary_key.is_none())
     }
 
     pub(super) fn name(&self) -> &str {
@@ -420,7 +426,9 @@ fn related<'a>(diff: &Diff<'a>, change: &TableChange<'a>, old: &mut View<'a>, ne
         let all: Vec<(usize, usize)> = relation.copies.iter().copied().chain(aliases).collect();
         key.iter().map(|at| all.iter().find(|pair| of(pair) == *at).copied()).collect()
     };
-    let identity = pairs_of(&old.key, |pair| pair.0).or_else(|| pairs_of(&new.key, |pair| pair.1))?;
+    let identity = pairs_of(&old.key, |pair| pair.0)
+        .or_else(|| pairs_of(&new.key, |pair| pair.1))
+        .or_else(|| stand_in(&relation, old, new, diff.dialect).map(|pair| vec![pair]))?;
     old.key = identity.iter().map(|pair| pair.0).collect();
     new.key = identity.iter().map(|pair| pair.1).collect();
     // Two databases number the rows that are there each in an order of its own.
@@ -444,6 +452,22 @@ fn related<'a>(diff: &Diff<'a>, change: &TableChange<'a>, old: &mut View<'a>, ne
         }
     }
     Some(relation)
+}
+
+/// Of a table without a key, a column that can tell its rows apart: both have it as it is, and every row gets a value of its own.
+fn stand_in(relation: &Relation, old: &View<'_>, new: &View<'_>, dialect: Dialect) -> Option<(usize, usize)> {
+    if old.table.primary_key.is_some() || new.table.primary_key.is_some() {
+        return None;
+    }
+    let is_free = |view: &View<'_>, at: usize| {
+        let column = view.columns[at];
+        let is_bound = view.table.foreign_keys.iter().any(|key| key.columns.contains(&column.name))
+            || view.table.checks.iter().any(|check| check.expression.text.contains(&column.name));
+        // Natives may have less than enough values.
+        let has_values = !matches!(column.ty.kind, TypeKind::Native(_)) && fresh(column, 1, dialect).is_some();
+        has_values && !is_bound && !view.masked[at] && column.generated.is_none() && column.identity.is_none()
+    };
+    relation.copies.iter().copied().find(|(a, b)| old.columns[*a].ty == new.columns[*b].ty && is_free(old, *a) && is_free(new, *b))
 }
 
 fn is_alias(link: &Link) -> bool {

@@ -432,6 +432,13 @@ impl<'lab> Workload<'lab> {
                 }
             }
         }
+        let stands_in = view.key.contains(&at) && self.lab.pairs[pair].has_stand_in();
+        if stands_in {
+            self.fresh += 1;
+            if let Some(value) = values::fresh(column, self.fresh, self.lab.dialect) {
+                return value;
+            }
+        }
         let alone = |columns: &[String]| columns.contains(name);
         let unique = view.table.primary_key.as_ref().is_some_and(|key| alone(&key.columns))
             || view.table.uniques.iter().any(|unique| alone(&unique.columns))

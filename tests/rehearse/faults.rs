@@ -41,4 +41,7 @@ const FAULTS: &[Seeded] = &[
     ("a second run does it again", INDEX, Access::Shared, Everywhere("migrate", "commit;", "insert into users (id, email) select max(id) + 1, 'again' from users;\ncommit;"), "L1"),
     ("a view gives every row the same number", COUNTED, Access::Versioned, Everywhere("expand", "values (new.id, new.other)", "values (coalesce(new.id, 1), new.other)"), "L12"),
     ("contract gives rows other numbers", NUMBERED, Access::Shared, Script("contract", "update crossfade_revision set phase = 'contract'", "update articles set id = id + 1000;\nupdate crossfade_revision set phase = 'contract'"), "L12"),
+    ("a lens of a table without a key", KEYLESS, Access::Versioned, Lens("{up: value,", "{up: value + 1,"), "L4"),
+    ("of a table without a key an old update stays where it is", KEYLESS, Access::Versioned, Script("expand", "when new.value is not old.value\n", "when 0\n"), "L4 L16"),
+    ("of a table without a key other rows are deleted, too", KEYLESS, Access::Versioned, Script("expand", "delete from readings where sensor is old.sensor and crossfade_new_value is old.value and note", "delete from readings where note"), "L9"),
 ];
