@@ -168,7 +168,7 @@ const POSTGRES: &[Seeded] = &[
         ),
         "L14",
     ),
-    ("a lens of a table without a key", KEYLESS, Access::Versioned, Lens("{up: value,", "{up: value + 1,"), "L4"),
+    ("a lens of a table without a key", KEYLESS, Access::Versioned, Lens("{up: value,", "{up: value + 1,"), "L4 L7"),
 ];
 
 /// A batch, as the script has it, and one whose rows may have changed between reading and writing.
@@ -249,7 +249,7 @@ const FAMILY: &[Seeded] = &[
         ),
         "L14",
     ),
-    ("a lens of a table without a key", KEYLESS, Access::Versioned, Lens("{up: value,", "{up: value + 1,"), "L4"),
+    ("a lens of a table without a key", KEYLESS, Access::Versioned, Lens("{up: value,", "{up: value + 1,"), "L4 L7"),
 ];
 
 /// A batch that waits for a row while it holds others, in the words of each server.
