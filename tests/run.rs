@@ -148,6 +148,43 @@ fn on_each(test: impl Fn(&Lab)) {
 const PEOPLE: &str = "insert into users (id, full_name) select n, 'Ada L' || n from generate_series(1, 3000) n";
 const AGREE: &str = "select count(*) from users where first_name is distinct from split_part(full_name, ' ', 1)";
 
+/// A batch that meets a row of somebody else waits for it with no other row in hand: so no client loses a deadlock against it.
+#[test]
+fn a_batch_waits_for_one_row_alone() {
+    on_each(|lab| {
+        let field = Field::new(lab, "split", Access::Shared, PEOPLE);
+        field.run(&["expand"]).must(0);
+        let (mut holder, mut observer) = (field.session(), field.session());
+        holder.run("begin").unwrap();
+        holder.run("update users set full_name = full_name where id = 1234").unwrap();
+        let mut migrate = field.spawn(&["migrate"]);
+        let waits =
+            "select min(waitstart)::text from pg_locks join pg_stat_activity using (pid) where application_name like 'crossfade backfill%'";
+        let neighbours = "select count(*) from (select from users where id <> 1234 for update nowait) as free";
+        // With others in hand it waits 10 ms: many times that would be the lock timeout of other statements.
+        let lasts = |since: &str| {
+            format!(
+                "select (clock_timestamp() - '{since}' > interval '200 ms')::text from ({waits}) as now (since) where since = '{since}'"
+            )
+        };
+        let (mut waits_alone, until) = (false, Instant::now() + Duration::from_secs(60));
+        while !waits_alone && Instant::now() < until {
+            let Some(since) = observer.value(waits).unwrap() else { continue };
+            // Free, or not, while one and the same wait goes on.
+            let free = observer.run(neighbours).is_ok();
+            let lasts = observer.run(&lasts(&since)).unwrap().rows.first().map(|row| row[0].as_deref() == Some("true"));
+            assert!(free || lasts != Some(true), "it waits while it holds other rows");
+            waits_alone = free && lasts.is_some();
+        }
+        let ended = migrate.try_wait().unwrap();
+        holder.run("commit").unwrap();
+        Ran::of(&migrate.wait_with_output().unwrap()).must(0);
+        assert_eq!(ended, None, "it did not wait");
+        assert!(waits_alone, "it never waited for that row alone");
+        assert_eq!(field.value(AGREE), "0");
+    });
+}
+
 /// A computed column is the new version's alone once migrate has ended, its NULLs included.
 #[test]
 fn verify_leaves_the_new_version_its_word() {

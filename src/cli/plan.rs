@@ -8,7 +8,6 @@ use super::planning::{self, PlanningArgs};
 use crate::emit::manifest::OfDialect;
 use crate::plan::model::{Phase, Plan};
 use crate::report::graph::{dot, mermaid, svg};
-use crate::snapshot::model::Access;
 
 /// Print the steps from one snapshot to another, in order, with their phases, locks, costs and hazards; or the graph.
 #[derive(Debug, clap::Args)]
@@ -59,10 +58,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 
 fn text(plan: &Plan) -> String {
     let mut out = String::new();
-    let access = match plan.access {
-        Access::Shared => "shared",
-        Access::Versioned => "versioned",
-    };
+    let access = plan.access.name();
     let _ = writeln!(
         out,
         "{} -> {} on {}, {access} access",

@@ -29,6 +29,12 @@ pub struct Backfill {
     pub work: Work,
 }
 
+/// Whether a batch locks its rows by a statement of its own, which does not wait: MySQL's sessions wait a second at least, while
+/// MariaDB's can be set not to wait for rows.
+pub(super) fn rows_are_locked_first(dialect: Dialect) -> bool {
+    dialect == Dialect::Mysql
+}
+
 /// A column of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyColumn {
@@ -147,8 +153,7 @@ pub fn batch_statements(dialect: Dialect, backfill: &Backfill) -> Result<BatchSt
         Work::Copy { target, columns, values, meant, key } => (Some(context! { target, columns, values, meant, key }), None, None),
     };
     let family = matches!(dialect, Dialect::Mysql | Dialect::Mariadb);
-    // MariaDB's sessions can be set not to wait for rows; MySQL's wait a second at least.
-    let locks = dialect == Dialect::Mysql;
+    let locks = rows_are_locked_first(dialect);
     let render = |name: &str, from_key: bool| {
         let first = if from_key { width + 1 } else { 1 };
         let behind = tongue.place(first + width);

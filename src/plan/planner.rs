@@ -11,8 +11,8 @@ use super::expr::Names;
 use super::graph;
 use super::layout::{FULLTEXT, Layout, Reach, Surroundings};
 use super::model::{
-    Action, Change, ColumnSpec, CommentTarget, ForeignKeySpec, GrantPair, Hazard, IndexKeySpec, IndexSpec, KeyTarget, Mirror, Phase, Plan,
-    RowExpr, Step,
+    Action, Change, ColumnSpec, CommentTarget, Cost, ForeignKeySpec, GrantPair, Hazard, IndexKeySpec, IndexSpec, KeyTarget, Mirror, Phase,
+    Plan, RowExpr, Step,
 };
 use super::table::{changes_columns, goes_from_under, is_both};
 use super::{Capabilities, Lack, Rules, Settings, Target, model, naming};
@@ -255,6 +255,13 @@ impl<'a> Planner<'a> {
             self.refuse_beside_fulltext(&steps);
         }
         let orders_rows = if self.can.orders_rows_by_unique { self.row_order(&steps) } else { BTreeSet::new() };
+        for step in &mut steps {
+            if let Action::CreateIndex(index) = &step.action
+                && orders_rows.contains(&(index.table.clone(), index.name.clone()))
+            {
+                step.footprint.cost = Cost::Rewrite;
+            }
+        }
         let steps = match self.target.capabilities().rules {
             Rules::Altered => steps,
             Rules::Rebuilt => self.rebuilt(steps),

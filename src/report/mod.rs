@@ -216,10 +216,7 @@ impl OfDialect {
         let heads: Vec<Head> = scripts.files().iter().filter(|(name, _)| *name != "verify.sql").map(|(_, text)| head(text)).collect();
         Ok(OfDialect {
             name: plan.dialect.name(),
-            access: match plan.access {
-                Access::Shared => "shared",
-                Access::Versioned => "versioned",
-            },
+            access: plan.access.name(),
             steps: Phase::ALL.iter().map(|phase| plan.steps.iter().filter(|step| step.phase == *phase).count()).collect(),
             hazards: plan.hazards.len(),
             waits: objects(&|step| waits(plan, step) != Waits::Nobody),

@@ -317,6 +317,11 @@ impl Job<'_> {
         Ok(!must_stop() && self.allowance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok())
     }
 
+    /// Whether a batch waits for a row only where that is its only one.
+    fn waits_for_one(&self) -> bool {
+        self.statements.alone.is_some() || self.engine.words().patience.is_some()
+    }
+
     /// A batch that did not come about does not count.
     fn give_back(&self) {
         let _ = self.allowance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_add(1));
@@ -369,7 +374,7 @@ impl Job<'_> {
                     match (self.engine.class(&failure), about) {
                         (Class::Lost, _) => return Err(self.stopped(&failure)),
                         // Somebody holds a row of this batch, and it did not wait: fewer rows, until it is that one alone.
-                        (Class::Lock, Some((_, rows))) if rows > 1 && self.statements.alone.is_some() => {
+                        (Class::Lock, Some((_, rows))) if rows > 1 && self.waits_for_one() => {
                             size = (rows / 2).max(1);
                             searching = true;
                         }
@@ -444,6 +449,9 @@ impl Job<'_> {
             // Who waits for one row while it holds none can't be half of a deadlock.
             Some(alone) if rows == 1 => session.run_with(alone, &row).and_then(|_| session.run_with(&all.one, &row)),
             _ => {
+                if let Some(patience) = self.engine.words().patience.filter(|_| rows == 1) {
+                    session.run(patience)?;
+                }
                 lock.as_ref().map_or(Ok(()), |lock| session.run_with(lock, &range).map(drop)).and_then(|()| session.run_with(work, &range))
             }
         };

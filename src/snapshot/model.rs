@@ -447,6 +447,16 @@ pub enum Access {
     Versioned,
 }
 
+impl Access {
+    /// As a snapshot says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Access::Shared => "shared",
+            Access::Versioned => "versioned",
+        }
+    }
+}
+
 /// From when a tightened rule binds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enforce {

@@ -426,8 +426,12 @@ impl Actions<'_> {
                 .map(|column| {
                     let gone = drops.iter().filter(|name| **name == column.name).map(|name| format!("drop column {}, ", sql.ident(name)));
                     let change = format!("{}add column {}", gone.collect::<String>(), self.column_definition(column));
-                    // To MySQL it is one or the other, by what goes.
-                    self.alter(&needed, table, &change, if stored.contains(&column.name) { INSTANT } else { self.server.metadata })
+                    // To MySQL it is one or the other, by what goes: run again behind it, the first would not be INSTANT.
+                    if stored.contains(&column.name) {
+                        let still = probe.column_with(table, &column.name, " and lower(extra) like '%stored%'");
+                        return self.alter(&format!("{needed}\n    and {still}"), table, &change, INSTANT);
+                    }
+                    self.alter(&needed, table, &change, self.server.metadata)
                 })
                 .collect();
             statements.push(format!(
@@ -1404,8 +1408,7 @@ impl Actions<'_> {
         let (of_top, of_last) = (read("@top_key"), read("@last_key"));
         let text = |text: String| sql.literal(&text);
         let range = format!("{from} and {to} and {}", batches.rows);
-        // MariaDB's sessions can be set not to wait for rows; MySQL's wait a second at least, so that another statement locks them.
-        let locks = self.server.dialect == Dialect::Mysql;
+        let locks = live::rows_are_locked_first(self.server.dialect);
         let share = if batches.updates || locks { "" } else { " lock in share mode" };
         let is_row = columns.iter().map(|column| format!("{column} = ?")).collect::<Vec<_>>().join(" and ");
         self.render(
