@@ -775,8 +775,13 @@ impl<'a> Lab<'a> {
                         || (write.side == Side::New && self.has_hazard(number, "default-comes-late"))
                 }
                 Refusal::Unique => {
+                    // Rows of a table without a key can't be looked for in the other version's, which tells them apart.
+                    let has_no_key = |pair: &Pair<'_>| pair.old.as_ref().is_some_and(|view| view.table.primary_key.is_none());
                     self.has_hazard(number, "old-key-binds")
                         || (write.numbered.is_some() && self.has_hazard(number, "identity-meets-given"))
+                        || (write.side == Side::Old
+                            && self.pairs.get(number).is_some_and(has_no_key)
+                            && self.has_hazard(number, "unique-rejects-old-writes"))
                 }
                 Refusal::Reference => refers(&["foreign-key-acts-late", "new-foreign-key-binds", "dropped-table-keys-bind"]),
                 Refusal::Check | Refusal::Value | Refusal::Lock | Refusal::Other => false,
