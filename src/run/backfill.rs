@@ -319,7 +319,7 @@ impl Job<'_> {
 
     /// Whether a batch waits for a row only where that is its only one.
     fn waits_for_one(&self) -> bool {
-        self.statements.alone.is_some() || self.engine.words().patience.is_some()
+        self.statements.alone.is_some() || self.engine.words().impatience.is_some()
     }
 
     /// A batch that did not come about does not count.
@@ -449,8 +449,8 @@ impl Job<'_> {
             // Who waits for one row while it holds none can't be half of a deadlock.
             Some(alone) if rows == 1 => session.run_with(alone, &row).and_then(|_| session.run_with(&all.one, &row)),
             _ => {
-                if let Some(patience) = self.engine.words().patience.filter(|_| rows == 1) {
-                    session.run(patience)?;
+                if let Some(impatience) = self.engine.words().impatience.filter(|_| rows > 1) {
+                    session.run(impatience)?;
                 }
                 lock.as_ref().map_or(Ok(()), |lock| session.run_with(lock, &range).map(drop)).and_then(|()| session.run_with(work, &range))
             }

@@ -175,11 +175,11 @@ pub struct Words {
     /// Age in seconds. Gives: level, code, object, message of each thing that would stop a phase or surprise somebody. Behind the first
     /// one stand those that may lack the rights.
     pub doctor: &'static [&'static str],
-    /// What a session of batches sets first. Of several rows that a batch wants it waits for none.
+    /// What a session of batches sets first, and one that compares rows.
     pub batch_settings: &'static [&'static str],
-    /// Lets the rest of a transaction that wants one row alone wait for it; none where a statement of the backfill does so, or where
-    /// nobody waits for rows.
-    pub patience: Option<&'static str>,
+    /// Lets the rest of a transaction that wants several rows wait for none of them; none where the settings or a statement of the
+    /// backfill see to that, or where nobody waits for rows.
+    pub impatience: Option<&'static str>,
 }
 
 /// The exclusive side of the lock whose shared side applications take on the row of `crossfade.version`.

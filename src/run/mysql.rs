@@ -82,7 +82,7 @@ static MYSQL: Words = Words {
         "set session lock_wait_timeout = 1, innodb_lock_wait_timeout = 1",
         READ_COMMITTED,
     ],
-    patience: None,
+    impatience: None,
 };
 
 static SCHEMA_LOCK: SchemaLock = SchemaLock {

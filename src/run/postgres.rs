@@ -57,8 +57,8 @@ static WORDS: Words = Words {
     doctor: &[include_str!("postgres/doctor.sql")],
     checkpoints: include_str!("postgres/checkpoints.sql"),
     batch_settings: &[
-        // As in the scripts: who waits while it holds rows can be part of a deadlock that the server ends at the cost of a client.
-        "set lock_timeout = '10ms'",
+        // As in the scripts: who wants what a statement has already queues behind it.
+        "set lock_timeout = '300ms'",
         "set plan_cache_mode = force_custom_plan",
         // A crash may lose the last batches, and their checkpoints with them.
         "set synchronous_commit = off",
@@ -66,7 +66,8 @@ static WORDS: Words = Words {
         "set row_security = off",
         "set statement_timeout = 0",
     ],
-    patience: Some("set local lock_timeout = '300ms'"),
+    // As in the scripts: who waits while it holds rows can be part of a deadlock that the server ends at the cost of a client.
+    impatience: Some("set local lock_timeout = '10ms'"),
 };
 
 static SCHEMA_LOCK: SchemaLock = SchemaLock {

@@ -75,7 +75,7 @@ static WORDS: Words = Words {
     doctor: &[include_str!("sqlite/doctor.sql")],
     checkpoints: include_str!("sqlite/checkpoints.sql"),
     batch_settings: &[],
-    patience: None,
+    impatience: None,
 };
 
 impl Engine for Sqlite {
