@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -439,6 +440,19 @@ fn batches_stop_and_go_on() {
     Ran::of(&child.wait_with_output().unwrap()).must(6);
     assert_eq!(field.value(FILLED), paused);
     drop(file);
+    // The same before the first batch, which another writer keeps from beginning.
+    let mut writer = field.session();
+    writer.run("begin immediate").unwrap();
+    let mut child = field.spawn(&["migrate"]);
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    read_until(&mut err, &mut said, "lock");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    read_until(&mut err, &mut said, "Ctrl-C again");
+    writer.run("rollback").unwrap();
+    err.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(6), "{said}");
+    assert_eq!(field.value(FILLED), paused);
     // Rows that come meanwhile are the trigger's, and a VACUUM may number the rows anew.
     field.session().run("insert into users (id, full_name) values (0, 'Bo Ek'), (70000, 'Bo Ek')").unwrap();
     field.session().run("vacuum").unwrap();
@@ -446,6 +460,16 @@ fn batches_stop_and_go_on() {
     assert_eq!((field.value(FILLED), field.value(AGREE)), ("20002".to_owned(), "0".to_owned()));
     field.run(&["contract", "--all-nodes-upgraded"]).must(0);
     field.must_be_new();
+}
+
+/// What a program says, until a line of it has these words.
+fn read_until(from: &mut impl BufRead, said: &mut String, words: &str) {
+    let mut line = String::new();
+    while !line.contains(words) {
+        line.clear();
+        assert!(from.read_line(&mut line).unwrap() > 0, "it ended without `{words}`: {said}");
+        said.push_str(&line);
+    }
 }
 
 /// Every case: the runner ends where the scripts end.

@@ -210,12 +210,14 @@ pub struct Stopped {
     pub help: Option<String>,
     /// It was the connection that went, and nobody has said so yet.
     lost: bool,
+    /// Somebody asked it to stop, and it did so in good order.
+    is_asked_for: bool,
 }
 
 impl Stopped {
     /// A reason.
     pub fn new(message: impl Into<String>) -> Self {
-        Stopped { message: message.into(), notes: Vec::new(), help: None, lost: false }
+        Stopped { message: message.into(), notes: Vec::new(), help: None, lost: false, is_asked_for: false }
     }
 
     /// With what to do.

@@ -412,9 +412,30 @@ pub(super) struct Runner<'a> {
 
 impl Runner<'_> {
     fn run(mut self, task: Task) -> Result<End, Stopped> {
-        let ended = self.through(task);
+        let ended = match self.through(task) {
+            Err(stopped) if stopped.is_asked_for && self.has_batches_left(task) => Ok(End::MoreBatches),
+            ended => ended,
+        };
         self.close();
         ended
+    }
+
+    /// Whether rows are still to be filled, by a journal that is read anew.
+    fn has_batches_left(&mut self, task: Task) -> bool {
+        if task != Task::Phase(Phase::Migrate) || self.read_journal().is_err() {
+            return false;
+        }
+        let program = self.program;
+        if self.engine.runs_whole() {
+            return program.backfills.iter().any(|backfill| !self.is_filled(backfill));
+        }
+        let units = program.units(script(program, task));
+        units.iter().any(|unit| program.backfill(unit).is_some() && !self.is_done(&step(task, unit), &unit.hash()))
+    }
+
+    /// Whether a statement was finished by an earlier run, as it is now.
+    pub(super) fn is_done(&self, step: &str, hash: &str) -> bool {
+        self.journal.get(step).is_some_and(|entry| entry.finished && entry.hash == hash)
     }
 
     /// The session ends a moment after the program does, and the next one may come at once. A lost one has let go of the lock.
@@ -504,8 +525,10 @@ impl Runner<'_> {
 
     pub(super) fn interrupted(&self) -> Stopped {
         let name = self.name();
-        Stopped::new(format!("{name} was stopped between two statements"))
-            .help(format!("run `crossfade {name}` again: it goes on from here"))
+        let mut stopped = Stopped::new(format!("{name} was stopped between two statements"))
+            .help(format!("run `crossfade {name}` again: it goes on from here"));
+        stopped.is_asked_for = true;
+        stopped
     }
 
     pub(super) fn read_journal(&mut self) -> Result<(), Stopped> {
@@ -671,7 +694,7 @@ impl Runner<'_> {
         let step = step(task, unit);
         let hash = unit.hash();
         // The way back is short, and each run of it begins with what may have been done since.
-        if task != Task::Abort && self.journal.get(&step).is_some_and(|entry| entry.finished && entry.hash == hash) {
+        if task != Task::Abort && self.is_done(&step, &hash) {
             self.observer.hear(&Event::WasDone(&unit.section, unit.title()));
             return Ok(None);
         }
@@ -784,7 +807,10 @@ impl Runner<'_> {
 
     /// A pause after a try that met a lock, unless there is no patience left.
     pub(super) fn after_lock(&self, begun: Instant, attempt: u32, blockers: &[Blocker], failure: &Failure) -> Result<(), Stopped> {
-        if begun.elapsed() >= self.options.patience || self.options.stop.load(Ordering::Relaxed) {
+        if self.options.stop.load(Ordering::Relaxed) {
+            return Err(self.interrupted());
+        }
+        if begun.elapsed() >= self.options.patience {
             let (what, by) =
                 if self.met_readers { ("the schema lock held by clients", "it is held by") } else { ("a lock", "it waited for") };
             let mut stopped = Stopped::by(self.engine, format!("{} met {what} {attempt} times and gave up", self.name()), failure);

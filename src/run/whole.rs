@@ -11,7 +11,7 @@ use super::engine::Class;
 use super::phase::{Runner, aside_of, script};
 use super::state::aside;
 use super::{End, Event, Stopped, Task, backfill};
-use crate::emit::live::{self, Check, count_statement};
+use crate::emit::live::{self, Backfill, Check, count_statement};
 use crate::emit::program::{Part, Unit, code, keeps_in_step, title, work_hash};
 use crate::engine::Failure;
 use crate::plan::model::Phase;
@@ -73,18 +73,26 @@ impl<'a> Runner<'a> {
     fn batches(&mut self) -> Result<Option<End>, Stopped> {
         let program = self.program;
         for backfill in &program.backfills {
-            let step = format!("{}: {}", self.name(), backfill.name);
-            let hash = work_hash(backfill);
-            if self.journal.get(&step).is_some_and(|entry| entry.finished && entry.hash == hash) {
+            if self.is_filled(backfill) {
                 continue;
             }
-            self.begin(&step, &hash)?;
+            let step = self.step(backfill);
+            self.begin(&step, &work_hash(backfill))?;
             if let Some(end) = backfill::run(self, backfill)? {
                 return Ok(Some(end));
             }
             self.finish(&step)?;
         }
         Ok(None)
+    }
+
+    fn step(&self, backfill: &Backfill) -> String {
+        format!("{}: {}", self.name(), backfill.name)
+    }
+
+    /// Whether the rows of a backfill were filled, by the journal.
+    pub(super) fn is_filled(&self, backfill: &Backfill) -> bool {
+        self.is_done(&self.step(backfill), &work_hash(backfill))
     }
 
     fn script(&mut self, task: Task, unit: &Unit, set_up: bool, extent: Extent) -> Result<(), Stopped> {
