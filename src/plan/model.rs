@@ -1566,4 +1566,10 @@ impl Hazard {
     pub fn new(code: &'static str, level: Level, object: impl Into<String>, message: impl Into<String>, span: Span) -> Self {
         Hazard { code, level, object: object.into(), message: message.into(), span }
     }
+
+    /// Whether it is about a table, or something of that table.
+    pub fn is_of(&self, table: &str) -> bool {
+        let object = self.object.strip_prefix("table ").unwrap_or(&self.object);
+        object.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
 }

@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 use crate::diff::model::Diff;
 use crate::emit::Scripts;
 use crate::engine::{Connection, Failure};
-use crate::plan::model::{Phase, Plan};
+use crate::plan::model::{Hazard, Phase, Plan};
 use crate::run::Task;
 use crate::snapshot::model::{Access, Column, Identity, Schema};
 use crate::sql::Dialect;
@@ -729,16 +729,22 @@ impl<'a> Lab<'a> {
         let side = if link.new.is_empty() { Side::Old } else { Side::New };
         let Some(view) = self.pairs.get(pair).and_then(|pair| pair.view(side)) else { return false };
         let names: Vec<&str> = link.of(side).iter().map(|at| view.columns[*at].name.as_str()).collect();
-        let names = names.join(", ");
-        let is_it = |object: &str| object.rsplit_once('.').is_some_and(|(_, columns)| columns == names);
-        self.has_hazard(pair, "insert-ambiguity")
-            && self.subject.plan.hazards.iter().any(|hazard| hazard.code == "insert-ambiguity" && is_it(&hazard.object))
+        self.has_hazard_of(pair, "insert-ambiguity", &names.join(", "))
     }
 
     fn has_hazard(&self, pair: usize, code: &str) -> bool {
+        self.hazards(pair, code).next().is_some()
+    }
+
+    /// The same of these columns of it.
+    fn has_hazard_of(&self, pair: usize, code: &str, columns: &str) -> bool {
+        self.hazards(pair, code).any(|hazard| hazard.object.rsplit_once('.').is_some_and(|(_, own)| own == columns))
+    }
+
+    fn hazards(&self, pair: usize, code: &str) -> impl Iterator<Item = &Hazard> {
         let names = self.names(pair);
-        let is_of = |object: &str| object.trim_start_matches("table ").split('.').next().is_some_and(|table| names.contains(&table));
-        self.subject.plan.hazards.iter().any(|hazard| hazard.code == code && is_of(&hazard.object))
+        let is_it = move |hazard: &&Hazard| hazard.code == code && names.iter().any(|name| hazard.is_of(name));
+        self.subject.plan.hazards.iter().filter(is_it)
     }
 
     /// Whether an insert gives a value to a column.
@@ -749,9 +755,7 @@ impl<'a> Lab<'a> {
 
     /// Whether the plan says that a column of the old version may show what its type never held.
     fn may_be_longer(&self, pair: usize, column: &str) -> bool {
-        let of_table = self.has_hazard(pair, "old-reads-longer");
-        let is_of = |object: &str| object.rsplit_once('.').is_some_and(|(_, name)| name == column);
-        of_table && self.subject.plan.hazards.iter().any(|hazard| hazard.code == "old-reads-longer" && is_of(&hazard.object))
+        self.has_hazard_of(pair, "old-reads-longer", column)
     }
 
     /// Whether a hazard of the plan says that a write may be refused though both versions' rules take its row.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::place::Refusal;
 use super::values::fresh;
 use crate::diff::model::{ColumnPair, Diff, Direction, Lens, LensColumn, Mapping, TableChange, TableDiff};
-use crate::plan::model::Plan;
+use crate::plan::model::{Hazard, Plan};
 use crate::snapshot::model::{Column, ForeignKey, Index, Otherwise, Table, TypeKind, Value};
 use crate::sql::Dialect;
 use crate::sql::expression::defines_volatile;
@@ -253,14 +253,8 @@ pub(super) fn pairs<'a>(diff: &'a Diff<'a>, plan: &Plan) -> Vec<Pair<'a>> {
             rules.push(Refusal::Reference);
         }
         let names = [Some(&table.name), new_view.as_ref().map(|view| &view.table.name)];
-        let is_of = |object: &str| {
-            let object = object.strip_prefix("table ").unwrap_or(object);
-            names
-                .into_iter()
-                .flatten()
-                .any(|name| object.strip_prefix(&**name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
-        };
-        if plan.hazards.iter().any(|hazard| hazard.code == "lens-not-total" && is_of(&hazard.object)) {
+        let is_of = |hazard: &Hazard| names.into_iter().flatten().any(|name| hazard.is_of(name));
+        if plan.hazards.iter().any(|hazard| hazard.code == "lens-not-total" && is_of(hazard)) {
             rules.push(Refusal::Value);
         }
         let loosens_not_null = is_loose || change.is_some_and(loosens_not_null);

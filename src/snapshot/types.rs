@@ -621,14 +621,13 @@ fn own(canonical: &str, name: &str, dialect: Dialect, enums: &IndexMap<String, E
 
 /// What a column of a type can hold, for [`why_fails`](crate::sql::expression::why_fails).
 pub fn domain(ty: &Type, dialect: Dialect) -> Domain {
-    let signed = |bits: u32| Domain::Integer { low: -(1 << (bits - 1)), high: (1 << (bits - 1)) - 1 };
     if ty.array_dimensions > 0 {
         return Domain::Other;
     }
     match &ty.kind {
-        TypeKind::SmallInt => signed(16),
-        TypeKind::Integer => signed(32),
-        TypeKind::BigInt => signed(64),
+        TypeKind::SmallInt => Domain::signed(16),
+        TypeKind::Integer => Domain::signed(32),
+        TypeKind::BigInt => Domain::signed(64),
         TypeKind::Numeric { precision: None, .. } if dialect == Dialect::Postgres => Domain::AnyDecimal,
         // As the mapping table writes it.
         TypeKind::Numeric { precision: None, .. } => Domain::Decimal { precision: 65, scale: 30 },
@@ -636,7 +635,7 @@ pub fn domain(ty: &Type, dialect: Dialect) -> Domain {
         TypeKind::Real | TypeKind::Double => Domain::Float,
         TypeKind::Char(_) | TypeKind::Varchar(_) | TypeKind::Text => Domain::Text,
         // A number of 8 bits there.
-        TypeKind::Boolean if matches!(dialect, Dialect::Mysql | Dialect::Mariadb) => signed(8),
+        TypeKind::Boolean if matches!(dialect, Dialect::Mysql | Dialect::Mariadb) => Domain::signed(8),
         TypeKind::Native(text) => {
             let bits = match text.split([' ', '(']).next() {
                 Some("tinyint") => 8,
@@ -649,7 +648,7 @@ pub fn domain(ty: &Type, dialect: Dialect) -> Domain {
             };
             // `zerofill` has no sign either.
             let has_sign = !text.ends_with("unsigned") && !text.contains("zerofill");
-            if has_sign { signed(bits) } else { Domain::Integer { low: 0, high: (1 << bits) - 1 } }
+            if has_sign { Domain::signed(bits) } else { Domain::unsigned(bits) }
         }
         _ => Domain::Other,
     }

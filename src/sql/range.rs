@@ -33,6 +33,18 @@ pub enum Domain {
     Other,
 }
 
+impl Domain {
+    /// Whole numbers of so many bits, one of them the sign.
+    pub fn signed(bits: u32) -> Self {
+        Domain::Integer { low: -(1 << (bits - 1)), high: (1 << (bits - 1)) - 1 }
+    }
+
+    /// Whole numbers of so many bits, none below 0.
+    pub fn unsigned(bits: u32) -> Self {
+        Domain::Integer { low: 0, high: (1 << bits) - 1 }
+    }
+}
+
 /// The lowest and the highest one.
 type Bounds = (i128, i128);
 
@@ -456,12 +468,11 @@ impl Range {
 
 /// What a type that is written in an expression can hold.
 fn of_type(ty: &DataType, dialect: Dialect) -> Domain {
-    let signed = |bits: u32| Domain::Integer { low: -(1 << (bits - 1)), high: (1 << (bits - 1)) - 1 };
     match ty {
-        DataType::SmallInt(_) | DataType::Int2(_) => signed(16),
-        DataType::Int(_) | DataType::Int4(_) | DataType::Integer(_) => signed(32),
-        DataType::BigInt(_) | DataType::Int8(_) | DataType::Signed | DataType::SignedInteger => signed(64),
-        DataType::Unsigned | DataType::UnsignedInteger => Domain::Integer { low: 0, high: (1 << 64) - 1 },
+        DataType::SmallInt(_) | DataType::Int2(_) => Domain::signed(16),
+        DataType::Int(_) | DataType::Int4(_) | DataType::Integer(_) => Domain::signed(32),
+        DataType::BigInt(_) | DataType::Int8(_) | DataType::Signed | DataType::SignedInteger => Domain::signed(64),
+        DataType::Unsigned | DataType::UnsignedInteger => Domain::unsigned(64),
         DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => match info {
             ExactNumberInfo::None if dialect == Dialect::Postgres => Domain::AnyDecimal,
             ExactNumberInfo::None => Domain::Decimal { precision: 10, scale: 0 },

@@ -301,25 +301,17 @@ impl<'a> Planner<'a> {
             if is_one || (is_alike && change.lenses.is_empty()) {
                 continue;
             }
-            if let Some((column, why)) = self.fails_generated(pair.new, change.new) {
+            for (column, table, called, own, other, fails) in [
+                (pair.new, change.new, work.name, "new", "old", "makes its write fail from expand on"),
+                (pair.old, change.old, work.table, "old", "new", "makes its write fail until contract"),
+            ] {
+                let Some((column, why)) = self.fails_generated(column, table) else { continue };
                 let is_read_late = self.diff.dialect == Dialect::Postgres && column.generated.as_ref().is_some_and(|it| !it.stored);
-                let so =
-                    if is_read_late { "can be written, and the new version can't read it" } else { "makes its write fail from expand on" };
+                let so = if is_read_late { format!("can be written, and the {own} version can't read it") } else { fails.to_owned() };
                 self.warn(
                     ("lens-not-total", Level::Warning),
-                    &format!("{}.{}", work.name, column.name),
-                    format!("a value of the old version that the new version's expression fails on ({}) {so}", why.name()),
-                    column.span,
-                );
-            }
-            if let Some((column, why)) = self.fails_generated(pair.old, change.old) {
-                let is_read_late = self.diff.dialect == Dialect::Postgres && column.generated.as_ref().is_some_and(|it| !it.stored);
-                let so =
-                    if is_read_late { "can be written, and the old version can't read it" } else { "makes its write fail until contract" };
-                self.warn(
-                    ("lens-not-total", Level::Warning),
-                    &format!("{}.{}", work.table, column.name),
-                    format!("a value of the new version that the old version's expression fails on ({}) {so}", why.name()),
+                    &format!("{called}.{}", column.name),
+                    format!("a value of the {other} version that the {own} version's expression fails on ({}) {so}", why.name()),
                     column.span,
                 );
             }

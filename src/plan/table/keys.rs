@@ -14,6 +14,7 @@ use super::super::layout::{FULLTEXT, Layout, Role};
 use super::super::model::{Action, ConstraintSpec, Finding, Formula, IndexSpec, KeyTarget, Phase, Splice, Sync};
 use super::super::naming;
 use super::super::planner::{Draft, Planner};
+use super::rows::are_not_null;
 use super::{ColumnsKind, Work, plain_columns, unique_from};
 
 impl<'a> Planner<'a> {
@@ -505,12 +506,11 @@ fn is_old_both(layout: &Layout<'_>, columns: &[String]) -> bool {
 /// Whether a rule of the old table made these columns unique: on all of them or on some.
 fn unique_before(old: &Table, columns: &[String]) -> bool {
     let within = |rule: &Vec<String>| rule.iter().all(|column| columns.contains(column));
-    let not_null = |rule: &Vec<String>| rule.iter().all(|name| old.columns.get(name).is_some_and(|column| column.not_null));
     let of_indexes = old.indexes.iter().filter(|index| index.unique && index.predicate.is_none()).filter_map(plain_columns);
     old.primary_key
         .iter()
         .map(|key| key.columns.clone())
         .chain(old.uniques.iter().map(|u| u.columns.clone()))
         .chain(of_indexes)
-        .any(|rule| within(&rule) && not_null(&rule))
+        .any(|rule| within(&rule) && are_not_null(old, &rule))
 }

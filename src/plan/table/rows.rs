@@ -246,6 +246,6 @@ pub(super) fn unique_key(table: &Table) -> Option<Vec<String>> {
         .next()
 }
 
-fn are_not_null(table: &Table, columns: &[String]) -> bool {
+pub(super) fn are_not_null(table: &Table, columns: &[String]) -> bool {
     columns.iter().all(|name| table.columns.get(name).is_some_and(|column| column.not_null))
 }
