@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Level;
 use crate::snapshot::model::{Column, Identity, Table};
-use crate::sql::expression::drawn_from;
+use crate::sql::expression::{defines_volatile, drawn_from};
 
 use super::super::layout::{Layout, Physical, Role, Treatment};
 use super::super::model::{Action, ColumnSpec, Formula, Highest, Phase, SequenceFrom};
@@ -328,8 +328,7 @@ impl<'a> Planner<'a> {
 
     /// Whether an INSERT that leaves a column out gets a number of its own, or another value that is new each time.
     pub(super) fn counts(&self, column: &Column) -> bool {
-        column.identity.is_some()
-            || column.default.as_ref().is_some_and(|default| !self.target.adds_default_at_once(&column.ty, &default.text))
+        column.identity.is_some() || column.default.as_ref().is_some_and(|default| defines_volatile(&default.text, self.diff.dialect))
     }
 }
 
