@@ -91,6 +91,18 @@ const NO_QUOTIENT: Story = Story {
     mend: "update t set visits = 1 where visits = 0",
 };
 
+const NO_ROOM: Story = Story {
+    access: Access::Shared,
+    old: "{columns: {id: bigint primary key, paid: integer, owed: integer}}",
+    new: "{columns: {id: bigint primary key, paid: integer, owed: integer, c: bigint}}\ntransition: {from: v1, tables: {t: {columns: {c: {up: paid + owed}}}}}",
+    rows: "insert into t values (1, 10, 2), (2, 2147483647, 1), (3, null, 1)",
+    behind: None,
+    says: &["t: the row with id = 2 can't be filled: integer out of range", "paid + owed"],
+    code: "22003",
+    writes: "insert into t values (4, 10, 5)",
+    mend: "update t set owed = 0 where id = 2",
+};
+
 const NO_KEY: Story = Story {
     access: Access::Shared,
     old: "{columns: {a: text, b: bigint}}",
@@ -131,6 +143,11 @@ fn duplicates_that_come_while_the_index_is_built() {
 #[test]
 fn a_text_that_is_no_number() {
     on_each_server(&NO_NUMBER);
+}
+
+#[test]
+fn a_sum_that_is_out_of_range() {
+    on_each_server(&NO_ROOM);
 }
 
 #[test]

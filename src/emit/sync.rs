@@ -7,7 +7,7 @@ use crate::dialect::language::{Language, Row};
 use crate::plan::model::{Follow, Formula, SyncColumn, SyncLens, Writer};
 use crate::snapshot::model::{OnConflict, Type, TypeKind};
 use crate::snapshot::types::domain;
-use crate::sql::expression::{Domain, Failing, why_fails};
+use crate::sql::expression::{Domain, why_fails};
 
 /// How a dialect writes the statements of a trigger.
 pub(super) trait Words: Language {
@@ -409,15 +409,15 @@ impl Body<'_> {
         }
     }
 
-    /// Whether a formula of the new side has no value for some rows.
+    /// Whether a formula of the new side has no value for some rows, or one that is out of range.
     fn up_may_fail(&self) -> bool {
         let dialect = self.sql.dialect();
         let of_input = |name: &str| {
             let found = self.lens.up_inputs.iter().find(|(input, _)| input == name);
             found.map_or(Domain::Other, |(_, ty)| domain(ty, dialect))
         };
-        let fails = |up: &str| why_fails(up, dialect, &of_input, Domain::Other) == Some(Failing::Undefined);
-        self.lens.ups().any(|(_, formula)| matches!(formula, Formula::Written(up) if fails(&up.text)))
+        let fails = |up: &str, ty: &Type| why_fails(up, dialect, &of_input, domain(ty, dialect)).is_some();
+        self.lens.ups().any(|(column, formula)| matches!(formula, Formula::Written(up) if fails(&up.text, &column.ty)))
     }
 
     /// An input changed: N follows if it was what the formula gave.
