@@ -229,8 +229,11 @@ impl Report {
         );
         let _ = writeln!(
             out,
-            "{} statements by clients of both versions in {} histories ({} of them refused, as they should), {:.1} s\n",
-            self.tally.statements, self.histories, self.tally.refused, self.seconds
+            "{} statements by clients of both versions in {} ({} of them refused, as they should), {:.1} s\n",
+            self.tally.statements,
+            self.histories_in_words(),
+            self.tally.refused,
+            self.seconds
         );
         for line in self.interleavings().into_iter().chain(self.ended_early()) {
             let _ = writeln!(out, "{line}\n");
@@ -437,16 +440,20 @@ impl Report {
         format!("    <properties>\n{}    </properties>\n", lines.collect::<String>())
     }
 
+    fn histories_in_words(&self) -> String {
+        format!("{} {}", self.histories, if self.histories == 1 { "history" } else { "histories" })
+    }
+
     /// A summary for a merge request.
     pub fn markdown(&self) -> String {
         let mut out =
             format!("### Rehearsal: {} → {} on {} ({} access)\n\n", self.old_version, self.new_version, self.product, self.access);
         let _ = writeln!(
             out,
-            "**{}**: {} statements in {} histories, seed {}.\n",
+            "**{}**: {} statements in {}, seed {}.\n",
             self.verdict(),
             self.tally.statements,
-            self.histories,
+            self.histories_in_words(),
             self.seed
         );
         for line in self.interleavings().into_iter().chain(self.ended_early()) {

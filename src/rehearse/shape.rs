@@ -8,7 +8,7 @@ use crate::diff::model::{ColumnPair, Diff, Direction, Lens, LensColumn, Mapping,
 use crate::plan::model::{Hazard, Plan};
 use crate::snapshot::model::{Column, ForeignKey, Index, Otherwise, Table, TypeKind, Value};
 use crate::sql::Dialect;
-use crate::sql::expression::defines_volatile;
+use crate::sql::expression::{ColumnRef, defines_volatile, replace, row_references};
 use crate::sql::quote::{ident, literal};
 
 /// A version of the application.
@@ -39,6 +39,8 @@ impl Side {
 
 /// What a lens gives for a value that it has no answer to, where the author wants the write to fail.
 pub(super) const NO_ANSWER: &str = "crossfade: no answer";
+/// What stands for the computed columns of a table that nobody can read, since the computing fails on a row.
+pub(super) const UNREAD: &str = "unread";
 
 /// A table as one version sees it.
 #[derive(Debug)]
@@ -179,6 +181,12 @@ impl<'a> Pair<'a> {
             Side::Old => self.old.as_ref(),
             Side::New => self.new.as_ref(),
         }
+    }
+
+    /// Whether a version has a column that is computed whenever it is read.
+    pub(super) fn has_virtual(&self) -> bool {
+        let views = self.old.iter().chain(&self.new);
+        views.flat_map(|view| &view.columns).any(|column| is_virtual(column))
     }
 
     /// Whether a version counts in this column, or in the one that it is to the other version.
@@ -499,7 +507,9 @@ fn link<'a>(diff: &Diff<'a>, change: &TableChange<'a>, lens: &Lens<'a>, old: &Vi
         backfill: lens
             .new
             .iter()
-            .map(|member| member.hints.and_then(|hints| hints.backfill.as_ref()).map(|expr| format!("({})", expr.text)))
+            .map(|member| {
+                member.hints.and_then(|hints| hints.backfill.as_ref()).map(|expr| format!("({})", with_names(&expr.text, diff, change.old)))
+            })
             .collect(),
         down: lens.old.iter().map(|member| text(member, change.new)).collect(),
         fill: lens.is_fill(),
@@ -533,7 +543,7 @@ fn expression<'a>(diff: &Diff<'a>, mapping: Mapping<'a>, from: &'a Table, to: &C
                     .filter(|e| [e.pair.old, e.pair.new].into_iter().flatten().any(|e| e.name == *one || e.name == *other))
                     .flat_map(|e| e.renamed.iter().copied())
                     .collect();
-                let upward = diff.old.tables.get(&from.name).is_some_and(|table| std::ptr::eq(table, from));
+                let upward = is_old(diff, from);
                 let pairs: String = renamed
                     .iter()
                     .map(|(old, new)| if upward { (old, new) } else { (new, old) })
@@ -576,6 +586,24 @@ fn expression<'a>(diff: &Diff<'a>, mapping: Mapping<'a>, from: &'a Table, to: &C
             text.push_str(" end");
             text
         }
-        Mapping::Expression(expr) => format!("({})", expr.text),
+        Mapping::Expression(expr) => format!("({})", with_names(&expr.text, diff, from)),
     })
+}
+
+/// Whether a column is computed whenever it is read.
+pub(super) fn is_virtual(column: &Column) -> bool {
+    column.generated.as_ref().is_some_and(|generated| !generated.stored)
+}
+
+fn is_old(diff: &Diff<'_>, table: &Table) -> bool {
+    diff.old.tables.get(&table.name).is_some_and(|own| std::ptr::eq(own, table))
+}
+
+/// An author's expression over a row, with its columns named as any server takes them: what one dialect takes bare is a word of
+/// another one.
+fn with_names(text: &str, diff: &Diff<'_>, from: &Table) -> String {
+    let scope = if is_old(diff, from) { diff.old } else { diff.new };
+    let Ok(found) = row_references(text, diff.dialect, &from.name, scope) else { return text.to_owned() };
+    let name = |column: ColumnRef| (column.span, format!("{}.{}", ident(&from.name, diff.dialect), ident(&column.name, diff.dialect)));
+    replace(text, &found.columns.into_iter().map(name).collect::<Vec<_>>())
 }

@@ -20,6 +20,11 @@ pub(super) fn pool(column: &Column, schema: &Schema, mined: &[String], dialect: 
     pool
 }
 
+/// Whether a literal is a number that is small enough to be reckoned with, or none at all.
+pub(super) fn is_moderate(literal: &str) -> bool {
+    !literal.parse::<f64>().is_ok_and(|number| number.abs() > 1e6)
+}
+
 /// The highest number that a client gives where the server counts, too, by the type of the column.
 fn top(column: &Column) -> usize {
     match &column.ty.kind {

@@ -6,12 +6,12 @@ use super::bout::{Bout, End, hold};
 use super::law::Law;
 use super::place::{Database, Place, Refusal};
 use super::policy::Verdict;
-use super::shape::{Link, NO_ANSWER, Pair, Side, View, changes_by_itself, leads_nowhere};
+use super::shape::{Link, NO_ANSWER, Pair, Side, UNREAD, View, changes_by_itself, is_virtual, leads_nowhere};
 use super::{Broken, Lab, Stopped, Tally, Trouble};
 use crate::engine::{Connection, Failure, Outcome};
 use crate::plan::model::Phase;
 use crate::run::Task;
-use crate::snapshot::model::Column;
+use crate::snapshot::model::{Column, IndexTarget};
 use crate::sql::Dialect;
 use crate::sql::quote::ident;
 use crate::sql::split::{Bracket, Statement, split_as};
@@ -293,7 +293,8 @@ impl<'lab> World<'lab> {
         let (Some(numbered), Some(at)) = (&write.numbered, view.counter()) else { return Ok(Ok(())) };
         let own = self.read(side)?;
         let before = &self.rows[of(side)][number];
-        let rows: Vec<&Row> = own[number].iter().filter(|(key, _)| !before.contains_key(*key)).map(|(_, row)| row).collect();
+        // Not by their keys: after contract a row may have the old key of another one.
+        let rows: Vec<&Row> = own[number].values().filter(|row| !before.values().any(|old| old == *row)).collect();
         let mut given: Vec<i64> = rows.iter().filter_map(|row| as_number(&row[at])).collect();
         given.sort_unstable();
         let wanted = numbered.matches(NUMBER).count();
@@ -571,8 +572,17 @@ impl<'lab> World<'lab> {
                         inputs.iter().any(|at| old[*at] != row[*at]) && positions.iter().all(stands)
                     };
                     let unsaid = (untold && left_out()) || old.is_some_and(follows);
-                    let Some(image) = seen.and_then(|seen| seen[number].get(key)).filter(|_| unsaid) else { continue };
-                    let given = self.give(number, link, side.other(), link.from(side.other()), image);
+                    // Before anybody reads the other shape: what it is computed from stands in both.
+                    let unseen = || {
+                        let mut image = vec!["NULL".to_owned(); pair.view(side.other())?.columns.len()];
+                        for (mine, its) in link.inputs(side).iter().zip(link.inputs(side.other())) {
+                            image[*its].clone_from(&row[*mine]);
+                        }
+                        Some(image)
+                    };
+                    let image = if seen.is_some() { seen.and_then(|seen| seen[number].get(key).cloned()) } else { unseen() };
+                    let Some(image) = image.filter(|_| unsaid) else { continue };
+                    let given = self.give(number, link, side.other(), link.from(side.other()), &image);
                     let is_given = |given: Vec<Option<String>>| {
                         positions.iter().zip(given).all(|(at, value)| value.is_none_or(|value| value == there[*at]))
                     };
@@ -644,12 +654,17 @@ impl<'lab> World<'lab> {
     fn may_differ(&self, number: usize, side: Side, at: usize, column: &Column, (wanted, found): (&str, &str)) -> bool {
         let pair = self.pair(number);
         let masked = pair.view(side).is_some_and(|view| view.masked[at]);
-        let filled = side == Side::Old
-            && wanted == "NULL"
-            && self.stage > Stage::Before
-            && pair.relation.iter().flat_map(|relation| &relation.links).any(|link| link.fill && link.old.contains(&at));
+        let filled = self.is_filled(number, side, at, wanted);
         let blank = side == Side::Old && self.new_wrote && found == "NULL" && column.not_null && pair.rules.contains(&Refusal::NotNull);
         masked || filled || blank || (side == Side::Old && self.new_wrote && is_blind(pair, at, column))
+    }
+
+    /// Whether the NULL that a plain database holds is filled here from expand on.
+    fn is_filled(&self, number: usize, side: Side, at: usize, wanted: &str) -> bool {
+        side == Side::Old
+            && wanted == "NULL"
+            && self.stage > Stage::Before
+            && self.pair(number).relation.iter().flat_map(|relation| &relation.links).any(|link| link.fill && link.old.contains(&at))
     }
 
     /// Holds what the other version sees against what the lenses say. Gives back which rows are new to it.
@@ -836,7 +851,8 @@ impl<'lab> World<'lab> {
     /// What a lens makes of a row: evaluated beside a plain database, by the author's own expression, and stored as its column
     /// would store it.
     pub(super) fn give(&mut self, number: usize, link: &Link, from: Side, expressions: &[Option<String>], row: &Row) -> Given {
-        if expressions.iter().all(Option::is_none) {
+        // Nothing follows from what nobody can read.
+        if expressions.iter().all(Option::is_none) || row.iter().any(|value| value == UNREAD) {
             return Ok(vec![None; expressions.len()]);
         }
         if link.fill && from == Side::Old && link.old.iter().all(|at| row[*at] != "NULL") {
@@ -1103,13 +1119,15 @@ impl<'lab> World<'lab> {
                     };
                     if Refusal::of(failure, lab.dialect) == Refusal::Lock {
                         let declared = lab.subject.plan.hazards.iter().any(|hazard| hazard.code == "mirror-can-deadlock");
-                        if declared || self.refer_to_each_other(bout) {
+                        if declared || self.may_lock_each_other(bout) {
                             continue;
                         }
                         return refused(self);
                     }
                     // A rule of the phase may bind already: then nothing tells what it would have said before.
+                    // Nor does anything where what came before it was not the same.
                     if *at == 0
+                        && same_writes
                         && bout.phase.is_none()
                         && let Some(write) = of
                         && self.write(write)? == Kept::Yes
@@ -1162,13 +1180,32 @@ impl<'lab> World<'lab> {
         Ok(())
     }
 
-    /// Whether a foreign key leads from one of the tables that a bout writes to one of them: then its clients lock rows in an order
-    /// that is not that of their keys, and may wait for each other in a plain database too.
-    fn refer_to_each_other(&self, bout: &Bout) -> bool {
+    /// Whether the clients of a bout may wait for each other in a plain database too. Where a foreign key leads from one of the tables
+    /// that they write to one of them, rows are locked in an order that is not that of their keys; and whoever writes a value that must
+    /// be unique waits for another one who has written the same. InnoDB locks every row that a statement reads besides: all of them,
+    /// where the clients name rows by what is no key there.
+    fn may_lock_each_other(&self, bout: &Bout) -> bool {
         let written: BTreeSet<usize> = bout.clients.iter().flatten().map(|write| write.pair).collect();
         let names: BTreeSet<&str> = written.iter().flat_map(|number| self.lab.names(*number)).collect();
+        let locks_what_is_read = matches!(self.lab.dialect, Dialect::Mysql | Dialect::Mariadb);
         let views = written.iter().flat_map(|number| [Side::Old, Side::New].map(|side| self.view(*number, side)));
-        views.flatten().flat_map(|view| &view.table.foreign_keys).any(|key| names.contains(key.ref_table.as_str()))
+        views.flatten().any(|view| {
+            let rules = view.table.uniques.iter().flat_map(|unique| &unique.columns).map(String::as_str);
+            let indexed =
+                view.table.indexes.iter().filter(|index| index.unique).flat_map(|index| &index.keys).map(|key| match &key.target {
+                    IndexTarget::Column(name) => name.as_str(),
+                    IndexTarget::Expression(expression) => expression.text.as_str(),
+                });
+            let unique: Vec<&str> = rules.chain(indexed).collect();
+            let is_unique = |column: &Column| unique.iter().any(|rule| rule.contains(&*column.name));
+            let writers = |column: &str| {
+                let name = ident(column, self.lab.dialect);
+                bout.clients.iter().filter(|writes| writes.iter().any(|write| write.sql.contains(&name))).count()
+            };
+            view.table.foreign_keys.iter().any(|key| names.contains(key.ref_table.as_str()))
+                || (locks_what_is_read && !is_found_by_key(view))
+                || view.columns.iter().any(|column| is_unique(column) && writers(&column.name) > 1)
+        })
     }
 
     /// What clients came to at once is what they come to one after the other.
@@ -1181,12 +1218,22 @@ impl<'lab> World<'lab> {
             let said = |row: Option<&Row>| row.map_or_else(|| "no such row".to_owned(), |row| text(view, row));
             // A row that is inserted while contract runs may have the default of before or of after.
             let late = |at: &usize| self.stage == Stage::Contracted && self.pair(number).late_defaults.contains(at);
+            // A write beside expand may come before the fill or behind it.
+            let filled = |at: usize, wanted: &str| law == Law::Isolation && self.is_filled(number, side, at, wanted);
             let differs = |a: Option<&Row>, b: Option<&Row>| match (a, b) {
-                (Some(a), Some(b)) => (0..a.len()).any(|at| a[at] != b[at] && !view.masked[at] && !late(&at)),
+                (Some(a), Some(b)) => (0..a.len()).any(|at| a[at] != b[at] && !view.masked[at] && !late(&at) && !filled(at, &a[at])),
                 (a, b) => a.is_some() != b.is_some(),
             };
             for key in wanted[number].keys().chain(found[number].keys()) {
                 let (a, b) = (wanted[number].get(key), found[number].get(key));
+                // Who gives none of the values that are mirrored has a row there if migrate comes later.
+                let is_blank = |row: &Row| {
+                    let left_out = |at: usize| row[at] == "NULL" || view.columns[at].default.is_some();
+                    (0..row.len()).all(|at| view.key.contains(&at) || left_out(at))
+                };
+                if law == Law::BackfillCommutes && lab.has_hazard(number, "mirror-blank-rows") && b.is_none() && a.is_some_and(is_blank) {
+                    continue;
+                }
                 if differs(a, b) {
                     let what = format!("{} after they wrote at once", lab.sees(side));
                     return Err(lab.broken(law, number, &what, format!("{}, as one after the other", said(a)), said(b)));
@@ -1548,6 +1595,12 @@ fn with_numbers(statement: &str, mut numbers: impl Iterator<Item = i64>) -> Stri
     text
 }
 
+/// Whether who names a row as the clients do names the primary key.
+fn is_found_by_key(view: &View<'_>) -> bool {
+    let is_named = |name: &String| view.at(name).is_some_and(|at| view.key.contains(&at));
+    view.table.primary_key.as_ref().is_some_and(|key| key.columns.iter().all(is_named))
+}
+
 /// The table that lenses are tried in.
 fn bench(number: usize) -> String {
     format!("crossfade_bench_{number}")
@@ -1579,7 +1632,6 @@ fn dump(lab: &Lab<'_>, session: &mut dyn Connection, side: Side, reach: &dyn Fn(
             let shown = |column: &&Column| place.shown(&ident(&column.name, lab.dialect));
             let columns: Vec<String> = view.columns.iter().map(shown).collect();
             let query = format!("select {} from {}", columns.join(", "), reach(&view.table.name));
-            let is_virtual = |column: &Column| column.generated.as_ref().is_some_and(|generated| !generated.stored);
             let mut found = if view.columns.iter().any(|column| is_virtual(column)) {
                 // What is computed as it is read may fail on a row that every database takes: then nobody reads it.
                 session.run("savepoint crossfade_read")?;
@@ -1588,7 +1640,7 @@ fn dump(lab: &Lab<'_>, session: &mut dyn Connection, side: Side, reach: &dyn Fn(
                 session.run("release savepoint crossfade_read")?;
                 match read {
                     Err(failure) if Refusal::of(&failure, lab.dialect) == Refusal::Value => {
-                        let unread = |column: &&Column| if is_virtual(column) { "'unread'".to_owned() } else { shown(column) };
+                        let unread = |column: &&Column| if is_virtual(column) { format!("'{UNREAD}'") } else { shown(column) };
                         let columns: Vec<String> = view.columns.iter().map(unread).collect();
                         session.run(&format!("select {} from {}", columns.join(", "), reach(&view.table.name)))?.rows
                     }

@@ -26,6 +26,25 @@ fn examples_hold_on_mariadb() {
     examples_hold(Dialect::Mariadb, &[Access::Shared], 4);
 }
 
+/// The cases that SQLite can't have, where `sweep::what_is_right_holds` has the others: their histories, with one seed for each access.
+fn cases_of_servers_hold(dialect: Dialect, least: usize) {
+    let of_sqlite = folders(&["tests/cases"], DIALECT);
+    let cases: Vec<PathBuf> = folders(&["tests/cases"], dialect).into_iter().filter(|folder| !of_sqlite.contains(folder)).collect();
+    let (count, alarms) = alarms(dialect, &cases, &[Access::Shared, Access::Versioned], &(2..=3), &Options::default());
+    assert!(alarms.is_empty(), "\n{alarms}");
+    assert!(count >= least, "only {count} were rehearsed");
+}
+
+#[test]
+fn cases_of_postgres_hold() {
+    cases_of_servers_hold(Dialect::Postgres, 15);
+}
+
+#[test]
+fn cases_of_mysql_hold() {
+    cases_of_servers_hold(Dialect::Mysql, 15);
+}
+
 /// How many seeds a fault may take.
 const SEEDS: u64 = 4;
 

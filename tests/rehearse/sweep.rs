@@ -30,7 +30,7 @@ fn raises_alarm(folder: &Path, report: &Report) -> bool {
 }
 
 /// Histories alone: what the scripts of a plan do while nobody writes, and how long they keep others waiting, is the same with any
-/// seed, and takes most of the time on a server.
+/// seed, and takes most of the time on a server. One history a seed, since the next seed brings another.
 fn lived_through(venue: &Venue, dialect: Dialect, folder: &Path, access: Access, options: &Options) -> Option<Report> {
     let reports = |subject: &Subject<'_>| {
         rehearse_chain_at(venue, std::slice::from_ref(subject), options).unwrap_or_else(|stopped| panic!("{}: {stopped}", folder.display()))
@@ -41,7 +41,7 @@ fn lived_through(venue: &Venue, dialect: Dialect, folder: &Path, access: Access,
 }
 
 /// What is wrong with these, in these accesses with these seeds each, and how many were rehearsed.
-#[allow(clippy::print_stderr, reason = "a run by hand shows at once what it finds")]
+#[allow(clippy::print_stderr, reason = "a run by hand shows how far it is, and at once what it finds")]
 pub(super) fn alarms(
     dialect: Dialect,
     folders: &[PathBuf],
@@ -50,9 +50,15 @@ pub(super) fn alarms(
     options: &Options,
 ) -> (usize, String) {
     let (alarms, count) = (Mutex::new(String::new()), Mutex::new(0));
+    // On a server the accesses take turns from the second seed on.
+    let has_turn = |seed: u64, at: usize| seed == 1 || dialect == DIALECT || (seed as usize + at).is_multiple_of(accesses.len());
     let all: Vec<(u64, &PathBuf, Access)> = seeds
         .clone()
-        .flat_map(|seed| folders.iter().flat_map(move |folder| accesses.iter().map(move |access| (seed, folder, *access))))
+        .flat_map(|seed| {
+            folders.iter().flat_map(move |folder| accesses.iter().enumerate().map(move |(at, access)| (seed, folder, at, *access)))
+        })
+        .filter(|(seed, _, at, _)| has_turn(*seed, *at))
+        .map(|(seed, folder, _, access)| (seed, folder, access))
         .collect();
     let next = Mutex::new(all.into_iter());
     let work = || {
@@ -62,6 +68,7 @@ pub(super) fn alarms(
             let options = Options { seed, ..options.clone() };
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 if seed > 1 && dialect != DIALECT {
+                    let options = Options { histories: 1, kills: 1, ..options };
                     return lived_through(&venue, dialect, folder, access, &options);
                 }
                 rehearsed_at(&venue, dialect, folder, access, &options, |_, scripts| scripts)
@@ -71,7 +78,14 @@ pub(super) fn alarms(
                 Ok(Some(report)) => raises_alarm(folder, &report).then(|| report.text()),
                 Err(panic) => Some(panic.downcast_ref::<String>().cloned().unwrap_or_default()),
             };
-            *count.lock().unwrap() += 1;
+            let so_far = {
+                let mut count = count.lock().unwrap();
+                *count += 1;
+                *count
+            };
+            if so_far % 100 == 0 {
+                eprintln!("{so_far} rehearsed, now with seed {seed}");
+            }
             if let Some(said) = said {
                 let alarm = format!("==== {} {access:?}, seed {seed}\n{said}", folder.display());
                 eprintln!("{alarm}");
