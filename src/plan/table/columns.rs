@@ -251,9 +251,7 @@ impl<'a> Planner<'a> {
                 // It may be NULL as long as the old version writes what it is computed from.
                 Role::New if new.generated.is_some() => spec.not_null = false,
                 Role::New => {
-                    if let Some(default) = &new.default
-                        && !self.target.adds_default_at_once(&new.ty, &default.text)
-                    {
+                    if self.has_default_apart(new) {
                         spec.not_null = false;
                         if let Some(default) = spec.default.take() {
                             late_defaults.push((physical, self.settled_default(&new.ty, default)));

@@ -326,6 +326,11 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// Whether a column is added without its default, which comes behind it.
+    pub(super) fn has_default_apart(&self, column: &Column) -> bool {
+        column.default.as_ref().is_some_and(|default| !self.target.adds_default_at_once(&column.ty, &default.text))
+    }
+
     /// Whether an INSERT that leaves a column out gets a number of its own, or another value that is new each time.
     pub(super) fn counts(&self, column: &Column) -> bool {
         column.identity.is_some() || column.default.as_ref().is_some_and(|default| defines_volatile(&default.text, self.diff.dialect))

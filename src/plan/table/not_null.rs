@@ -20,7 +20,7 @@ impl<'a> Planner<'a> {
             let tightened = match (physical.role, physical.old) {
                 (Role::Both, Some(old)) => !old.not_null,
                 (Role::NewFromLens, _) => true,
-                (Role::New, _) => self.counts(new) || new.generated.is_some(),
+                (Role::New, _) => new.identity.is_some() || new.generated.is_some() || self.has_default_apart(new),
                 (Role::Both | Role::Old, _) => false,
             };
             if !tightened {

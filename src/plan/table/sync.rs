@@ -36,7 +36,7 @@ impl<'a> Planner<'a> {
             for physical in work.layout.columns.iter().filter(|c| c.role == Role::New) {
                 let Some(new) = physical.new.filter(|new| new.not_null) else { continue };
                 let Some(default) = &new.default else { continue };
-                if !self.target.adds_default_at_once(&new.ty, &default.text) {
+                if self.has_default_apart(new) {
                     let physical_of = |name: &str| work.layout.of_new(name).map(|c| c.name.clone());
                     let formula = Formula::Written(self.new_expr(default, work.name, &physical_of));
                     fills.push(FillColumn { column: physical.name.clone(), ty: self.physical_type(&new.ty), formula });
