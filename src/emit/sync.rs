@@ -346,7 +346,7 @@ impl Body<'_> {
             lines.push(format!("{indent}end if;"));
         }
         if self.lens.downs().next().is_some() {
-            lines.extend(self.compute(Row::New, indent));
+            lines.extend(self.compute_if_possible(Row::New, indent));
             let mut condition =
                 self.differs_from_variables(&|c| self.sql.distinct(&self.new_column(&c.name), &self.old_column(&c.name), &c.ty));
             if self.lens.new.iter().any(|c| c.backfill.is_some()) {
@@ -459,7 +459,8 @@ impl Body<'_> {
             columns.extend(lens.down_inputs.iter().filter(|input| !lens.up_inputs.contains(input) || !self.follows()).cloned());
         }
         let changed = self.changed(&columns);
-        if !self.is_plain() {
+        // The formula may fail on what the old side holds while the new one is being set to another value.
+        if !self.is_plain() || self.up_may_fail() {
             return changed;
         }
         format!("({changed})\n      and ({})", self.differs_from_formulas())

@@ -170,7 +170,7 @@ impl<'lab> Workload<'lab> {
         for _ in 0..TRIES {
             let choice = self.random.below(100);
             let (kind, sql) = match row {
-                Some(row) if choice < 30 => match self.add(view, row) {
+                Some(row) if choice < 30 => match self.add(view, side, pair, row) {
                     Some(sql) => (Kind::Add, Some(sql)),
                     None => (Kind::Update, self.change(world, view, side, pair, row)),
                 },
@@ -205,8 +205,8 @@ impl<'lab> Workload<'lab> {
         Some(format!("update {TABLE} set {name} = {value} where {}", self.lab.is_row(view, &key_of(view, row))))
     }
 
-    /// `set n = n + 1`.
-    fn add(&mut self, view: &View<'_>, row: &Row) -> Option<String> {
+    /// `set n = n + 1`. Where a version counts, nobody steps into the numbers that its server is about to give.
+    fn add(&mut self, view: &View<'_>, side: Side, pair: usize, row: &Row) -> Option<String> {
         let numbers: Vec<usize> = (0..view.columns.len())
             .filter(|at| {
                 let column = view.columns[*at];
@@ -214,7 +214,7 @@ impl<'lab> Workload<'lab> {
                     && column.ty.array_dimensions == 0
                     && !view.key.contains(at)
                     && column.generated.is_none()
-                    && column.identity.is_none()
+                    && !self.lab.pairs[pair].counts(side, *at)
                     && !view.table.foreign_keys.iter().any(|key| key.columns.contains(&column.name))
             })
             .collect();
