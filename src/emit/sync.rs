@@ -412,8 +412,9 @@ impl Body<'_> {
     /// Whether a formula of the new side has no value for some rows, or one that is out of range.
     fn up_may_fail(&self) -> bool {
         let dialect = self.sql.dialect();
+        let old = Self::side(&self.lens.old);
         let of_input = |name: &str| {
-            let found = self.lens.up_inputs.iter().find(|(input, _)| input == name);
+            let found = self.lens.up_inputs.iter().chain(&old).find(|(input, _)| input == name);
             found.map_or(Domain::Other, |(_, ty)| domain(ty, dialect))
         };
         let fails = |up: &str, ty: &Type| why_fails(up, dialect, &of_input, domain(ty, dialect)).is_some();
