@@ -586,7 +586,7 @@ fn apply(text: &str, slip: &Slip) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(400), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_broken_file_is_told_and_never_panics(slips in proptest::collection::vec(slip(), 1..5), example in any::<bool>()) {

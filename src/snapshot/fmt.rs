@@ -213,9 +213,10 @@ impl Node {
     /// The last byte that shows: nothing of an empty value does.
     fn last_byte(&self, text: &str) -> Option<usize> {
         match &self.kind {
-            // The parser's span of a block scalar may run into the indentation of the line below.
+            // The parser's span of a block scalar may run into the indentation of the line below, or stand behind it as a
+            // whole where the text is empty.
             Kind::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded) => {
-                (self.bytes.start + text[self.bytes.clone()].trim_end_matches(' ').len()).checked_sub(1)
+                text[..self.bytes.end].trim_end_matches(' ').len().checked_sub(1)
             }
             Kind::Scalar(..) | Kind::Alias(_) | Kind::List(StructureStyle::Flow, _) | Kind::Map(StructureStyle::Flow, _) => {
                 (!self.bytes.is_empty()).then(|| self.bytes.end - 1)

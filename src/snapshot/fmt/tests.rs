@@ -284,8 +284,15 @@ impl Writer {
     }
 }
 
+#[test]
+fn an_empty_block_scalar_ends_on_its_own_line() {
+    // The parser says that it stands behind the next line's indentation.
+    check("a:\n   - >\n   - \n", "a:\n  - >\n  -\n");
+    check("a:\n   b: |\n   c: >-\n   d: 1  \n", "a:\n  b: |\n  c: >-\n  d: 1\n");
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(1000), ..ProptestConfig::default() })]
 
     #[test]
     fn any_layout_is_formatted_once_and_loses_nothing(value in random(), column in 0usize..3, end in above()) {
