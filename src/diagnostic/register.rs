@@ -112,6 +112,7 @@ const PAGES: &[Page] = pages![
     "no-online-way",
     "no-values",
     "not-yet",
+    "old-check-binds",
     "old-key-binds",
     "old-reads-computed",
     "old-reads-longer",

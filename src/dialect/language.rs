@@ -50,6 +50,11 @@ pub trait Language {
     /// The value that a formula gives a column of a type.
     fn value(&self, formula: &Formula, ty: &Type, row: Row<'_>) -> String;
 
+    /// A formula's value as its column keeps it, for a comparison.
+    fn as_stored(&self, formula: &Formula, ty: &Type, row: Row<'_>) -> String {
+        self.value(formula, ty, row)
+    }
+
     /// Whether two values of a type differ, NULL counting as a value. Types without equality are compared as text.
     fn distinct(&self, a: &str, b: &str, ty: &Type) -> String;
 
@@ -174,7 +179,7 @@ pub trait Language {
 
     /// Whether a column's value is not what a formula gives it.
     fn differs(&self, column: &SyncColumn, formula: &Formula, row: Row<'_>) -> String {
-        self.distinct(&self.column(&column.name, row), &self.value(formula, &column.ty, row), &column.ty)
+        self.distinct(&self.column(&column.name, row), &self.as_stored(formula, &column.ty, row), &column.ty)
     }
 
     /// Whether one of the columns is not what its formula gives; `None` where no column has one. `by`: the formula of a column.

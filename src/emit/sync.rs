@@ -21,8 +21,8 @@ pub(super) trait Words: Language {
     fn else_if(&self) -> &'static str;
     /// The statement that makes the write fail, saying why.
     fn fail(&self, why: &str) -> String;
-    /// Statements that may fail, at an indent of two more, and what is done then.
-    fn attempt(&self, statements: Vec<String>, otherwise: Vec<String>, indent: &str) -> Vec<String>;
+    /// Statements that may fail, at an indent of two more, and what is done then; `why` says it to readers.
+    fn attempt(&self, statements: Vec<String>, otherwise: Vec<String>, why: &str, indent: &str) -> Vec<String>;
     /// Statements with variables of their own: where each row pays for a declaration, it stands where the variables are needed.
     fn scope(&self, _declarations: Vec<String>, statements: Vec<String>, _indent: &str) -> Vec<String> {
         statements
@@ -278,7 +278,7 @@ impl Body<'_> {
             .lens
             .downs()
             .map(|(c, f)| {
-                let differs = self.sql.distinct(&self.old_column(&c.name), &self.sql.value(f, &c.ty, Row::Old), &c.ty);
+                let differs = self.sql.distinct(&self.old_column(&c.name), &self.sql.as_stored(f, &c.ty, Row::Old), &c.ty);
                 format!("not ({differs})")
             })
             .collect();
@@ -400,7 +400,7 @@ impl Body<'_> {
             .iter()
             .filter_map(|c| {
                 let formula = c.of_backfill()?;
-                Some(self.sql.distinct(&self.new_column(&c.name), &self.sql.value(formula, &c.ty, Row::Old), &c.ty))
+                Some(self.sql.distinct(&self.new_column(&c.name), &self.sql.as_stored(formula, &c.ty, Row::Old), &c.ty))
             })
             .collect();
         match parts.as_slice() {
@@ -438,14 +438,18 @@ impl Body<'_> {
         lines
     }
 
-    /// Variables := up(row), or NULL where it fails: the row had no value so far, which nobody may be kept from mending.
+    /// Variables := up(row), or NULL where it fails. What was written before must not keep anyone from writing something better.
     fn compute_if_possible(&self, row: Row<'_>, indent: &str) -> Vec<String> {
         if !self.up_may_fail() {
             return self.compute(row, indent);
         }
         let compute = self.compute(row, &format!("{indent}  "));
         let clear = self.lens.ups().map(|(c, _)| self.sql.set(&self.sql.variable(c), "null")).collect();
-        self.sql.attempt(compute, clear, indent)
+        let why = match row {
+            Row::Old => "the row had no value so far, which nobody may be kept from mending",
+            Row::New | Row::Table(_) | Row::Alias(_) => "what the old version reads gives no value: what is written here counts",
+        };
+        self.sql.attempt(compute, clear, why, indent)
     }
 
     /// When the UPDATE trigger has anything to do: the backfill, for one, passes by without calling the function.

@@ -788,7 +788,8 @@ impl<'a> Lab<'a> {
                             && self.has_hazard(number, "unique-rejects-old-writes"))
                 }
                 Refusal::Reference => refers(&["foreign-key-acts-late", "new-foreign-key-binds", "dropped-table-keys-bind"]),
-                Refusal::Check | Refusal::Value | Refusal::Lock | Refusal::Other => false,
+                Refusal::Check => write.side == Side::New && write.kind != Kind::Insert && self.has_hazard(number, "old-check-binds"),
+                Refusal::Value | Refusal::Lock | Refusal::Other => false,
             }
     }
 

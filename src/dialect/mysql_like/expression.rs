@@ -2,7 +2,7 @@
 
 use crate::dialect::language::{Language, Mapping, Row};
 use crate::plan::model::{Formula, IndexSpec, KeyTarget, RowExpr};
-use crate::snapshot::model::Type;
+use crate::snapshot::model::{Type, TypeKind};
 use crate::snapshot::types::sql_name;
 use crate::sql::Dialect;
 
@@ -110,6 +110,16 @@ impl Language for Expressions<'_> {
         }
     }
 
+    /// An assignment cuts blanks that a column has no room for, and fails on anything else; a CHAR loses all at its end.
+    fn as_stored(&self, formula: &Formula, ty: &Type, row: Row<'_>) -> String {
+        let value = self.value(formula, ty, row);
+        match (formula, &ty.kind) {
+            (Formula::Written(_) | Formula::Cast(_), TypeKind::Varchar(Some(length))) => format!("left({value}, {length})"),
+            (Formula::Written(_) | Formula::Cast(_), TypeKind::Char(length)) => format!("rtrim(left({value}, {length}))"),
+            _ => value,
+        }
+    }
+
     fn distinct(&self, a: &str, b: &str, ty: &Type) -> String {
         if self.is_json(ty) {
             return format!("not (binary cast({a} as char) <=> binary cast({b} as char))");
@@ -179,7 +189,6 @@ pub fn wants_parentheses(ty: &Type, dialect: Dialect) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::model::TypeKind;
 
     #[test]
     fn literals_are_told_from_expressions() {

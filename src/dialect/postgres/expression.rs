@@ -100,6 +100,16 @@ impl Language for Expressions<'_> {
         }
     }
 
+    /// An assignment cuts blanks that a column has no room for, and fails on anything else; a cast with the length cuts both
+    /// (<https://www.postgresql.org/docs/18/datatype-character.html>).
+    fn as_stored(&self, formula: &Formula, ty: &Type, row: Row<'_>) -> String {
+        let value = self.value(formula, ty, row);
+        match (formula, &ty.kind) {
+            (Formula::Written(_) | Formula::Cast(_), TypeKind::Varchar(Some(_))) => format!("{value}::{}", self.ty(ty)),
+            _ => value,
+        }
+    }
+
     /// The planner puts what stands beside `and` into an order of its own.
     fn in_turn(&self, conditions: &[String]) -> String {
         match conditions {

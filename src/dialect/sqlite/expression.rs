@@ -42,16 +42,6 @@ impl Expressions<'_> {
         }
     }
 
-    /// A formula's value as its column would store it, for a comparison: names of a row carry no affinity in a trigger.
-    pub fn as_stored(&self, formula: &Formula, ty: &Type, row: Row<'_>) -> String {
-        let value = self.value(formula, ty, row);
-        match (formula, affinity(ty)) {
-            (Formula::Written(_), Affinity::Text) => format!("cast({value} as text)"),
-            (Formula::Written(_), Affinity::Number) => format!("cast({value} as numeric)"),
-            _ => value,
-        }
-    }
-
     /// The comparison of values of a column, NULL counting as a value, by bytes.
     fn unlike(&self, name: &str, a: &str, b: &str) -> String {
         let bytes = if self.collated.iter().any(|column| column == name) { " collate binary" } else { "" };
@@ -107,6 +97,16 @@ impl Language for Expressions<'_> {
             // The planner has refused it: there are no counters but rowids.
             Formula::Next(_) => "null".to_owned(),
             Formula::Written(expr) => format!("({})", self.written(expr, row).trim()),
+        }
+    }
+
+    /// Names of a row carry no affinity in a trigger.
+    fn as_stored(&self, formula: &Formula, ty: &Type, row: Row<'_>) -> String {
+        let value = self.value(formula, ty, row);
+        match (formula, affinity(ty)) {
+            (Formula::Written(_), Affinity::Text) => format!("cast({value} as text)"),
+            (Formula::Written(_), Affinity::Number) => format!("cast({value} as numeric)"),
+            _ => value,
         }
     }
 

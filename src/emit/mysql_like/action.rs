@@ -1344,7 +1344,7 @@ impl Actions<'_> {
             // What a foreign key wrote into the helper column alone, before there was one on the other, fired no trigger.
             let row = Row::Table(&backfill.table);
             let unlike =
-                |(name, ty, formula): &(String, Type, Formula)| sql.distinct(&sql.column(name, row), &sql.value(formula, ty, row), ty);
+                |(name, ty, formula): &(String, Type, Formula)| sql.distinct(&sql.column(name, row), &sql.as_stored(formula, ty, row), ty);
             return format!("({})", backfill.sets.iter().map(unlike).collect::<Vec<_>>().join(" or "));
         }
         backfill.sets.iter().map(|(name, _, _)| format!("{} is null", sql.ident(name))).collect::<Vec<_>>().join(" and ")

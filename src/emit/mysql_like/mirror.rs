@@ -143,7 +143,7 @@ impl Mirroring<'_> {
     }
 
     fn unlike_value(&self, (column, formula): (&SyncColumn, &Formula), own: Row<'_>, from: Row<'_>) -> String {
-        self.sql.distinct(&self.sql.column(&column.name, own), &self.sql.value(formula, &column.ty, from), &column.ty)
+        self.sql.distinct(&self.sql.column(&column.name, own), &self.sql.as_stored(formula, &column.ty, from), &column.ty)
     }
 
     /// The two rows say different things.
@@ -435,7 +435,7 @@ impl Mirroring<'_> {
                 return None;
             }
             let parts = sets.iter().map(|(column, formula)| {
-                let (was, is) = (self.sql.value(formula, &column.ty, Row::Old), self.sql.value(formula, &column.ty, Row::New));
+                let (was, is) = (self.sql.as_stored(formula, &column.ty, Row::Old), self.sql.as_stored(formula, &column.ty, Row::New));
                 let kept = self.sql.distinct(&self.sql.column(&column.name, THERE), &was, &column.ty);
                 format!("({} and not ({kept}))", self.sql.distinct(&was, &is, &column.ty))
             });
@@ -505,7 +505,8 @@ impl Mirroring<'_> {
         let source = self.table(way.back());
         let mut lines = vec![format!("if {} then", self.changed(&read))];
         for (column, formula) in derived.iter().flat_map(|lens| lens.ups()) {
-            let kept = self.sql.distinct(&self.sql.value(formula, &column.ty, THERE), &self.sql.column(&column.name, Row::Old), &column.ty);
+            let kept =
+                self.sql.distinct(&self.sql.as_stored(formula, &column.ty, THERE), &self.sql.column(&column.name, Row::Old), &column.ty);
             let was = self.image(way, Row::Old, &[format!("not ({kept})")], Look::Locked);
             lines.push(format!("  if not ({}) and {was} then", self.sql.changed(&column.name, &column.ty)));
             lines.push(format!("    set {} = (", self.sql.column(&column.name, Row::New)));

@@ -33,9 +33,9 @@ impl Words for Expressions<'_> {
         format!("signal sqlstate '23000' set message_text = {};", self.literal(&why))
     }
 
-    fn attempt(&self, statements: Vec<String>, otherwise: Vec<String>, indent: &str) -> Vec<String> {
+    fn attempt(&self, statements: Vec<String>, otherwise: Vec<String>, why: &str, indent: &str) -> Vec<String> {
         let mut lines = vec![format!("{indent}begin")];
-        lines.push(format!("{indent}  -- the row had no value so far, which nobody may be kept from mending"));
+        lines.push(format!("{indent}  -- {why}"));
         lines.push(format!("{indent}  declare exit handler for sqlexception begin {} end;", otherwise.join(" ")));
         lines.extend(statements);
         lines.push(format!("{indent}end;"));

@@ -100,7 +100,7 @@ impl Mirroring<'_> {
     fn disagree(&self, lens: &SyncLens, source: Row<'_>, target: Row<'_>) -> Option<String> {
         let sql = self.sql;
         let unlike = |(c, f): (&SyncColumn, &Formula), own: Row<'_>, from: Row<'_>| {
-            sql.distinct(&sql.column(&c.name, own), &sql.value(f, &c.ty, from), &c.ty)
+            sql.distinct(&sql.column(&c.name, own), &sql.as_stored(f, &c.ty, from), &c.ty)
         };
         let (news, olds) = disagreement(lens, source, target, unlike)?;
         let news = sql.any(&news);
@@ -118,7 +118,11 @@ impl Mirroring<'_> {
         let mut parts = vec![self.unlike(source, target)];
         parts.retain(|part| part != "false");
         for (column, formula) in self.mirror.lenses.iter().filter(|lens| Self::is_given(lens)).flat_map(SyncLens::downs) {
-            parts.push(self.sql.distinct(&self.sql.column(&column.name, source), &self.sql.value(formula, &column.ty, target), &column.ty));
+            parts.push(self.sql.distinct(
+                &self.sql.column(&column.name, source),
+                &self.sql.as_stored(formula, &column.ty, target),
+                &column.ty,
+            ));
         }
         self.sql.any(&parts)
     }
@@ -249,8 +253,8 @@ impl Mirroring<'_> {
                     let parts: Vec<String> = sets
                         .iter()
                         .map(|(c, f)| {
-                            let was = sql.value(f, &c.ty, Row::Old);
-                            let is = sql.value(f, &c.ty, HERE);
+                            let was = sql.as_stored(f, &c.ty, Row::Old);
+                            let is = sql.as_stored(f, &c.ty, HERE);
                             let kept = sql.distinct(&sql.column(&c.name, THERE), &was, &c.ty);
                             format!("{} and not ({kept})", sql.distinct(&was, &is, &c.ty))
                         })
@@ -373,7 +377,7 @@ impl Mirroring<'_> {
     fn given(&self, inputs: &[(String, Type)], sets: &[(&SyncColumn, &Formula)]) -> Option<(bool, String)> {
         let sql = self.sql;
         let differs: Vec<String> =
-            sets.iter().map(|(c, f)| sql.distinct(&sql.column(&c.name, THERE), &sql.value(f, &c.ty, HERE), &c.ty)).collect();
+            sets.iter().map(|(c, f)| sql.distinct(&sql.column(&c.name, THERE), &sql.as_stored(f, &c.ty, HERE), &c.ty)).collect();
         let mut when = Vec::new();
         if self.mirror.rest != SourceRest::Goes {
             when.push("fresh".to_owned());

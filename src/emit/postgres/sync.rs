@@ -32,11 +32,11 @@ impl Words for Expressions<'_> {
         format!("raise exception using message = {}, errcode = 'integrity_constraint_violation';", self.literal(why))
     }
 
-    fn attempt(&self, statements: Vec<String>, otherwise: Vec<String>, indent: &str) -> Vec<String> {
+    fn attempt(&self, statements: Vec<String>, otherwise: Vec<String>, why: &str, indent: &str) -> Vec<String> {
         let mut lines = vec![format!("{indent}begin")];
         lines.extend(statements);
         lines.push(format!("{indent}exception when others then"));
-        lines.push(format!("{indent}  -- the row had no value so far, which nobody may be kept from mending"));
+        lines.push(format!("{indent}  -- {why}"));
         lines.extend(otherwise.iter().map(|statement| format!("{indent}  {statement}")));
         lines.push(format!("{indent}end;"));
         lines

@@ -3,6 +3,7 @@
 use crate::diagnostic::{Level, Span};
 use crate::snapshot::model::{Check, Enforce};
 
+use super::super::layout::Role;
 use super::super::model::{Action, ConstraintSpec, Finding, Phase, RowExpr};
 use super::super::naming;
 use super::super::planner::{Draft, Planner};
@@ -30,6 +31,8 @@ impl<'a> Planner<'a> {
                         let loosens = stays && !pair.equal;
                         if loosens {
                             self.rule_loosened(work, &format!("check {}", old.name.text), old.name.span);
+                        } else if !pair.equal {
+                            self.old_check_binds(work, old, &old_columns);
                         }
                         self.drop_constraint(work, constraint, loosens);
                     }
@@ -150,6 +153,30 @@ impl<'a> Planner<'a> {
             unit: None,
             requires: vec![done],
         });
+    }
+
+    /// A rule that stays for the old version's sake reads a column that it alone has beside others. The new version may change those
+    /// alone; what the old version reads is left as it is then, since both sides agree on it, and who writes can't be told.
+    fn old_check_binds(&mut self, work: &Work<'a, '_>, check: &Check, columns: &[String]) {
+        let lens_of = |name: &String| work.layout.lenses.iter().find(|(lens, _)| lens.old.iter().any(|m| m.column.name == *name));
+        let is_apart = |name: &&String| work.layout.of_old(name).is_some_and(|column| column.role == Role::Old);
+        let Some(apart) = columns.iter().find(is_apart) else { return };
+        let own: Vec<&str> =
+            lens_of(apart).map_or_else(|| vec![apart.as_str()], |(lens, _)| lens.old.iter().map(|m| &*m.column.name).collect());
+        let others: Vec<&str> = columns.iter().map(String::as_str).filter(|name| !own.contains(name)).collect();
+        if others.is_empty() {
+            return;
+        }
+        self.warn(
+            ("old-check-binds", Level::Warning),
+            &format!("table {}", work.name),
+            format!(
+                "check {} stays until contract and reads the old version's {apart} beside {}: an UPDATE of the new version that leaves {apart} as it is fails with SQLSTATE 23514 where the row breaks it",
+                check.name.text,
+                others.join(", ")
+            ),
+            check.name.span,
+        );
     }
 
     pub(super) fn rule_tightened(&mut self, work: &Work<'a, '_>, what: &str, phase: Phase, sqlstate: &str, span: Span) {
