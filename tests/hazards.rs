@@ -151,6 +151,27 @@ fn an_insert_without_a_new_column_is_ambiguous() {
     assert!(said("\"text not null default ''\"", Access::Versioned).is_empty(), "the view tells");
 }
 
+/// Two nullable columns instead of one that must be given: what gives neither looks like an INSERT that forgets it.
+#[test]
+fn an_insert_of_nothing_new_is_refused_where_the_old_column_must_be_given() {
+    let said = |old: &str, access: Access| -> Vec<String> {
+        let snapshots = [
+            format!("version: v1\ntables:\n  users:\n    columns: {{id: bigint primary key, full_name: {old}}}\n"),
+            "version: v2\ntables:\n  users:\n    columns: {id: bigint primary key, first: text, last: text}\n\
+             transition:\n  from: v1\n  tables:\n    users:\n      columns:\n        first: {up: \"split_part(full_name, ' ', 1)\"}\n        \
+             last: {up: \"split_part(full_name, ' ', 2)\"}\n        full_name: {down: \"concat_ws(' ', first, last)\"}\n"
+                .to_owned(),
+        ];
+        let (hazards, said) = plan(&snapshots, Dialect::Postgres, Some(access), &hazard_codes());
+        assert!(!has_errors(&said), "{said:?}");
+        hazards.into_iter().filter(|hazard| hazard.code == "insert-ambiguity").map(|hazard| hazard.message).collect()
+    };
+    let required = said("text not null", Access::Shared);
+    assert!(matches!(required.as_slice(), [one] if one.contains("which must give full_name: it is refused")), "{required:?}");
+    assert!(said("text not null", Access::Versioned).is_empty(), "the view tells");
+    assert!(said("text", Access::Shared).is_empty(), "nothing is refused");
+}
+
 #[test]
 fn one_at_the_level_of_an_error_stops_compile_until_it_is_acknowledged() {
     let errors: Vec<Entry> = entries().into_iter().filter(|entry| level(&entry.level) == Level::Error).collect();

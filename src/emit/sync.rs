@@ -272,17 +272,16 @@ impl Body<'_> {
         lines
     }
 
+    /// For each column of the old side: it was not what its formula gave for the row as it was.
+    fn old_differed(&self) -> Vec<String> {
+        let differs =
+            |(c, f): (&SyncColumn, &Formula)| self.sql.distinct(&self.old_column(&c.name), &self.sql.as_stored(f, &c.ty, Row::Old), &c.ty);
+        self.lens.downs().map(differs).collect()
+    }
+
     /// The old side was what the formulas gave for the row as it was.
     fn old_was_given(&self) -> String {
-        let agreed: Vec<String> = self
-            .lens
-            .downs()
-            .map(|(c, f)| {
-                let differs = self.sql.distinct(&self.old_column(&c.name), &self.sql.as_stored(f, &c.ty, Row::Old), &c.ty);
-                format!("not ({differs})")
-            })
-            .collect();
-        self.sql.all(&agreed)
+        self.sql.all(&self.old_differed().iter().map(|differed| format!("not ({differed})")).collect::<Vec<_>>())
     }
 
     /// An input of the old side changed: O follows if it was what the formula gave, and not what the old version said. What
@@ -338,10 +337,20 @@ impl Body<'_> {
         if several {
             lines.push(format!("{indent}if {unfilled} then"));
             lines.push(format!("{indent}  -- a row that is not filled yet: what the statement leaves out comes from the old shape"));
+            let mut fill: Vec<String> = Vec::new();
             for (column, formula) in self.lens.ups() {
                 let new = self.new_column(&column.name);
                 let value = format!("coalesce({new}, {})", self.sql.value(formula, &column.ty, Row::Old));
-                lines.push(format!("{indent}  {}", self.sql.set(&new, &value)));
+                fill.push(format!("{indent}  {}", self.sql.set(&new, &value)));
+            }
+            if self.lens.downs().next().is_some() {
+                // Two conditions, so that the formula is tried only on a row of which it is asked.
+                lines.push(format!("{indent}  -- (where the new version has said NULL, the old shape is what that gives)"));
+                lines.push(format!("{indent}  if {} then", self.sql.any(&self.old_differed())));
+                lines.extend(fill.into_iter().map(|line| format!("  {line}")));
+                lines.push(format!("{indent}  end if;"));
+            } else {
+                lines.extend(fill);
             }
             lines.push(format!("{indent}end if;"));
         }

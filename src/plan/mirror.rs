@@ -11,13 +11,14 @@ use crate::snapshot::model::{
     Check, Column, Expr, ForeignKey, Identity, IndexTarget, OnConflict, ReferentialAction, Table, TableHints, TableSource, Type, TypeKind,
 };
 use crate::sql::expression::{defines_volatile, expression_equivalent, replace, row_references};
+use crate::sql::tokens::names_word;
 
 use super::model::{
     Action, ColumnSpec, CopyRows, Finding, Follow, ForeignKeySpec, Formula, Highest, IndexSpec, Mirror, MirrorKey, MirrorSide,
     MirrorTriggers, OnFinding, Phase, RowExpr, SequenceFrom, SourceRest, Splice, SyncColumn, SyncLens, TableSpec,
 };
 use super::planner::{Draft, Planner};
-use super::table::{BATCH, names_word};
+use super::table::BATCH;
 use super::{Truncate, VERSION_SCHEMA, naming};
 
 /// The rules of a mirrored table that can't bind while the old version writes, or not before the rows are copied.

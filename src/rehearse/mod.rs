@@ -693,12 +693,17 @@ impl<'a> Lab<'a> {
         format!("insert into {table} ({}){} values ({})", names.join(", "), self.overriding(view), values.join(", "))
     }
 
+    /// Whether a plain database of the version takes a value that the database under migration holds: NULL may stand there in a
+    /// column that takes none.
+    fn is_storable(&self, side: Side, column: &Column, value: &str) -> bool {
+        side == Side::New || value != "NULL" || !column.not_null
+    }
+
     /// A value as a plain database of the old version can hold it: where nothing gives one, any that keeps the rule.
-    fn storable(&self, pair: &Pair<'_>, side: Side, at: usize, column: &Column, value: &str) -> String {
-        if side == Side::New || value != "NULL" || !column.not_null {
+    fn storable(&self, side: Side, column: &Column, value: &str) -> String {
+        if self.is_storable(side, column, value) {
             return value.to_owned();
         }
-        let _ = (pair, at);
         values::pool(column, self.schema(side), &[], self.dialect).first().cloned().unwrap_or_else(|| value.to_owned())
     }
 
@@ -729,7 +734,11 @@ impl<'a> Lab<'a> {
         let side = if link.new.is_empty() { Side::Old } else { Side::New };
         let Some(view) = self.pairs.get(pair).and_then(|pair| pair.view(side)) else { return false };
         let names: Vec<&str> = link.of(side).iter().map(|at| view.columns[*at].name.as_str()).collect();
-        self.has_hazard_of(pair, "insert-ambiguity", &names.join(", "))
+        // Where the old version has no default, what can't be told is refused.
+        let old = self.pairs[pair].view(Side::Old);
+        let is_defaulted = |at: &usize| old.is_some_and(|view| view.columns[*at].default.is_some());
+        let is_accepted = link.new.is_empty() || link.old.iter().any(is_defaulted);
+        is_accepted && self.has_hazard_of(pair, "insert-ambiguity", &names.join(", "))
     }
 
     fn has_hazard(&self, pair: usize, code: &str) -> bool {
@@ -777,6 +786,9 @@ impl<'a> Lab<'a> {
                     self.has_hazard(number, "old-key-binds")
                         || (self.pairs.get(number).is_some_and(fills) && self.has_hazard(number, "rule-tightened"))
                         || (write.side == Side::New && self.has_hazard(number, "default-comes-late"))
+                        || (write.side == Side::New
+                            && matches!(write.kind, Kind::Insert | Kind::Bulk)
+                            && self.has_hazard(number, "insert-ambiguity"))
                 }
                 Refusal::Unique => {
                     // Rows of a table without a key can't be looked for in the other version's, which tells them apart.

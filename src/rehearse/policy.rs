@@ -147,7 +147,7 @@ impl World<'_> {
                     }
                 }
                 let value = |at: usize| match leniently && pair.loosens_not_null || is_blind(at) {
-                    true => lab.storable(pair, side, at, view.columns[at], &image[&at]),
+                    true => lab.storable(side, view.columns[at], &image[&at]),
                     false => image[&at].clone(),
                 };
                 let list: Vec<usize> = image.keys().copied().filter(writable).collect();

@@ -1,6 +1,7 @@
 //! Values worth trying: boundaries of each type, what the snapshots themselves speak of, and what the other side can't say.
 
 use super::random::Random;
+use super::shape::Side;
 use crate::snapshot::model::{Column, Schema, Table, Type, TypeKind};
 use crate::snapshot::types::{Family, family};
 use crate::sql::Dialect;
@@ -33,10 +34,10 @@ fn top(column: &Column) -> usize {
     }
 }
 
-/// Numbers that a client gives where the server counts, too: none that it comes to by itself, and low ones where only the other
-/// version's server counts.
-pub(super) fn numbers(column: &Column) -> Vec<String> {
-    let low: &[usize] = if column.identity.is_some() { &[] } else { &[1, 2, 3] };
+/// Numbers that a client of a version gives where a server counts, too: none that it comes to by itself, and low ones where it
+/// begins to count with the new version, behind what the old one has given.
+pub(super) fn numbers(column: &Column, side: Side) -> Vec<String> {
+    let low: &[usize] = if column.identity.is_some() || side == Side::New { &[] } else { &[1, 2, 3] };
     low.iter().chain([&top(column)]).map(ToString::to_string).collect()
 }
 

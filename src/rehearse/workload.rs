@@ -52,7 +52,7 @@ impl<'lab> Workload<'lab> {
                     // change it again. There would be nothing left to look at.
                     let is_fragile = lab.has_hazard(number, "lens-not-total") && pair.has_virtual();
                     let pool = |(at, column): (usize, &&Column)| match pair.counts(side, at) {
-                        true => values::numbers(column),
+                        true => values::numbers(column, side),
                         false => {
                             let mut pool = values::pool(column, lab.schema(side), &mined, lab.dialect);
                             pool.retain(|one| !is_fragile || values::is_moderate(one));

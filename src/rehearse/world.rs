@@ -15,6 +15,7 @@ use crate::snapshot::model::{Column, IndexTarget};
 use crate::sql::Dialect;
 use crate::sql::quote::ident;
 use crate::sql::split::{Bracket, Statement, split_as};
+use crate::sql::tokens::names_word;
 
 /// What stands in a statement where its client's name of the table goes.
 pub(super) const TABLE: char = '\u{1}';
@@ -383,9 +384,11 @@ impl<'lab> World<'lab> {
                         let held = self.read_twin(write.side)?;
                         self.other_says(write, &held, false)? != Verdict::Takes
                     };
+                let may_be_the_lens =
+                    refusal == Refusal::Other || (refusal == Refusal::Value && self.lab.declares(write.pair, Refusal::Value));
                 let declared = self.stage > Stage::Before
                     && self.stage < Stage::Contracted
-                    && (by_rule || (refusal == Refusal::Other && self.lens_fails(write.pair, write.side)));
+                    && (by_rule || (may_be_the_lens && self.lens_fails(write.pair, write.side)));
                 if declared { Ok(()) } else { broken(law(refusal)) }
             }
             (Err(refused), Ok(_)) => {
@@ -453,6 +456,15 @@ impl<'lab> World<'lab> {
                         Sight::PartialDown(format!("{value}: {why}"))
                     };
                     self.sight(number, link, sight);
+                }
+                // What the new version leaves out is computed for it, too.
+                let is_left_out = side == Side::New && link.old.is_empty() && link.new.iter().all(|at| row[*at] == "NULL");
+                if let Some(image) = image_of_inputs(self.pair(number), link, side, &row).filter(|_| is_left_out)
+                    && let Err(why) = self.give(number, link, Side::Old, link.from(Side::Old), &image)
+                {
+                    fails = true;
+                    let value = shown(&row, link.inputs(side));
+                    self.sight(number, link, Sight::PartialUp(format!("{value}: {why}")));
                 }
             }
         }
@@ -568,19 +580,15 @@ impl<'lab> World<'lab> {
                     let follows = |old: &Row| {
                         let inputs = link.inputs(side);
                         // NULL that the twin's rule does not take is another value there.
-                        let stands = |at: &usize| row[*at] == self.lab.storable(pair, side, *at, view.columns[*at], &old[*at]);
+                        let stands = |at: &usize| row[*at] == old[*at] || !self.lab.is_storable(side, view.columns[*at], &old[*at]);
                         inputs.iter().any(|at| old[*at] != row[*at]) && positions.iter().all(stands)
                     };
                     let unsaid = (untold && left_out()) || old.is_some_and(follows);
                     // Before anybody reads the other shape: what it is computed from stands in both.
-                    let unseen = || {
-                        let mut image = vec!["NULL".to_owned(); pair.view(side.other())?.columns.len()];
-                        for (mine, its) in link.inputs(side).iter().zip(link.inputs(side.other())) {
-                            image[*its].clone_from(&row[*mine]);
-                        }
-                        Some(image)
+                    let image = match seen {
+                        Some(seen) => seen[number].get(key).cloned(),
+                        None => image_of_inputs(pair, link, side, row),
                     };
-                    let image = if seen.is_some() { seen.and_then(|seen| seen[number].get(key).cloned()) } else { unseen() };
                     let Some(image) = image.filter(|_| unsaid) else { continue };
                     let given = self.give(number, link, side.other(), link.from(side.other()), &image);
                     let is_given = |given: Vec<Option<String>>| {
@@ -966,7 +974,7 @@ impl<'lab> World<'lab> {
                     continue;
                 }
                 let writable: Vec<usize> = (0..row.len()).filter(|at| view.columns[*at].generated.is_none()).collect();
-                let value = |at: usize| self.lab.storable(pair, side, at, view.columns[at], &row[at]);
+                let value = |at: usize| self.lab.storable(side, view.columns[at], &row[at]);
                 let done = match old {
                     Some(old) => {
                         let changes: Vec<String> = writable
@@ -1190,14 +1198,15 @@ impl<'lab> World<'lab> {
         let locks_what_is_read = matches!(self.lab.dialect, Dialect::Mysql | Dialect::Mariadb);
         let views = written.iter().flat_map(|number| [Side::Old, Side::New].map(|side| self.view(*number, side)));
         views.flatten().any(|view| {
-            let rules = view.table.uniques.iter().flat_map(|unique| &unique.columns).map(String::as_str);
-            let indexed =
-                view.table.indexes.iter().filter(|index| index.unique).flat_map(|index| &index.keys).map(|key| match &key.target {
-                    IndexTarget::Column(name) => name.as_str(),
-                    IndexTarget::Expression(expression) => expression.text.as_str(),
-                });
-            let unique: Vec<&str> = rules.chain(indexed).collect();
-            let is_unique = |column: &Column| unique.iter().any(|rule| rule.contains(&*column.name));
+            let is_indexed = |name: &str| {
+                let keys = view.table.indexes.iter().filter(|index| index.unique).flat_map(|index| &index.keys);
+                keys.map(|key| &key.target).any(|target| match target {
+                    IndexTarget::Column(column) => column == name,
+                    IndexTarget::Expression(expression) => names_word(&expression.text, name),
+                })
+            };
+            let is_unique =
+                |column: &Column| view.table.uniques.iter().any(|unique| unique.columns.contains(&column.name)) || is_indexed(&column.name);
             let writers = |column: &str| {
                 let name = ident(column, self.lab.dialect);
                 bout.clients.iter().filter(|writes| writes.iter().any(|write| write.sql.contains(&name))).count()
@@ -1581,6 +1590,15 @@ fn statement_alone(session: &mut dyn Connection, statement: &str, dialect: Diale
 /// The number that a literal says.
 fn as_number(literal: &str) -> Option<i64> {
     literal.trim_matches('\'').parse().ok()
+}
+
+/// The other version's row as far as a link reads the same columns in both.
+fn image_of_inputs(pair: &Pair<'_>, link: &Link, side: Side, row: &Row) -> Option<Row> {
+    let mut image = vec!["NULL".to_owned(); pair.view(side.other())?.columns.len()];
+    for (mine, its) in link.inputs(side).iter().zip(link.inputs(side.other())) {
+        image[*its].clone_from(&row[*mine]);
+    }
+    Some(image)
 }
 
 /// A statement with numbers in the places of [`NUMBER`], in their order.

@@ -411,6 +411,11 @@ impl<'t> Cursor<'t> {
     }
 }
 
+/// Whether a name stands in a text as a word of its own, whatever the text says with it.
+pub fn names_word(text: &str, name: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '$').any(|word| word.eq_ignore_ascii_case(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

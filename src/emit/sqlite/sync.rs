@@ -334,6 +334,8 @@ impl Body<'_> {
         }
         let given: Vec<String> = lens.new.iter().map(|c| format!("{} is not null", self.sql.column(&c.name, Row::New))).collect();
         let mut conditions = self.nulls(&lens.new, Row::Old);
+        // Where the old side is what NULLs give, the new version has said them.
+        conditions.extend(self.disagrees(&lens.old, Row::Old));
         conditions.push(self.sql.any(&given));
         conditions.push(self.sql.any(&left_out));
         Some(conditions)

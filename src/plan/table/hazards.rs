@@ -191,6 +191,21 @@ impl<'a> Planner<'a> {
                 );
             } else if *treatment == Treatment::TwoSides
                 && work.layout.reach == Reach::Direct
+                && nullable
+                && let Some(required) = lens.old.iter().find(|m| is_required(m.column) && matches!(m.mapping, Some(Mapping::Expression(_))))
+                && !lens.new.is_empty()
+            {
+                self.warn(
+                    ("insert-ambiguity", Level::Warning),
+                    &object,
+                    format!(
+                        "an INSERT that gives none of the new columns counts as the old version's, which must give {}: it is refused (versioned access can tell)",
+                        required.column.name
+                    ),
+                    span,
+                );
+            } else if *treatment == Treatment::TwoSides
+                && work.layout.reach == Reach::Direct
                 && lens.new.is_empty()
                 && lens.old.iter().any(|m| m.column.not_null && self.is_derived(work, m.column))
             {
@@ -374,6 +389,11 @@ impl<'a> Planner<'a> {
             lens.old.iter().any(|m| m.column.name == old.name && matches!(m.mapping, Some(Mapping::Expression(e)) if !is_null(e)))
         })
     }
+}
+
+/// Whether an INSERT must give the column a value.
+fn is_required(column: &Column) -> bool {
+    column.not_null && column.default.is_none() && column.identity.is_none() && column.generated.is_none()
 }
 
 /// What a column of a table can hold.

@@ -153,11 +153,6 @@ enum RenameKind {
     Index,
 }
 
-/// Whether a name stands in a text as a word of its own.
-pub(in crate::plan) fn names_word(text: &str, name: &str) -> bool {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '$').any(|word| word.eq_ignore_ascii_case(name))
-}
-
 /// The columns of an index that stands on nothing but columns.
 fn plain_columns(index: &Index) -> Option<Vec<String>> {
     index

@@ -3,11 +3,12 @@
 use crate::diff::model::{Direction, Mapping};
 use crate::snapshot::model::Column;
 use crate::snapshot::types::product;
+use crate::sql::tokens::names_word;
 
 use super::super::Rules;
 use super::super::layout::Role;
 use super::super::planner::Planner;
-use super::{Work, names_word};
+use super::Work;
 
 impl<'a> Planner<'a> {
     pub(super) fn refuse_what_is_not_there_yet(&mut self, work: &Work<'a, '_>) {

@@ -3,12 +3,13 @@
 use crate::diagnostic::Level;
 use crate::diff::model::Pair;
 use crate::snapshot::model::Unique;
+use crate::sql::tokens::names_word;
 
 use super::super::layout::Role;
 use super::super::model::{Action, ConstraintSpec, Finding, IndexSpec, KeyTarget, Phase};
 use super::super::planner::{Draft, Planner};
 use super::keys::Distinct;
-use super::{RenameKind, Work, names_word, unique_from};
+use super::{RenameKind, Work, unique_from};
 
 impl<'a> Planner<'a> {
     pub(super) fn uniques(&mut self, work: &mut Work<'a, '_>) {

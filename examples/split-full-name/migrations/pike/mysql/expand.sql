@@ -172,8 +172,11 @@ begin
         declare up_last_name longtext;
         if old.first_name is null and old.last_name is null then
           -- a row that is not filled yet: what the statement leaves out comes from the old shape
-          set new.first_name = coalesce(new.first_name, (substring_index(old.full_name, ' ', 1)));
-          set new.last_name = coalesce(new.last_name, (substr(old.full_name, nullif(locate(' ', old.full_name), 0) + 1)));
+          -- (where the new version has said NULL, the old shape is what that gives)
+          if not (binary convert(old.full_name using utf8mb4) <=> binary convert((case when old.first_name is null and old.last_name is null then null else concat_ws(' ', old.first_name, old.last_name) end) using utf8mb4)) then
+            set new.first_name = coalesce(new.first_name, (substring_index(old.full_name, ' ', 1)));
+            set new.last_name = coalesce(new.last_name, (substr(old.full_name, nullif(locate(' ', old.full_name), 0) + 1)));
+          end if;
         end if;
         set up_first_name = (substring_index(new.full_name, ' ', 1));
         set up_last_name = (substr(new.full_name, nullif(locate(' ', new.full_name), 0) + 1));

@@ -168,8 +168,11 @@ begin
     if new.first_name is distinct from old.first_name or new.last_name is distinct from old.last_name then
       if old.first_name is null and old.last_name is null then
         -- a row that is not filled yet: what the statement leaves out comes from the old shape
-        new.first_name := coalesce(new.first_name, (split_part(old.full_name, ' ', 1))::text);
-        new.last_name := coalesce(new.last_name, (substr(old.full_name, nullif(strpos(old.full_name, ' '), 0) + 1))::text);
+        -- (where the new version has said NULL, the old shape is what that gives)
+        if old.full_name is distinct from (case when old.first_name is null and old.last_name is null then null else concat_ws(' ', old.first_name, old.last_name) end)::text then
+          new.first_name := coalesce(new.first_name, (split_part(old.full_name, ' ', 1))::text);
+          new.last_name := coalesce(new.last_name, (substr(old.full_name, nullif(strpos(old.full_name, ' '), 0) + 1))::text);
+        end if;
       end if;
       up_first_name := (split_part(new.full_name, ' ', 1))::text;
       up_last_name := (substr(new.full_name, nullif(strpos(new.full_name, ' '), 0) + 1))::text;

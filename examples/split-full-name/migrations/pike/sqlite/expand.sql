@@ -138,6 +138,7 @@ end;
 create trigger zz_crossfade_sync_users_update_1_rest after update on users
 when old.first_name is null
   and old.last_name is null
+  and old.full_name is not cast((coalesce(old.first_name || ' ' || old.last_name, old.first_name, old.last_name)) as text)
   and (new.first_name is not null or new.last_name is not null)
   and ((new.first_name is null and (substr(old.full_name, 1, instr(old.full_name || ' ', ' ') - 1)) is not null) or (new.last_name is null and (substr(old.full_name, nullif(instr(old.full_name, ' '), 0) + 1)) is not null))
 begin
@@ -148,7 +149,7 @@ create trigger zz_crossfade_sync_users_update_1_new after update on users
 when (new.first_name is not old.first_name or new.last_name is not old.last_name)
   and (new.first_name is not cast((substr(new.full_name, 1, instr(new.full_name || ' ', ' ') - 1)) as text) or new.last_name is not cast((substr(new.full_name, nullif(instr(new.full_name, ' '), 0) + 1)) as text))
   and new.full_name is not cast((coalesce(new.first_name || ' ' || new.last_name, new.first_name, new.last_name)) as text)
-  and not (old.first_name is null and old.last_name is null and (new.first_name is not null or new.last_name is not null) and ((new.first_name is null and (substr(old.full_name, 1, instr(old.full_name || ' ', ' ') - 1)) is not null) or (new.last_name is null and (substr(old.full_name, nullif(instr(old.full_name, ' '), 0) + 1)) is not null)))
+  and not (old.first_name is null and old.last_name is null and old.full_name is not cast((coalesce(old.first_name || ' ' || old.last_name, old.first_name, old.last_name)) as text) and (new.first_name is not null or new.last_name is not null) and ((new.first_name is null and (substr(old.full_name, 1, instr(old.full_name || ' ', ' ') - 1)) is not null) or (new.last_name is null and (substr(old.full_name, nullif(instr(old.full_name, ' '), 0) + 1)) is not null)))
 begin
   update users set full_name = (coalesce(new.first_name || ' ' || new.last_name, new.first_name, new.last_name)) where _rowid_ = new._rowid_;
 end;
