@@ -118,8 +118,10 @@ fn main() -> ExitCode {
                 let able: Vec<_> = targets.iter().filter(|target| target.dialect() == dialect && case.runs_on(&target.name())).collect();
                 let turn = case.name.bytes().map(usize::from).sum::<usize>() + usize::from(access == Access::Shared);
                 for (index, target) in able.iter().enumerate() {
-                    // The two of MariaDB take turns: a case runs on both, on each in one of its access modes.
-                    if dialect == Dialect::Mariadb && able.len() == 2 && turn % 2 != index && !every_server {
+                    // Two servers of one dialect take turns: a case runs on both, on each in one of its access modes. One with a
+                    // single mode runs on both of PostgreSQL, which the most have in use.
+                    let takes_turns = able.len() == 2 && (dialect == Dialect::Mariadb || case.file.access.len() == 2);
+                    if takes_turns && turn % 2 != index && !every_server {
                         continue;
                     }
                     let name = format!("{}::{}::{}", case.name, access.name(), target.name());

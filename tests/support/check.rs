@@ -20,16 +20,16 @@ use super::text::{indent, same};
 pub fn check<E: Engine>(lab: &Lab<E>, case: &Case, access: Access, scripts: &Scripts) -> Result<(), String> {
     let bench = Bench::set_up(lab, case, access, scripts)?;
     let mut broken = Vec::new();
-    let laws: [(&str, Law<'_, E>, bool); 7] = [
-        ("the old version notices nothing, the end equals the new snapshot, twice changes nothing", Bench::quiet, true),
-        ("scripts refuse the wrong order", Bench::order, bench.has_turn()),
-        ("abort gives the old snapshot back", Bench::abort, bench.has_turn()),
-        ("a phase that was killed and runs again ends in the same place", Bench::kill, true),
-        ("the database's own client runs the scripts as files", Bench::as_files, bench.has_turn()),
-        ("both versions write between every two statements", Bench::live, true),
-        ("an idle update changes nothing", Bench::idle, true),
+    let laws: [(&str, Law<'_, E>); 7] = [
+        ("the old version notices nothing, the end equals the new snapshot, twice changes nothing", Bench::quiet),
+        ("scripts refuse the wrong order", Bench::order),
+        ("abort gives the old snapshot back", Bench::abort),
+        ("a phase that was killed and runs again ends in the same place", Bench::kill),
+        ("the database's own client runs the scripts as files", Bench::as_files),
+        ("both versions write between every two statements", Bench::live),
+        ("an idle update changes nothing", Bench::idle),
     ];
-    for (title, law, _) in laws.into_iter().filter(|(.., here)| *here) {
+    for (title, law) in laws {
         if let Err(report) = law(&bench) {
             broken.push(format!("broken: {title}\n{}", indent(&report)));
         }
@@ -93,15 +93,6 @@ impl<'lab, E: Engine> Bench<'lab, E> {
         old.write(&case.file.seed, "seed")?;
         let old_catalog = catalog(&old)?;
         Ok(Self { case, access, scripts, lab, old_shape, new_shape, old, old_catalog, new_catalog, states: Default::default() })
-    }
-
-    /// Whether laws that two servers share out are this one's: each has them in one access mode, the other server in the
-    /// other one. A case with a single mode, or a single server, has them everywhere.
-    fn has_turn(&self) -> bool {
-        let (turn, turns) = self.lab.engine.turn();
-        let file = &self.case.file;
-        let shared_out = turns == 2 && file.access.len() == 2 && file.servers.is_empty() && !self.lab.every_law;
-        !shared_out || self.shift() % 2 == turn
     }
 
     /// Each case and each of its access modes begins at a place of its own, so that all of them together leave nothing out.

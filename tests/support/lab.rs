@@ -19,8 +19,6 @@ pub struct Lab<E = Postgres> {
     /// Whether a phase is killed at each point that makes a difference, and not at a share of them
     /// (`CROSSFADE_EVERY_KILL=1`).
     pub every_kill: bool,
-    /// Whether laws are tried in each access mode that servers would share out (`CROSSFADE_EVERY_SERVER=1`).
-    pub every_law: bool,
     next: AtomicU32,
     /// Scripts that were split a moment ago: each is run many times.
     split: Mutex<BTreeMap<String, Arc<[Statement]>>>,
@@ -45,13 +43,7 @@ impl Lab {
 impl<E: Engine> Lab<E> {
     pub fn of(engine: E) -> Self {
         let set = |name| std::env::var_os(name).is_some();
-        Self {
-            engine,
-            every_kill: set("CROSSFADE_EVERY_KILL"),
-            every_law: set("CROSSFADE_EVERY_SERVER"),
-            next: AtomicU32::new(1),
-            split: Mutex::default(),
-        }
+        Self { engine, every_kill: set("CROSSFADE_EVERY_KILL"), next: AtomicU32::new(1), split: Mutex::default() }
     }
 
     /// An empty database.
