@@ -110,12 +110,15 @@ impl Language for Expressions<'_> {
         }
     }
 
-    /// An assignment cuts blanks that a column has no room for, and fails on anything else; a CHAR loses all at its end.
+    /// An assignment cuts blanks at the end that a column has no room for, and fails on anything else; a CHAR loses all of them
+    /// (<https://dev.mysql.com/doc/refman/8.4/en/char.html>). What shows is never cut here, so that a column without it differs.
     fn as_stored(&self, formula: &Formula, ty: &Type, row: Row<'_>) -> String {
         let value = self.value(formula, ty, row);
         match (formula, &ty.kind) {
-            (Formula::Written(_) | Formula::Cast(_), TypeKind::Varchar(Some(length))) => format!("left({value}, {length})"),
-            (Formula::Written(_) | Formula::Cast(_), TypeKind::Char(length)) => format!("rtrim(left({value}, {length}))"),
+            (Formula::Written(_) | Formula::Cast(_), TypeKind::Varchar(Some(length))) => {
+                format!("left({value}, greatest(char_length(rtrim({value})), {length}))")
+            }
+            (Formula::Written(_) | Formula::Cast(_), TypeKind::Char(_)) => format!("rtrim({value})"),
             _ => value,
         }
     }

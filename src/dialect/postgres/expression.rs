@@ -100,12 +100,14 @@ impl Language for Expressions<'_> {
         }
     }
 
-    /// An assignment cuts blanks that a column has no room for, and fails on anything else; a cast with the length cuts both
-    /// (<https://www.postgresql.org/docs/18/datatype-character.html>).
+    /// An assignment cuts blanks at the end that a column has no room for, and fails on anything else
+    /// (<https://www.postgresql.org/docs/18/datatype-character.html>): what shows is never cut here, so that a column without it differs.
     fn as_stored(&self, formula: &Formula, ty: &Type, row: Row<'_>) -> String {
         let value = self.value(formula, ty, row);
         match (formula, &ty.kind) {
-            (Formula::Written(_) | Formula::Cast(_), TypeKind::Varchar(Some(_))) => format!("{value}::{}", self.ty(ty)),
+            (Formula::Written(_) | Formula::Cast(_), TypeKind::Varchar(Some(length))) if ty.array_dimensions == 0 => {
+                format!("left({value}, greatest(length(rtrim({value})), {length}))")
+            }
             _ => value,
         }
     }
