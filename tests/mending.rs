@@ -158,6 +158,36 @@ fn a_letter_that_the_column_had_no_room_for() {
     on_each_server(&CUT);
 }
 
+/// The old version's own value stands where `down` has none: nobody is kept from changing what it would be computed from.
+#[test]
+fn a_product_that_is_out_of_range_where_the_column_goes() {
+    let snapshots = [
+        "version: v1\ntables:\n  t: {columns: {id: bigint primary key, price: integer, many: integer, total: integer}}\n",
+        "version: v2\ntables:\n  t: {columns: {id: bigint primary key, price: integer, many: integer}}\n\
+         transition: {from: v1, tables: {t: {columns: {total: {down: price * many}}}}}\n",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in ["old.yaml", "new.yaml"].into_iter().zip(snapshots) {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    for access in [Access::Shared, Access::Versioned] {
+        let scripts = compile_folder(folder.path(), access, &[]).unwrap_or_else(|report| panic!("{report}"));
+        for major in servers::MAJORS {
+            let Some(lab) = servers::lab(major).unwrap() else { continue };
+            let database = installed(&lab, &scripts.install_old).unwrap();
+            database.run("insert into t values (1, 2000000000, 2, 7), (2, 3, 4, 12)", "rows").unwrap();
+            for (script, what) in [(&scripts.expand, "expand"), (&scripts.migrate, "migrate")] {
+                database.run(script, what).unwrap();
+                database.run("update t set price = price - 1", "the old version's writes").unwrap();
+            }
+            let rows = as_old(&database).unwrap();
+            assert!(rows.contains("(1,2,1999999998,7)"), "what the old version said stays:\n{rows}");
+            assert!(rows.contains("(2,4,1,4)"), "what was computed follows:\n{rows}");
+            database.run(&scripts.contract, "contract").unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_text_that_is_no_number() {
     on_each_server(&NO_NUMBER);

@@ -15,6 +15,14 @@ pub(super) enum Way {
 }
 
 impl Way {
+    /// In one word.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Way::Up => "up",
+            Way::Down => "down",
+        }
+    }
+
     /// The other way.
     pub(super) fn back(self) -> Self {
         match self {

@@ -3,6 +3,7 @@
 //! A side that already agrees is left alone; state decides, never the session. What each branch does is said in the comments
 //! that it writes.
 
+use super::mirror::Way;
 use crate::dialect::language::{Language, Row};
 use crate::plan::model::{Follow, Formula, SyncColumn, SyncLens, Writer};
 use crate::snapshot::model::{OnConflict, Type, TypeKind};
@@ -11,10 +12,10 @@ use crate::sql::expression::{Domain, why_fails};
 
 /// How a dialect writes the statements of a trigger.
 pub(super) trait Words: Language {
-    /// The variable that holds what a column should be.
-    fn variable(&self, column: &SyncColumn) -> String;
+    /// The variable that holds what a column should be, by the formulas of one way.
+    fn variable(&self, way: Way, column: &SyncColumn) -> String;
     /// Its declaration.
-    fn declaration(&self, column: &SyncColumn) -> String;
+    fn declaration(&self, way: Way, column: &SyncColumn) -> String;
     /// `target := value`.
     fn set(&self, target: &str, value: &str) -> String;
     /// `else if`, in one word.
@@ -59,10 +60,14 @@ impl Body<'_> {
     }
 
     pub(super) fn variables(&self) -> Vec<String> {
-        if !self.needs_variables() {
-            return Vec::new();
+        let mut variables = Vec::new();
+        if self.needs_variables() {
+            variables.extend(self.lens.ups().map(|(c, _)| self.sql.declaration(Way::Up, c)));
         }
-        self.lens.ups().map(|(c, _)| self.sql.declaration(c)).collect()
+        if self.tries_down() {
+            variables.extend(self.lens.downs().map(|(c, _)| self.sql.declaration(Way::Down, c)));
+        }
+        variables
     }
 
     /// Statements that use the variables.
@@ -129,7 +134,10 @@ impl Body<'_> {
 
     /// Variables := up(row).
     fn compute(&self, row: Row<'_>, indent: &str) -> Vec<String> {
-        self.lens.ups().map(|(c, f)| format!("{indent}{}", self.sql.set(&self.sql.variable(c), &self.sql.value(f, &c.ty, row)))).collect()
+        self.lens
+            .ups()
+            .map(|(c, f)| format!("{indent}{}", self.sql.set(&self.sql.variable(Way::Up, c), &self.sql.value(f, &c.ty, row))))
+            .collect()
     }
 
     /// N differs from the variables; a column that nothing is said of counts as differing when it was given or changed.
@@ -139,7 +147,7 @@ impl Body<'_> {
             .new
             .iter()
             .map(|c| match c.formula {
-                Some(_) => self.sql.distinct(&self.new_column(&c.name), &self.sql.variable(c), &c.ty),
+                Some(_) => self.sql.distinct(&self.new_column(&c.name), &self.sql.variable(Way::Up, c), &c.ty),
                 None => unsaid(c),
             })
             .collect();
@@ -176,6 +184,9 @@ impl Body<'_> {
                     new.push("else".to_owned());
                     new.extend(self.set_old("  "));
                     new.push("end if;".to_owned());
+                }
+                Writer::Marker | Writer::NewSideGiven if self.lens.new.is_empty() && self.tries_down() => {
+                    new.extend(self.scoped(self.set_old_if_possible(""), ""));
                 }
                 Writer::Marker | Writer::NewSideGiven => new = self.set_old(""),
             }
@@ -233,8 +244,17 @@ impl Body<'_> {
                 return lines;
             }
             let inputs = self.changed(&lens.down_inputs);
-            lines.push(format!("if not ({o_changed}) and ({inputs}) and {} then", self.old_was_given()));
-            lines.extend(self.set_old("  "));
+            if self.tries_down() {
+                lines.push(format!("if not ({o_changed}) and ({inputs}) then"));
+                let (mut statements, differed) = self.old_differed("  ");
+                statements.push(format!("  if {} then", self.none(&differed)));
+                statements.extend(self.set_old_if_possible("    "));
+                statements.push("  end if;".to_owned());
+                lines.extend(self.scoped(statements, "  "));
+            } else {
+                lines.push(format!("if not ({o_changed}) and ({inputs}) and {} then", self.none(&self.old_differed("").1)));
+                lines.extend(self.set_old("  "));
+            }
             lines.push("end if;".to_owned());
             return lines;
         }
@@ -272,16 +292,36 @@ impl Body<'_> {
         lines
     }
 
-    /// For each column of the old side: it was not what its formula gave for the row as it was.
-    fn old_differed(&self) -> Vec<String> {
-        let differs =
-            |(c, f): (&SyncColumn, &Formula)| self.sql.distinct(&self.old_column(&c.name), &self.sql.as_stored(f, &c.ty, Row::Old), &c.ty);
-        self.lens.downs().map(differs).collect()
+    /// For each column of the old side the condition that it was not what its formula gave for the row as it was, and before it the
+    /// statements that try the formulas where they may have no value.
+    fn old_differed(&self, indent: &str) -> (Vec<String>, Vec<String>) {
+        let was = |c: &SyncColumn| self.old_column(&c.name);
+        if !self.tries_down() {
+            let differs = |(c, f): (&SyncColumn, &Formula)| self.sql.distinct(&was(c), &self.sql.as_stored(f, &c.ty, Row::Old), &c.ty);
+            return (Vec::new(), self.lens.downs().map(differs).collect());
+        }
+        let given = |c: &SyncColumn| self.sql.variable(Way::Down, c);
+        let compute = self.lens.downs().map(|(c, f)| format!("{indent}  {}", self.sql.set(&given(c), &self.sql.value(f, &c.ty, Row::Old))));
+        let clear = self.lens.downs().map(|(c, _)| self.sql.set(&given(c), "null"));
+        let why = "the row had no value so far, which nobody may be kept from mending";
+        let statements = self.sql.attempt(compute.collect(), clear.collect(), why, indent);
+        (statements, self.lens.downs().map(|(c, _)| self.sql.distinct(&was(c), &given(c), &c.ty)).collect())
     }
 
-    /// The old side was what the formulas gave for the row as it was.
-    fn old_was_given(&self) -> String {
-        self.sql.all(&self.old_differed().iter().map(|differed| format!("not ({differed})")).collect::<Vec<_>>())
+    /// O := down(row), or as it is where that fails: the old version may have said what it is made of, and nobody keeps it from that.
+    /// By a variable: where an assignment to the row fails, nothing says what the row has then.
+    fn set_old_if_possible(&self, indent: &str) -> Vec<String> {
+        let given = |c: &SyncColumn| self.sql.variable(Way::Down, c);
+        let compute = self.lens.downs().map(|(c, f)| self.sql.set(&given(c), &self.sql.value(f, &c.ty, Row::New)));
+        let write = self.lens.downs().map(|(c, _)| self.sql.set(&self.new_column(&c.name), &given(c)));
+        let statements = compute.chain(write).map(|statement| format!("{indent}  {statement}")).collect();
+        let why = "it gives no value: what the old version reads stays as it is";
+        self.sql.attempt(statements, Vec::new(), why, indent)
+    }
+
+    /// None of the conditions holds.
+    fn none(&self, conditions: &[String]) -> String {
+        self.sql.all(&conditions.iter().map(|condition| format!("not ({condition})")).collect::<Vec<_>>())
     }
 
     /// An input of the old side changed: O follows if it was what the formula gave, and not what the old version said. What
@@ -293,14 +333,16 @@ impl Body<'_> {
         let said = if self.lens.ups().next().is_some() {
             lines.extend(self.compute_if_possible(Row::New, indent));
             let differs: Vec<String> =
-                self.lens.ups().map(|(c, _)| self.sql.distinct(&self.new_column(&c.name), &self.sql.variable(c), &c.ty)).collect();
+                self.lens.ups().map(|(c, _)| self.sql.distinct(&self.new_column(&c.name), &self.sql.variable(Way::Up, c), &c.ty)).collect();
             format!("({given}) and ({})", self.sql.any(&differs))
         } else {
             given
         };
         // Two conditions, so that the formula is tried only on a row that it gave a value before.
         lines.push(format!("{indent}if {said} then"));
-        lines.push(format!("{indent}  if {} then", self.old_was_given()));
+        let (tried, differed) = self.old_differed(&format!("{indent}  "));
+        lines.extend(tried);
+        lines.push(format!("{indent}  if {} then", self.none(&differed)));
         lines.extend(self.set_old(&format!("{indent}    ")));
         lines.push(format!("{indent}  end if;"));
         lines.push(format!("{indent}end if;"));
@@ -346,7 +388,9 @@ impl Body<'_> {
             if self.lens.downs().next().is_some() {
                 // Two conditions, so that the formula is tried only on a row of which it is asked.
                 lines.push(format!("{indent}  -- (where the new version has said NULL, the old shape is what that gives)"));
-                lines.push(format!("{indent}  if {} then", self.sql.any(&self.old_differed())));
+                let (tried, differed) = self.old_differed(&format!("{indent}  "));
+                lines.extend(tried);
+                lines.push(format!("{indent}  if {} then", self.sql.any(&differed)));
                 lines.extend(fill.into_iter().map(|line| format!("  {line}")));
                 lines.push(format!("{indent}  end if;"));
             } else {
@@ -420,14 +464,30 @@ impl Body<'_> {
 
     /// Whether a formula of the new side has no value for some rows, or one that is out of range.
     fn up_may_fail(&self) -> bool {
+        self.may_fail(self.lens.ups(), &self.lens.old, &self.lens.up_inputs)
+    }
+
+    /// Whether the same is so of the old side, and its formulas are tried.
+    fn tries_down(&self) -> bool {
+        let lens = self.lens;
+        let is_asked = self.old_follows() || lens.new.is_empty() || (lens.new.len() > 1 && lens.ups().next().is_some());
+        is_asked && self.may_fail(lens.downs(), &lens.new, &lens.down_inputs)
+    }
+
+    fn may_fail<'f>(
+        &self,
+        mut formulas: impl Iterator<Item = (&'f SyncColumn, &'f Formula)>,
+        side: &[SyncColumn],
+        inputs: &[(String, Type)],
+    ) -> bool {
         let dialect = self.sql.dialect();
-        let old = Self::side(&self.lens.old);
+        let side = Self::side(side);
         let of_input = |name: &str| {
-            let found = self.lens.up_inputs.iter().chain(&old).find(|(input, _)| input == name);
+            let found = inputs.iter().chain(&side).find(|(input, _)| input == name);
             found.map_or(Domain::Other, |(_, ty)| domain(ty, dialect))
         };
-        let fails = |up: &str, ty: &Type| why_fails(up, dialect, &of_input, domain(ty, dialect)).is_some();
-        self.lens.ups().any(|(column, formula)| matches!(formula, Formula::Written(up) if fails(&up.text, &column.ty)))
+        let fails = |text: &str, ty: &Type| why_fails(text, dialect, &of_input, domain(ty, dialect)).is_some();
+        formulas.any(|(column, formula)| matches!(formula, Formula::Written(written) if fails(&written.text, &column.ty)))
     }
 
     /// An input changed: N follows if it was what the formula gave.
@@ -435,7 +495,7 @@ impl Body<'_> {
         let mut lines = vec![format!("{indent}-- an input changed: the value follows, unless the new version had set it")];
         let mut statements = self.compute_if_possible(Row::Old, indent);
         let differs: Vec<String> =
-            self.lens.ups().map(|(c, _)| self.sql.distinct(&self.new_column(&c.name), &self.sql.variable(c), &c.ty)).collect();
+            self.lens.ups().map(|(c, _)| self.sql.distinct(&self.new_column(&c.name), &self.sql.variable(Way::Up, c), &c.ty)).collect();
         statements.push(format!("{indent}if not ({}) then", self.sql.any(&differs)));
         statements.extend(self.set_new(&format!("{indent}  ")));
         if !self.lens.old.is_empty() && self.old_follows() {
@@ -453,7 +513,7 @@ impl Body<'_> {
             return self.compute(row, indent);
         }
         let compute = self.compute(row, &format!("{indent}  "));
-        let clear = self.lens.ups().map(|(c, _)| self.sql.set(&self.sql.variable(c), "null")).collect();
+        let clear = self.lens.ups().map(|(c, _)| self.sql.set(&self.sql.variable(Way::Up, c), "null")).collect();
         let why = match row {
             Row::Old => "the row had no value so far, which nobody may be kept from mending",
             Row::New | Row::Table(_) | Row::Alias(_) => "what the old version reads gives no value: what is written here counts",

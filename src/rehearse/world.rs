@@ -575,8 +575,11 @@ impl<'lab> World<'lab> {
                     }
                     // Nothing tells who inserted; and what an upsert would insert has been filled before it meets its row.
                     let untold = old.is_none() || (write.kind == Kind::Bulk && number == write.pair && !self.lab.is_versioned());
-                    let left_out =
-                        || side == Side::New && positions.iter().all(|at| row[*at] == "NULL" || view.columns[*at].default.is_some());
+                    let nothing = || positions.iter().all(|at| row[*at] == "NULL");
+                    let left_out = || match side {
+                        Side::New => positions.iter().all(|at| row[*at] == "NULL" || view.columns[*at].default.is_some()),
+                        Side::Old => link.new.is_empty() && self.lab.is_ambiguous(number, link) && nothing(),
+                    };
                     let follows = |old: &Row| {
                         let inputs = link.inputs(side);
                         // NULL that the twin's rule does not take is another value there.
@@ -673,6 +676,14 @@ impl<'lab> World<'lab> {
             && wanted == "NULL"
             && self.stage > Stage::Before
             && self.pair(number).relation.iter().flat_map(|relation| &relation.links).any(|link| link.fill && link.old.contains(&at))
+    }
+
+    /// Whether the NULL of an INSERT, which nothing tells from what the new version does not know, gets what `down` gives.
+    fn is_given_to_whoever_inserts(&self, number: usize, side: Side, at: usize, wanted: &str) -> bool {
+        let mut links = self.pair(number).relation.iter().flat_map(|relation| &relation.links);
+        side == Side::Old
+            && wanted == "NULL"
+            && links.any(|link| link.new.is_empty() && link.old.contains(&at) && self.lab.is_ambiguous(number, link))
     }
 
     /// Holds what the other version sees against what the lenses say. Gives back which rows are new to it.
@@ -814,7 +825,13 @@ impl<'lab> World<'lab> {
         };
         let Some((old_row, old_image)) = old else {
             self.tally.hold(if now.iter().any(|value| value == "NULL") { Law::Null } else { Law::Agreement }, change);
-            if follows(&given) || means(self) || self.lab.is_ambiguous(number, link) {
+            // A column that goes gets nothing where its `down` has no value, as the plan says.
+            let is_unsaid = |at: &usize| image[*at] == "NULL" || theirs.columns[*at].default.is_some();
+            let is_left_out = given.is_err()
+                && link.new.is_empty()
+                && self.lab.has_hazard(number, "lens-not-total")
+                && link.of(other).iter().all(is_unsaid);
+            if follows(&given) || is_left_out || means(self) || self.lab.is_ambiguous(number, link) {
                 return Ok(());
             }
             let null = now.iter().any(|value| value == "NULL") || given.iter().flatten().flatten().any(|value| value == "NULL");
@@ -1191,11 +1208,14 @@ impl<'lab> World<'lab> {
     /// Whether the clients of a bout may wait for each other in a plain database too. Where a foreign key leads from one of the tables
     /// that they write to one of them, rows are locked in an order that is not that of their keys; and whoever writes a value that must
     /// be unique waits for another one who has written the same. InnoDB locks every row that a statement reads besides: all of them,
-    /// where the clients name rows by what is no key there.
+    /// where the clients name rows by what is no key there. And whoever waits there for a row that another one deletes holds the gap that
+    /// it leaves, in which the other one can't insert.
     fn may_lock_each_other(&self, bout: &Bout) -> bool {
         let written: BTreeSet<usize> = bout.clients.iter().flatten().map(|write| write.pair).collect();
         let names: BTreeSet<&str> = written.iter().flat_map(|number| self.lab.names(*number)).collect();
         let locks_what_is_read = matches!(self.lab.dialect, Dialect::Mysql | Dialect::Mariadb);
+        let has = |wanted: &[Kind]| bout.clients.iter().flatten().any(|write| wanted.contains(&write.kind));
+        let deletes_and_inserts = has(&[Kind::Delete]) && has(&[Kind::Insert, Kind::Bulk]);
         let views = written.iter().flat_map(|number| [Side::Old, Side::New].map(|side| self.view(*number, side)));
         views.flatten().any(|view| {
             let is_indexed = |name: &str| {
@@ -1212,7 +1232,7 @@ impl<'lab> World<'lab> {
                 bout.clients.iter().filter(|writes| writes.iter().any(|write| write.sql.contains(&name))).count()
             };
             view.table.foreign_keys.iter().any(|key| names.contains(key.ref_table.as_str()))
-                || (locks_what_is_read && !is_found_by_key(view))
+                || (locks_what_is_read && (!is_found_by_key(view) || deletes_and_inserts))
                 || view.columns.iter().any(|column| is_unique(column) && writers(&column.name) > 1)
         })
     }
@@ -1228,7 +1248,10 @@ impl<'lab> World<'lab> {
             // A row that is inserted while contract runs may have the default of before or of after.
             let late = |at: &usize| self.stage == Stage::Contracted && self.pair(number).late_defaults.contains(at);
             // A write beside expand may come before the fill or behind it.
-            let filled = |at: usize, wanted: &str| law == Law::Isolation && self.is_filled(number, side, at, wanted);
+            let filled = |at: usize, wanted: &str| {
+                let is_given = || self.is_given_to_whoever_inserts(number, side, at, wanted);
+                law == Law::Isolation && (self.is_filled(number, side, at, wanted) || is_given())
+            };
             let differs = |a: Option<&Row>, b: Option<&Row>| match (a, b) {
                 (Some(a), Some(b)) => (0..a.len()).any(|at| a[at] != b[at] && !view.masked[at] && !late(&at) && !filled(at, &a[at])),
                 (a, b) => a.is_some() != b.is_some(),

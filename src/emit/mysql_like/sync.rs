@@ -2,6 +2,7 @@
 
 use minijinja::{Value, context};
 
+use super::super::mirror::Way;
 use super::super::sync::{Body, Words};
 use crate::dialect::language::{Language, Row};
 use crate::dialect::mysql_like::expression::Expressions;
@@ -12,12 +13,12 @@ use crate::snapshot::names::bounded;
 const MESSAGE: usize = 128;
 
 impl Words for Expressions<'_> {
-    fn variable(&self, column: &SyncColumn) -> String {
-        self.ident(&bounded(&format!("up_{}", column.name), self.dialect))
+    fn variable(&self, way: Way, column: &SyncColumn) -> String {
+        self.ident(&bounded(&format!("{}_{}", way.name(), column.name), self.dialect))
     }
 
-    fn declaration(&self, column: &SyncColumn) -> String {
-        [self.variable(column), self.ty(&column.ty)].join(" ")
+    fn declaration(&self, way: Way, column: &SyncColumn) -> String {
+        [self.variable(way, column), self.ty(&column.ty)].join(" ")
     }
 
     fn set(&self, target: &str, value: &str) -> String {
@@ -36,7 +37,10 @@ impl Words for Expressions<'_> {
     fn attempt(&self, statements: Vec<String>, otherwise: Vec<String>, why: &str, indent: &str) -> Vec<String> {
         let mut lines = vec![format!("{indent}begin")];
         lines.push(format!("{indent}  -- {why}"));
-        lines.push(format!("{indent}  declare exit handler for sqlexception begin {} end;", otherwise.join(" ")));
+        lines.push(format!(
+            "{indent}  declare exit handler for sqlexception begin{} end;",
+            otherwise.iter().map(|statement| format!(" {statement}")).collect::<String>()
+        ));
         lines.extend(statements);
         lines.push(format!("{indent}end;"));
         lines

@@ -2,6 +2,7 @@
 
 use minijinja::{Value, context};
 
+use super::super::mirror::Way;
 use super::super::sync::{Body, Words};
 use crate::dialect::language::{Language, Row};
 use crate::dialect::postgres::expression::Expressions;
@@ -12,12 +13,12 @@ use crate::sql::Dialect;
 use crate::sql::expression::same_on_every_path;
 
 impl Words for Expressions<'_> {
-    fn variable(&self, column: &SyncColumn) -> String {
-        self.ident(&bounded(&format!("up_{}", column.name), Dialect::Postgres))
+    fn variable(&self, way: Way, column: &SyncColumn) -> String {
+        self.ident(&bounded(&format!("{}_{}", way.name(), column.name), Dialect::Postgres))
     }
 
-    fn declaration(&self, column: &SyncColumn) -> String {
-        [self.variable(column), self.ty(&column.ty)].join(" ")
+    fn declaration(&self, way: Way, column: &SyncColumn) -> String {
+        [self.variable(way, column), self.ty(&column.ty)].join(" ")
     }
 
     fn set(&self, target: &str, value: &str) -> String {
@@ -37,7 +38,8 @@ impl Words for Expressions<'_> {
         lines.extend(statements);
         lines.push(format!("{indent}exception when others then"));
         lines.push(format!("{indent}  -- {why}"));
-        lines.extend(otherwise.iter().map(|statement| format!("{indent}  {statement}")));
+        let nothing = otherwise.is_empty().then(|| self.nothing().to_owned());
+        lines.extend(otherwise.into_iter().chain(nothing).map(|statement| format!("{indent}  {statement}")));
         lines.push(format!("{indent}end;"));
         lines
     }

@@ -207,12 +207,15 @@ impl<'a> Planner<'a> {
             } else if *treatment == Treatment::TwoSides
                 && work.layout.reach == Reach::Direct
                 && lens.new.is_empty()
-                && lens.old.iter().any(|m| m.column.not_null && self.is_derived(work, m.column))
+                && let Some(derived) = lens.old.iter().find(|m| self.is_derived(work, m.column))
             {
+                let not_refused = if derived.column.not_null { " and is not refused" } else { "" };
                 self.warn(
                     ("insert-ambiguity", Level::Warning),
                     &object,
-                    "an INSERT of the old version that gives the old column NULL counts as the new version's: it gets `down` and is not refused (versioned access can tell)",
+                    format!(
+                        "an INSERT of the old version that gives the old column NULL counts as the new version's: it gets `down`{not_refused} (versioned access can tell)"
+                    ),
                     span,
                 );
             }
@@ -280,7 +283,15 @@ impl<'a> Planner<'a> {
                 self.warn(
                     ("lens-not-total", Level::Warning),
                     &format!("{}.{}", work.name, member.column.name),
-                    format!("a value of the new version that `down` fails on ({}) makes its write fail until contract", why.name()),
+                    match lens.new.is_empty() {
+                        true => format!(
+                            "where `down` fails ({}) the old version reads what was there, or its default, until contract",
+                            why.name()
+                        ),
+                        false => {
+                            format!("a value of the new version that `down` fails on ({}) makes its write fail until contract", why.name())
+                        }
+                    },
                     member.column.span,
                 );
             }
