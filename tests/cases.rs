@@ -116,7 +116,7 @@ fn main() -> ExitCode {
             }
             for access in case.file.access.clone() {
                 let able: Vec<_> = targets.iter().filter(|target| target.dialect() == dialect && case.runs_on(&target.name())).collect();
-                let turn = case.name.bytes().map(usize::from).sum::<usize>() + usize::from(access == Access::Shared);
+                let turn = case.shift(access);
                 for (index, target) in able.iter().enumerate() {
                     // Two servers of one dialect take turns: a case runs on both, on each in one of its access modes. One with a
                     // single mode runs on both of PostgreSQL, which the most have in use.

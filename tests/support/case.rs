@@ -278,6 +278,11 @@ pub struct Case {
 }
 
 impl Case {
+    /// Each case and each of its access modes begins at a place of its own, so that all of them together leave nothing out.
+    pub fn shift(&self, access: Access) -> usize {
+        self.name.bytes().map(usize::from).sum::<usize>() + usize::from(access == Access::Shared)
+    }
+
     /// Whether a server can run it.
     pub fn runs_on(&self, server: &str) -> bool {
         self.file.servers.is_empty() || self.file.servers.iter().any(|name| name == server)

@@ -95,9 +95,8 @@ impl<'lab, E: Engine> Bench<'lab, E> {
         Ok(Self { case, access, scripts, lab, old_shape, new_shape, old, old_catalog, new_catalog, states: Default::default() })
     }
 
-    /// Each case and each of its access modes begins at a place of its own, so that all of them together leave nothing out.
     fn shift(&self) -> usize {
-        self.case.name.bytes().map(usize::from).sum::<usize>() + usize::from(self.access == Access::Shared)
+        self.case.shift(self.access)
     }
 
     /// How many statements a phase begins with that the upgrade of wholly other tables begins with too, word for word: they are
